@@ -1,0 +1,5 @@
+//! What ELF files need, and where a dynamic loader would find it inside the image.
+//!
+//! Reads no host file: resolving happens over the merged file tree.
+
+pub mod facts;

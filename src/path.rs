@@ -1,0 +1,277 @@
+//! Paths inside an image: bytes, normalised, never a path of the host.
+//!
+//! Does not know what exists; symbolic links are `rootfs::resolve`'s.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+/// Why bytes are no path inside an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// `..` could climb out of the image.
+    #[error("path `{0}` contains `..`")]
+    ParentComponent(Escaped),
+    /// No file system has such a name.
+    #[error("path `{0}` contains a NUL byte")]
+    Nul(Escaped),
+    /// Linux refuses longer ones.
+    #[error("path of {0} bytes is longer than {MAX_PATH}")]
+    TooLong(usize),
+}
+
+/// Longest path accepted, in bytes: Linux' `PATH_MAX`.
+pub const MAX_PATH: usize = 4096;
+
+/// An absolute, normalised path inside an image; need not be UTF-8.
+///
+/// Stored without the leading `/`; the root is empty. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ImagePath(Arc<[u8]>);
+
+impl ImagePath {
+    /// The image's root directory.
+    pub fn root() -> Self {
+        Self(Arc::from([]))
+    }
+
+    /// Normalises `bytes` (`./a//b/` and `/a/b` are `a/b`), taken as relative to the root.
+    pub fn parse(bytes: &[u8]) -> Result<Self, PathError> {
+        if bytes.len() > MAX_PATH {
+            return Err(PathError::TooLong(bytes.len()));
+        }
+        if bytes.contains(&0) {
+            return Err(PathError::Nul(Escaped::new(bytes)));
+        }
+        let mut out = Vec::with_capacity(bytes.len());
+        for component in bytes.split(|&byte| byte == b'/') {
+            match component {
+                b"" | b"." => {}
+                b".." => return Err(PathError::ParentComponent(Escaped::new(bytes))),
+                name => {
+                    if !out.is_empty() {
+                        out.push(b'/');
+                    }
+                    out.extend_from_slice(name);
+                }
+            }
+        }
+        Ok(Self(Arc::from(out)))
+    }
+
+    /// A path written in kiln's own source or data.
+    ///
+    /// Panics where it is none: a bug, not input.
+    pub fn literal(text: &str) -> Self {
+        Self::parse(text.as_bytes()).unwrap_or_else(|error| unreachable!("literal path: {error}"))
+    }
+
+    /// The bytes without a leading `/`, as tar entries name them.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes with a leading `/`.
+    pub fn absolute(&self) -> Vec<u8> {
+        [b"/", self.as_bytes()].concat()
+    }
+
+    /// Whether this is `/`.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The last component; empty for the root.
+    pub fn name(&self) -> &[u8] {
+        self.0.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
+    }
+
+    /// The directory that holds this; `None` for the root.
+    pub fn parent(&self) -> Option<Self> {
+        if self.is_root() {
+            return None;
+        }
+        let end = self.0.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+        Some(Self(Arc::from(self.0.get(..end).unwrap_or_default())))
+    }
+
+    /// Every directory above this, nearest first, the root last.
+    pub fn ancestors(&self) -> impl Iterator<Item = Self> + use<> {
+        std::iter::successors(self.parent(), Self::parent)
+    }
+
+    /// The components, first to last.
+    pub fn components(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|&byte| byte == b'/').filter(|component| !component.is_empty())
+    }
+
+    /// This path with one `name` more. `name` must be a single component.
+    #[must_use]
+    pub fn child(&self, name: &[u8]) -> Self {
+        if self.is_root() {
+            return Self(Arc::from(name));
+        }
+        Self(Arc::from([self.as_bytes(), b"/", name].concat()))
+    }
+
+    /// Whether this is `other` or lies below it.
+    pub fn is_within(&self, other: &Self) -> bool {
+        other.is_root()
+            || self
+                .0
+                .strip_prefix(other.as_bytes())
+                .is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
+    }
+}
+
+impl fmt::Display for ImagePath {
+    /// With a leading `/`, safe to print on a terminal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}", Escaped::new(self.as_bytes()))
+    }
+}
+
+impl fmt::Debug for ImagePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl Serialize for ImagePath {
+    /// As displayed: what is not printable is escaped.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Bytes from an image, displayed so that a terminal cannot act on them.
+///
+/// Printable UTF-8 stays; `\` doubles; all else becomes `\n`, `\t`, `\r` or `\xNN`. Reversible.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Escaped(Box<[u8]>);
+
+impl Escaped {
+    /// Wraps a copy of `bytes`.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(Box::from(bytes))
+    }
+}
+
+impl fmt::Display for Escaped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                match c {
+                    '\\' => f.write_str("\\\\")?,
+                    '\n' => f.write_str("\\n")?,
+                    '\t' => f.write_str("\\t")?,
+                    '\r' => f.write_str("\\r")?,
+                    c if c.is_control() || is_bidi(c) => {
+                        let mut utf8 = [0; 4];
+                        for byte in c.encode_utf8(&mut utf8).bytes() {
+                            write!(f, "\\x{byte:02x}")?;
+                        }
+                    }
+                    c => fmt::Write::write_char(f, c)?,
+                }
+            }
+            for byte in chunk.invalid() {
+                write!(f, "\\x{byte:02x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Escaped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl Serialize for Escaped {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Characters that reorder the text around them, to make one name look like another.
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Undoes [`Escaped`]'s text; `None` where a `\` starts nothing known.
+pub fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first != b'\\' {
+            out.push(*first);
+            continue;
+        }
+        match rest {
+            [b'x', high, low, tail @ ..] => {
+                let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
+                out.push(digit(*high)? << 4 | digit(*low)?);
+                rest = tail;
+            }
+            [escaped, tail @ ..] => {
+                out.push(match escaped {
+                    b'n' => b'\n',
+                    b't' => b'\t',
+                    b'r' => b'\r',
+                    b'\\' => b'\\',
+                    _ => return None,
+                });
+                rest = tail;
+            }
+            [] => return None,
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_path_are_equal() {
+        for text in ["usr/bin", "/usr/bin", "./usr/bin/", "usr//./bin"] {
+            assert_eq!(ImagePath::literal(text), ImagePath::literal("/usr/bin"), "{text}");
+        }
+        assert!(ImagePath::literal("./").is_root());
+    }
+
+    #[test]
+    fn climbing_nul_and_overlong_paths_are_refused() {
+        assert!(matches!(ImagePath::parse(b"a/../b"), Err(PathError::ParentComponent(_))));
+        assert!(matches!(ImagePath::parse(b"a\0b"), Err(PathError::Nul(_))));
+        assert!(matches!(ImagePath::parse(&[b'a'; 5000]), Err(PathError::TooLong(5000))));
+        assert!(ImagePath::parse(b"a/..b").is_ok());
+    }
+
+    #[test]
+    fn parent_of_a_top_level_name_is_the_root() {
+        assert_eq!(ImagePath::literal("usr").parent(), Some(ImagePath::root()));
+        assert_eq!(ImagePath::root().parent(), None);
+    }
+
+    #[test]
+    fn within_respects_component_borders() {
+        let usr = ImagePath::literal("usr");
+        assert!(ImagePath::literal("usr/bin").is_within(&usr));
+        assert!(!ImagePath::literal("usrx").is_within(&usr));
+        assert!(usr.is_within(&ImagePath::root()));
+    }
+
+    #[test]
+    fn escapes_are_safe_and_reversible() {
+        let nasty = b"a\x1b[31m\n\\\xff\xc3\xa9\xe2\x80\xae";
+        let text = Escaped::new(nasty).to_string();
+        assert_eq!(text, "a\\x1b[31m\\n\\\\\\xffé\\xe2\\x80\\xae");
+        assert_eq!(unescape(&text), Some(nasty.to_vec()));
+    }
+}

@@ -1,0 +1,340 @@
+//! The plan: what will happen to every entry, and why. Data only.
+//!
+//! Pure functions of what is known; nothing is read or written, and no order of a hash table reaches the result.
+
+use serde::Serialize;
+
+use crate::catalog::Class;
+use crate::evidence::{Confidence, Evidence};
+use crate::path::ImagePath;
+use crate::recipe::Purpose;
+
+/// How much goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// What the catalog names; the rest stays.
+    Strip,
+    /// Also every executable, library and package of the distribution that nothing kept leads to.
+    #[default]
+    Distroless,
+}
+
+/// Who the container runs as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// Numeric user.
+    pub uid: u32,
+    /// Numeric primary group.
+    pub gid: u32,
+    /// Supplementary groups of the account in the image, numeric, sorted, without `gid`.
+    pub groups: Vec<u32>,
+    /// The account's name, if the image's passwd has or gets one.
+    pub name: Option<String>,
+    /// Its home directory, as passwd names it.
+    pub home: Option<String>,
+    /// Where the choice comes from.
+    pub origin: UserOrigin,
+}
+
+/// Where the choice of the user comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "name")]
+pub enum UserOrigin {
+    /// `--user`.
+    Option,
+    /// The image's config.
+    Image,
+    /// A recipe's account, found in the image.
+    Recipe(String),
+    /// A systemd unit of the image starts the main program as this account.
+    Unit(String),
+    /// An account of the image named as the program or its package.
+    Account(String),
+    /// Nothing better: 65532, added to passwd and group.
+    Added,
+}
+
+/// A path that the app must be able to write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WritablePath {
+    /// Canonical: no symbolic link of the image in it.
+    pub path: ImagePath,
+    /// What for; with several purposes the most lasting one.
+    pub purpose: Purpose,
+    /// What the image has there.
+    pub content: PathContent,
+    /// Owner of the mount point.
+    pub uid: u32,
+    /// Group of the mount point.
+    pub gid: u32,
+    /// Mode of the mount point.
+    pub mode: u16,
+    /// Suggested size limit, bytes, a power of two.
+    pub size_limit: u64,
+    /// In memory rather than on the node's disk.
+    pub memory: bool,
+    /// How sure kiln is; the strongest of the evidence.
+    pub confidence: Confidence,
+    /// Why: sorted, without duplicates, never empty.
+    pub evidence: Vec<Evidence>,
+}
+
+/// What the image has at a writable path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum PathContent {
+    /// Nothing there: a mount point is made.
+    Absent,
+    /// A directory with nothing in it but directories and files of no bytes.
+    Empty,
+    /// A directory with content that a mount would hide.
+    Seed {
+        /// Number of files with bytes in them.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// A directory whose files are links to `/dev/stdout` and the like: needs no mount.
+    LogLinks,
+}
+
+/// Why an entry goes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Reason {
+    /// The catalog names it.
+    Catalogued {
+        /// As what.
+        class: Class,
+    },
+    /// A package that nothing kept leads to.
+    UnneededPackage,
+    /// What remains in a directory of packages: caches, databases, logs of package managers.
+    PackageManagerState,
+    /// Unowned and part of what goes: an alternatives link, byte code, a generated file.
+    Derived,
+    /// A script whose interpreter goes.
+    ScriptOfStripped {
+        /// The interpreter.
+        interpreter: ImagePath,
+    },
+    /// A symbolic link whose target goes.
+    LinkToStripped {
+        /// What it led to.
+        target: ImagePath,
+    },
+    /// A directory with nothing left in it.
+    EmptyDirectory,
+    /// An upper layer deletes or replaces it.
+    Shadowed,
+    /// A whiteout with nothing left to hide.
+    WhiteoutOfNothing,
+    /// `--strip`.
+    Requested {
+        /// The glob.
+        glob: String,
+    },
+}
+
+/// All that will happen to an image, and why.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// How much goes.
+    pub level: Level,
+    /// What starts.
+    pub entrypoint: Entrypoint,
+    /// Who it runs as.
+    pub user: User,
+    /// What it must be able to write, by path.
+    pub writable: Vec<WritablePath>,
+    /// What it listens on, by port.
+    pub ports: Vec<Port>,
+    /// How to ask whether it serves.
+    pub probe: Option<crate::recipe::Probe>,
+    /// Environment to set in the pod, by name.
+    pub env: Vec<crate::recipe::EnvRule>,
+    /// Names of the recipes that apply, in order.
+    pub recipes: Vec<String>,
+    /// What happens to each member of each layer: `verdicts[layer][member]`.
+    pub verdicts: Vec<Vec<Verdict>>,
+    /// What kiln's own layer on top holds, by path; the manifest is not in it yet.
+    pub additions: Vec<Addition>,
+    /// What goes, by path, then layer.
+    pub removed: Vec<Removed>,
+    /// Catalogued programs that stay, by path.
+    pub residual: Vec<Residual>,
+    /// Packages of the image, by name.
+    pub packages: Vec<PackageFate>,
+    /// The image before.
+    pub before: Totals,
+    /// The image after.
+    pub after: Totals,
+    /// What a person should know.
+    pub findings: Vec<crate::finding::Finding>,
+}
+
+/// What starts, from the config's words to the program that serves.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Entrypoint {
+    /// Entrypoint and command of the source's config, joined.
+    pub source: Vec<String>,
+    /// What the hardened image starts; equal to `source` unless lowered.
+    pub argv: Vec<String>,
+    /// Environment that a lowering adds to the image.
+    pub env: Vec<(String, String)>,
+    /// Files that the start passes through, in order: wrappers, scripts, interpreters, the program.
+    pub chain: Vec<Step>,
+    /// Every lowering applied, in order.
+    pub lowerings: Vec<Lowered>,
+}
+
+/// A file that the start passes through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// As started: found in `PATH`, links not followed.
+    pub path: ImagePath,
+    /// Links followed.
+    pub file: ImagePath,
+    /// What part it plays.
+    pub role: Role,
+}
+
+/// The part a file plays in the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Starts its arguments: `tini`, `dumb-init`.
+    Wrapper,
+    /// A script.
+    Script,
+    /// Runs the script before it.
+    Interpreter,
+    /// The program.
+    Program,
+}
+
+/// One replacement of what starts by what it ends up running.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Lowered {
+    /// The words before.
+    pub from: Vec<String>,
+    /// The words after.
+    pub to: Vec<String>,
+    /// Why that is the same, and by which rule.
+    pub why: String,
+}
+
+/// A port that the app listens on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Port {
+    /// 1–65535.
+    pub port: u16,
+    /// `TCP` or `UDP`.
+    pub protocol: &'static str,
+    /// As a Kubernetes port name.
+    pub name: String,
+    /// Why; never empty.
+    pub evidence: Vec<Evidence>,
+}
+
+/// What happens to one tar member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It stays, changed as the patch says.
+    Keep(Patch),
+    /// It is not written.
+    Drop(Reason),
+}
+
+/// How a member that stays is changed. The default changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Patch {
+    /// New permission bits.
+    pub mode: Option<u16>,
+    /// New owner and group.
+    pub owner: Option<(u32, u32)>,
+    /// New name: the data moves to the first kept name of its inode.
+    pub path: Option<ImagePath>,
+    /// New target of a hard link, because the data moved.
+    pub link: Option<ImagePath>,
+    /// New content (filtered package databases).
+    pub content: Option<std::sync::Arc<[u8]>>,
+    /// `security.capability` goes.
+    pub drop_capabilities: bool,
+}
+
+/// Something in kiln's own layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addition {
+    /// Where.
+    pub path: ImagePath,
+    /// Content of a file; `None` is a directory.
+    pub content: Option<std::sync::Arc<[u8]>>,
+    /// Permission bits.
+    pub mode: u16,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// Something that goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// Where it was.
+    pub path: ImagePath,
+    /// Why it goes.
+    pub reason: Reason,
+    /// The package that owned it.
+    pub package: Option<String>,
+    /// Layer, from 0 at the bottom.
+    pub layer: u32,
+    /// Bytes of content; 0 for what has none. Hard links count once.
+    pub bytes: u64,
+}
+
+/// A catalogued program that stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Residual {
+    /// Where.
+    pub path: ImagePath,
+    /// As what the catalog names it.
+    pub class: Class,
+    /// Why it stays.
+    pub why: String,
+    /// What would remove it, where kiln knows.
+    pub remedy: Option<String>,
+}
+
+/// What becomes of a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PackageFate {
+    /// Name, with `:ARCH` where it is not the image's.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Whether it still owns files.
+    pub kept: bool,
+    /// What led to it, or why it went.
+    pub why: String,
+}
+
+/// Counts of a merged file tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Totals {
+    /// Regular files; names of one inode count once.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Regular files with an execute bit.
+    pub executables: u64,
+    /// Files with setuid or setgid.
+    pub setuid: u64,
+    /// Files and directories with a write bit for anyone, links aside.
+    pub writable: u64,
+    /// Programs that the catalog names.
+    pub catalogued: u64,
+    /// Packages that own files.
+    pub packages: u64,
+}

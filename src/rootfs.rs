@@ -1,0 +1,104 @@
+//! The image's file tree: what each layer holds, and what all of them make together.
+//!
+//! Knows nothing of packages, programs or policy, and does not read streams: entries come in as values.
+
+pub mod dump;
+pub mod entry;
+pub mod merge;
+pub mod resolve;
+
+use std::collections::BTreeMap;
+
+pub use entry::{Content, Entry, EntryId, File, Kind};
+
+use crate::path::ImagePath;
+
+/// What pass 1 knows of one layer: its members in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LayerIndex {
+    /// Tar members; the position is [`EntryId::member`].
+    pub entries: Vec<Entry>,
+}
+
+/// The merged file tree of all layers.
+#[derive(Debug, Clone, Default)]
+pub struct Rootfs {
+    layers: Vec<LayerIndex>,
+    nodes: BTreeMap<ImagePath, Node>,
+}
+
+/// One name in the merged tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Node {
+    /// The member that gives the name; for a hard link, the link's own. `None` for a directory that no
+    /// layer has an entry for but that an entry below it implies.
+    pub name: Option<EntryId>,
+    /// The member that gives the inode: content, owner and mode. Equal for all names of one inode.
+    pub inode: Option<EntryId>,
+}
+
+impl Rootfs {
+    /// The layers, bottom first.
+    pub fn layers(&self) -> &[LayerIndex] {
+        &self.layers
+    }
+
+    /// Every name, in byte order of the path; directories come before what is in them.
+    pub fn nodes(&self) -> impl Iterator<Item = (&ImagePath, &Node)> {
+        self.nodes.iter()
+    }
+
+    /// The name at `path`, symbolic links not followed.
+    pub fn node(&self, path: &ImagePath) -> Option<&Node> {
+        self.nodes.get(path)
+    }
+
+    /// The member that holds the inode at `path` (links not followed); `None` where there is nothing or
+    /// only an implied directory.
+    pub fn entry(&self, path: &ImagePath) -> Option<&Entry> {
+        self.member(self.nodes.get(path)?.inode?)
+    }
+
+    /// The member at `id`.
+    pub fn member(&self, id: EntryId) -> Option<&Entry> {
+        self.layers.get(id.layer as usize)?.entries.get(id.member as usize)
+    }
+
+    /// Whether `path` itself (links not followed) is a directory.
+    pub fn is_directory(&self, path: &ImagePath) -> bool {
+        self.nodes.get(path).is_some_and(|node| match node.inode {
+            Some(id) => self.member(id).is_some_and(Entry::is_directory),
+            None => true,
+        })
+    }
+
+    /// All names strictly below the directory `path`.
+    pub fn below<'a>(
+        &'a self,
+        path: &ImagePath,
+    ) -> impl Iterator<Item = (&'a ImagePath, &'a Node)> + use<'a> {
+        let prefix = if path.is_root() { Vec::new() } else { [path.as_bytes(), b"/"].concat() };
+        let start = path.clone();
+        self.nodes
+            .range((std::ops::Bound::Excluded(start), std::ops::Bound::Unbounded))
+            .skip_while({
+                let prefix = prefix.clone();
+                move |(path, _)| path.as_bytes() < prefix.as_slice()
+            })
+            .take_while(move |(path, _)| path.as_bytes().starts_with(&prefix))
+    }
+
+    /// The names directly in the directory `path`.
+    pub fn children<'a>(
+        &'a self,
+        path: &ImagePath,
+    ) -> impl Iterator<Item = (&'a ImagePath, &'a Node)> + use<'a> {
+        let depth = path.components().count() + 1;
+        self.below(path).filter(move |(path, _)| path.components().count() == depth)
+    }
+
+    /// Bytes that pass 1 kept of the regular file at `path` (links not followed).
+    pub fn bytes(&self, path: &ImagePath) -> Option<&[u8]> {
+        self.entry(path)?.file()?.bytes.as_deref()
+    }
+}

@@ -1,0 +1,130 @@
+//! Layers to one tree, per the OCI image spec's "Applying changesets".
+//!
+//! Decides nothing: what an upper layer hides is only unreachable in the tree, still listed in its layer.
+
+use std::collections::BTreeMap;
+
+use super::{EntryId, Kind, LayerIndex, Node, Rootfs};
+use crate::path::ImagePath;
+
+/// Why layers make no file tree.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// A hard link names nothing, or a directory.
+    #[error(
+        "layer {layer}: hard link `{path}` points to `{target}`, which is no file in this or a lower layer"
+    )]
+    HardlinkTarget {
+        /// Layer, from 0 at the bottom.
+        layer: u32,
+        /// The link.
+        path: ImagePath,
+        /// What it names.
+        target: ImagePath,
+    },
+}
+
+impl Rootfs {
+    /// Applies `layers`, bottom first.
+    ///
+    /// Whiteouts hide only lower layers, wherever they stand in their own (OCI image spec, layer.md,
+    /// "Whiteouts"). An entry below a symbolic link lands where the link leads, as it does when a runtime
+    /// unpacks it. A directory over a directory changes owner and mode only; any other pair replaces.
+    pub fn merge(layers: Vec<LayerIndex>) -> Result<Self, MergeError> {
+        let mut rootfs = Self { layers: Vec::new(), nodes: BTreeMap::new() };
+        rootfs.nodes.insert(ImagePath::root(), Node { name: None, inode: None });
+        for layer in layers {
+            rootfs.layers.push(layer);
+            rootfs.apply_top()?;
+        }
+        Ok(rootfs)
+    }
+
+    fn apply_top(&mut self) -> Result<(), MergeError> {
+        let Some(number) = self.layers.len().checked_sub(1) else { return Ok(()) };
+        let layer = u32::try_from(number).unwrap_or(u32::MAX);
+        let entries = std::mem::take(
+            &mut self.layers.get_mut(number).unwrap_or_else(|| unreachable!("just counted")).entries,
+        );
+        for entry in &entries {
+            match entry.kind {
+                Kind::Whiteout => {
+                    let path = self.landing(&entry.path);
+                    self.remove_below(&path);
+                    self.nodes.remove(&path);
+                }
+                Kind::Opaque => {
+                    let path = self.landing(&entry.path);
+                    self.remove_below(&path);
+                }
+                _ => {}
+            }
+        }
+        // Put back first: resolving symbolic links reads entries of this layer too.
+        if let Some(slot) = self.layers.get_mut(number) {
+            slot.entries = entries;
+        }
+        let count = self.layers.get(number).map_or(0, |slot| slot.entries.len());
+        for member in 0..count {
+            let id = EntryId { layer, member: u32::try_from(member).unwrap_or(u32::MAX) };
+            self.add(id)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, id: EntryId) -> Result<(), MergeError> {
+        let Some(entry) = self.member(id) else { return Ok(()) };
+        let is_directory = entry.is_directory();
+        let written = entry.path.clone();
+        let target = match &entry.kind {
+            Kind::Whiteout | Kind::Opaque => return Ok(()),
+            Kind::Hardlink(target) => Some(target.clone()),
+            _ => None,
+        };
+        let path = self.landing(&written);
+        let inode = match target {
+            None => id,
+            Some(target) => {
+                let found = self.nodes.get(&self.landing(&target)).and_then(|node| node.inode);
+                match found {
+                    Some(inode) if !self.member(inode).is_none_or(super::Entry::is_directory) => inode,
+                    _ => return Err(MergeError::HardlinkTarget { layer: id.layer, path: written, target }),
+                }
+            }
+        };
+        if !is_directory {
+            self.remove_below(&path);
+        }
+        self.imply_parents(&path);
+        self.nodes.insert(path, Node { name: Some(id), inode: Some(inode) });
+        Ok(())
+    }
+
+    /// Where an entry written at `path` lands: symbolic links among its parents are followed.
+    fn landing(&self, path: &ImagePath) -> ImagePath {
+        let Some(parent) = path.parent() else { return path.clone() };
+        if self.is_directory(&parent) && parent.ancestors().all(|dir| self.is_directory(&dir)) {
+            return path.clone();
+        }
+        self.canonicalize_missing(&parent).map_or_else(|| path.clone(), |parent| parent.child(path.name()))
+    }
+
+    fn imply_parents(&mut self, path: &ImagePath) {
+        for parent in path.ancestors() {
+            if self.nodes.contains_key(&parent) {
+                if self.is_directory(&parent) {
+                    break;
+                }
+                // A file where a directory must be: the later entry wins.
+            }
+            self.nodes.insert(parent, Node { name: None, inode: None });
+        }
+    }
+
+    fn remove_below(&mut self, path: &ImagePath) {
+        let gone: Vec<ImagePath> = self.below(path).map(|(path, _)| path.clone()).collect();
+        for path in gone {
+            self.nodes.remove(&path);
+        }
+    }
+}
