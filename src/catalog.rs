@@ -2,7 +2,18 @@
 //!
 //! Knows names, not images: what it says of a name holds wherever the name stands in a program directory.
 
+mod globs;
+mod load;
+mod wrapper;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
+
+pub use globs::{DlopenRule, Rule, Rules};
+pub use wrapper::{Wrapped, Wrapper, WrapperKind};
 
 /// What a catalogued program is to an intruder.
 #[derive(
@@ -31,3 +42,183 @@ pub enum Class {
     /// A server or application that an intruder can misuse; stays where it is what the image is for.
     Application,
 }
+
+/// All that is known about names.
+#[derive(Debug)]
+pub struct Catalog {
+    programs: BTreeMap<Box<[u8]>, Class>,
+    versioned: BTreeSet<Box<[u8]>>,
+    suffixes: BTreeSet<Box<[u8]>>,
+    package_globs: GlobSet,
+    package_classes: Vec<Class>,
+    dlopen: Vec<DlopenRule>,
+    always_keep: Rules,
+    state: Rules,
+    spirit: Rules,
+    secrets: Rules,
+    wrappers: Vec<Wrapper>,
+}
+
+static BUILTIN: LazyLock<Catalog> = LazyLock::new(Catalog::load);
+
+impl Catalog {
+    /// The catalog that kiln carries.
+    pub fn builtin() -> &'static Self {
+        &BUILTIN
+    }
+
+    /// What the file name `name` means where programs stand; `None` where the catalog has nothing to say.
+    ///
+    /// Versions, triplets and the alternatives system's suffixes are seen through: `python3.11`,
+    /// `x86_64-linux-gnu-gcc-12`, `vim.tiny`.
+    pub fn program(&self, name: &[u8]) -> Option<Class> {
+        if let Some(class) = self.unversioned(name) {
+            return Some(class);
+        }
+        let bare = without_triplet(name);
+        (bare.len() < name.len()).then(|| self.unversioned(bare)).flatten()
+    }
+
+    fn unversioned(&self, name: &[u8]) -> Option<Class> {
+        if let Some(class) = self.programs.get(name) {
+            return Some(*class);
+        }
+        let stem = without_version(name);
+        if stem.len() < name.len() && self.versioned.contains(stem) {
+            return self.programs.get(stem).copied();
+        }
+        let dot = name.iter().rposition(|&byte| byte == b'.')?;
+        let (stem, suffix) = name.split_at(dot);
+        if self.suffixes.contains(suffix.get(1..)?) {
+            return self.unversioned(stem);
+        }
+        None
+    }
+
+    /// What the Debian package `name` (without architecture) is for, if it is there to be a tool.
+    ///
+    /// A tool package is not followed through `Depends:` and goes as a whole, unless the entrypoint's own
+    /// chain or an ELF need leads into it. Packages of interpreters that applications are written in are
+    /// none, though [`Self::program`] names their programs; perl is one: debconf's machinery.
+    pub fn package(&self, name: &str) -> Option<Class> {
+        let at = self.package_globs.matches(name).into_iter().min()?;
+        self.package_classes.get(at).copied()
+    }
+
+    /// What only `dlopen` or a compiled-in path finds.
+    pub fn dlopen_rules(&self) -> &[DlopenRule] {
+        &self.dlopen
+    }
+
+    /// What stays whatever leads to it.
+    pub fn always_keep(&self) -> &Rules {
+        &self.always_keep
+    }
+
+    /// State of package managers and of a system's init. The package database itself is not in it.
+    pub fn state(&self) -> &Rules {
+        &self.state
+    }
+
+    /// What no package lists and is yet the distribution's, not the application's.
+    pub fn spirit(&self) -> &Rules {
+        &self.spirit
+    }
+
+    /// Secrets that are made when a package is installed, or that builds leave behind.
+    pub fn secrets(&self) -> &Rules {
+        &self.secrets
+    }
+
+    /// Programs that start their arguments.
+    pub fn wrappers(&self) -> &[Wrapper] {
+        &self.wrappers
+    }
+
+    /// The wrapper whose file name is `name`.
+    pub fn wrapper(&self, name: &[u8]) -> Option<&Wrapper> {
+        self.wrappers.iter().find(|wrapper| wrapper.names.iter().any(|known| known.as_bytes() == name))
+    }
+
+    fn load() -> Self {
+        let names = load::programs();
+        let mut programs = BTreeMap::new();
+        let mut versioned = BTreeSet::new();
+        for (class, list) in names.classes {
+            programs.extend(list.programs.into_iter().map(|name| (boxed(&name), class)));
+            versioned.extend(list.versioned.iter().map(|name| boxed(name)));
+        }
+        let mut package_globs = GlobSetBuilder::new();
+        let mut package_classes = Vec::new();
+        for (class, list) in load::packages() {
+            for glob in list {
+                let glob = GlobBuilder::new(&glob)
+                    .build()
+                    .unwrap_or_else(|error| unreachable!("catalog/packages.toml: {error}"));
+                package_globs.add(glob);
+                package_classes.push(class);
+            }
+        }
+        let package_globs =
+            package_globs.build().unwrap_or_else(|error| unreachable!("catalog/packages.toml: {error}"));
+        let paths = load::paths();
+        Self {
+            programs,
+            versioned,
+            suffixes: names.suffixes.iter().map(|name| boxed(name)).collect(),
+            package_globs,
+            package_classes,
+            dlopen: paths
+                .dlopen
+                .into_iter()
+                .map(|raw| DlopenRule::literal(raw.needed, raw.keep, raw.why))
+                .collect(),
+            always_keep: Rules::literal(paths.always_keep),
+            state: Rules::literal(paths.state),
+            spirit: Rules::literal(paths.spirit),
+            secrets: Rules::literal(paths.secret),
+            wrappers: paths.wrapper,
+        }
+    }
+}
+
+fn boxed(name: &str) -> Box<[u8]> {
+    Box::from(name.as_bytes())
+}
+
+/// `gcc-12` → `gcc`, `python3.11` → `python`; the name itself where nothing but a version is missing.
+fn without_version(name: &[u8]) -> &[u8] {
+    let end = name
+        .iter()
+        .rposition(|byte| !byte.is_ascii_digit() && *byte != b'.')
+        .map_or(0, |last| last.saturating_add(1));
+    let (stem, version) = name.split_at(end);
+    if version.first().is_none_or(|byte| !byte.is_ascii_digit()) {
+        return name;
+    }
+    stem.strip_suffix(b"-").unwrap_or(stem)
+}
+
+/// `x86_64-linux-gnu-gcc-12` → `gcc-12`, `cpan5.36-x86_64-linux-gnu` → `cpan5.36`.
+fn without_triplet(name: &[u8]) -> &[u8] {
+    const SYSTEMS: [&[u8]; 5] =
+        [b"-linux-gnux32", b"-linux-gnueabihf", b"-linux-gnueabi", b"-linux-gnu", b"-linux-musl"];
+    for system in SYSTEMS {
+        let Some(at) = memchr::memmem::find(name, system) else { continue };
+        let (before, after) =
+            (name.get(..at).unwrap_or_default(), name.get(at + system.len()..).unwrap_or_default());
+        if let Some(program) = after.strip_prefix(b"-") {
+            let machine = before.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+            return if machine && !before.is_empty() { program } else { name };
+        }
+        if after.is_empty()
+            && let Some(dash) = before.iter().rposition(|&byte| byte == b'-')
+        {
+            return before.get(..dash).unwrap_or(name);
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,88 @@
-//! kiln
+//! kiln hardens container images: no shell, no package manager, no write bits, and the pod spec that fits.
+//!
+//! Soft clay in, a hard vessel out. kiln takes an image that works and gives back one that cannot be changed
+//! while it runs, together with a writable manifest, a Kubernetes pod spec and a report of what went and why.
+//! Everything here is static: no code of the image is executed, nothing is unpacked onto the host, no daemon and
+//! no privilege is needed.
+//!
+//! # Bird's-eye view
+//!
+//! ```text
+//! reference ─► source ─► index ─► rootfs ─┐
+//!                         (tar, ELF)      ├─► plan ─► rewrite ─► hardened image ─► sink
+//! catalog, recipe, options ───────────────┘   (verdicts with reasons)   │
+//!                                                                       └─► manifest, pod spec, report
+//! ```
+//!
+//! Every layer is gone through twice, never once. Pass 1 *indexes* it as a stream: entries, links, ELF facts and
+//! the few small files that decisions need. Then everything is data: layers merge to one tree, and a pure
+//! *plan* decides what happens to every entry, with a reason. Pass 2 *rewrites* each layer as a stream, with
+//! verdicts by the entry's position. A layer without a change keeps its blob, bit for bit.
+//!
+//! # Code map
+//!
+//! A module imports from its own row and from lower ones. `tests/it/architecture.rs` reads the sources and holds
+//! this table; whoever adds a module adds it there.
+//!
+//! | row | modules | what they are |
+//! | --- | --- | --- |
+//! | 0 | [`digest`], [`path`], [`finding`], [`mod@reference`], [`progress`] | values: three types of digest; a path that is never a host path; findings with codes |
+//! | 1 | [`image`], [`rootfs`], [`elf`], [`packages`], [`accounts`], [`evidence`] | what is in the image: its documents, its tree, its programs, who owns what |
+//! | 2 | [`catalog`], [`recipe`] | what is known about software in general, as data |
+//! | 3 | [`options`], [`plan`] | what is asked for; what will happen, and why |
+//! | 4 | [`layer`], [`manifest`], [`kube`], [`report`] | new bytes, new documents |
+//! | 5 | [`source`], [`sink`] | edges: one file per place where images are |
+//! | 6 | [`harden`] | the pipeline: one function per stage, one that calls them |
+//! | 7 | [`cli`], `main` | arguments, output, exit status |
+//!
+//! A module is *core* if it takes and returns values, or moves bytes from a [`Read`](std::io::Read) to a
+//! [`Write`](std::io::Write) it was given. It is an *edge* if it touches the world; edges say so with one
+//! `#[expect(clippy::disallowed_methods)]` at their `mod`.
+//!
+//! # What does not happen
+//!
+//! - Core modules open nothing, start nothing, and read no clock, environment or random number.
+//! - A path of the image is never followed on the host: [`path::ImagePath`] does not become a host path.
+//! - The plan reads no stream, and pass 2 decides nothing.
+//! - No output depends on a name, a time, the number of threads or the order of a hash table: the same blobs,
+//!   options and version give the same bytes. [`options::Options::canonical`] is what counts as an option.
+//! - Nothing stays or goes in silence: a catalogued program that stays is a [`plan::Residual`] with its reason, and
+//!   what goes is a [`plan::Removed`].
+//! - Recipes are data, never code; the catalog does not know images, and recipes do not know layers.
+//! - The report changes nothing: it is rendered from the plan after everything is decided.
+//! - goblin is known to `elf::facts` only, oci-spec to `image`, Kubernetes types to `kube`, `anyhow` and clap to
+//!   `cli`; libraries can be replaced where they are wrapped.
+//! - Library code prints nothing. Names from images reach a terminal escaped only.
+//!
+//! # Three channels
+//!
+//! A [`finding::Finding`] is about the image or the rules, and the run goes on. An *error* is a small enum of
+//! the module that gives up; the run ends with an exit status that [`cli::Status`] decides. A *bug* is a panic with
+//! the invariant in words; the command line turns it into one line and status 70.
+
+pub mod accounts;
 pub mod catalog;
+#[expect(clippy::disallowed_methods, reason = "edge: files, environment and streams of the user")]
+pub mod cli;
 pub mod digest;
 pub mod elf;
 pub mod evidence;
 pub mod finding;
+pub mod harden;
+pub mod image;
+pub mod kube;
+pub mod layer;
+pub mod manifest;
+pub mod options;
+pub mod packages;
 pub mod path;
 pub mod plan;
+pub mod progress;
 pub mod recipe;
+pub mod reference;
+pub mod report;
 pub mod rootfs;
+#[expect(clippy::disallowed_methods, reason = "edge: writes images to disk and stdout")]
+pub mod sink;
+#[expect(clippy::disallowed_methods, reason = "edge: reads images from disk and stdin")]
+pub mod source;

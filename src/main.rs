@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary: hands this process to the command line.
+//!
+//! Knows nothing else.
+
+fn main() -> std::process::ExitCode {
+    kiln::cli::main()
+}

@@ -2,6 +2,8 @@
 //!
 //! Does not know what exists; symbolic links are `rootfs::resolve`'s.
 
+pub mod glob;
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -2,15 +2,35 @@
 //!
 //! Pure functions of what is known; nothing is read or written, and no order of a hash table reaches the result.
 
-use serde::Serialize;
+pub mod access;
+pub mod application;
+pub mod command;
+pub mod database;
+pub mod decide;
+pub mod entrypoint;
+pub mod fate;
+pub mod keep;
+pub mod known;
+pub mod lowering;
+pub mod notes;
+pub mod residual;
+pub mod totals;
+pub mod user;
+pub mod verdict;
+pub mod writable;
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
 
 use crate::catalog::Class;
+use crate::digest::{BlobDigest, Hasher};
 use crate::evidence::{Confidence, Evidence};
 use crate::path::ImagePath;
 use crate::recipe::Purpose;
 
 /// How much goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// What the catalog names; the rest stays.
@@ -18,6 +38,16 @@ pub enum Level {
     /// Also every executable, library and package of the distribution that nothing kept leads to.
     #[default]
     Distroless,
+}
+
+impl Level {
+    /// As the command line and documents name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Strip => "strip",
+            Self::Distroless => "distroless",
+        }
+    }
 }
 
 /// Who the container runs as.
@@ -80,8 +110,15 @@ pub struct WritablePath {
     pub evidence: Vec<Evidence>,
 }
 
+impl WritablePath {
+    /// Whether a volume is mounted here: one over content, or over links to the log streams, would hide them.
+    pub fn is_mounted(&self) -> bool {
+        self.content.is_mounted()
+    }
+}
+
 /// What the image has at a writable path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum PathContent {
     /// Nothing there: a mount point is made.
@@ -97,6 +134,13 @@ pub enum PathContent {
     },
     /// A directory whose files are links to `/dev/stdout` and the like: needs no mount.
     LogLinks,
+}
+
+impl PathContent {
+    /// Whether a volume mounted over it hides nothing.
+    pub fn is_mounted(&self) -> bool {
+        matches!(self, Self::Absent | Self::Empty)
+    }
 }
 
 /// Why an entry goes.
@@ -154,6 +198,8 @@ pub struct Plan {
     pub probe: Option<crate::recipe::Probe>,
     /// Environment to set in the pod, by name.
     pub env: Vec<crate::recipe::EnvRule>,
+    /// The source's health check, if it cannot run any more.
+    pub healthcheck_dropped: Option<String>,
     /// Names of the recipes that apply, in order.
     pub recipes: Vec<String>,
     /// What happens to each member of each layer: `verdicts[layer][member]`.
@@ -201,7 +247,7 @@ pub struct Step {
 }
 
 /// The part a file plays in the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Starts its arguments: `tini`, `dumb-init`.
@@ -245,6 +291,8 @@ pub enum Verdict {
     Keep(Patch),
     /// It is not written.
     Drop(Reason),
+    /// It is not written, because the member that holds the data takes its name.
+    Merged,
 }
 
 /// How a member that stays is changed. The default changes nothing.
@@ -337,4 +385,51 @@ pub struct Totals {
     pub catalogued: u64,
     /// Packages that own files.
     pub packages: u64,
+}
+
+impl Plan {
+    /// A digest of all verdicts and additions: equal plans for equal layers have equal digests.
+    ///
+    /// Taken over a text of its own, a line a member, so that it does not change with how kiln is built.
+    pub fn digest(&self) -> BlobDigest {
+        let mut hasher = Hasher::default();
+        let mut line = |text: String| hasher.update(text.as_bytes());
+        for (number, layer) in self.verdicts.iter().enumerate() {
+            line(format!("layer {number} {}\n", layer.len()));
+            for verdict in layer {
+                line(match verdict {
+                    Verdict::Drop(_) => "drop\n".to_owned(),
+                    Verdict::Merged => "merged\n".to_owned(),
+                    Verdict::Keep(patch) => format!("keep {}\n", patch.text()),
+                });
+            }
+        }
+        for addition in &self.additions {
+            let Addition { path, content, mode, uid, gid } = addition;
+            let content = content
+                .as_ref()
+                .map_or_else(|| "directory".to_owned(), |content| BlobDigest::of(content).to_string());
+            line(format!("add {path} {mode:o} {uid}:{gid} {content}\n"));
+        }
+        hasher.blob()
+    }
+}
+
+impl Patch {
+    fn text(&self) -> String {
+        let Self { mode, owner, path, link, content, drop_capabilities } = self;
+        let mut out = String::new();
+        let mut field = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                let _ = write!(out, " {name}={value}");
+            }
+        };
+        field("mode", mode.map(|mode| format!("{mode:o}")));
+        field("owner", owner.map(|(uid, gid)| format!("{uid}:{gid}")));
+        field("path", path.as_ref().map(ToString::to_string));
+        field("link", link.as_ref().map(ToString::to_string));
+        field("content", content.as_ref().map(|content| BlobDigest::of(content).to_string()));
+        field("capabilities", drop_capabilities.then(|| "dropped".to_owned()));
+        out
+    }
 }

@@ -2,7 +2,17 @@
 //!
 //! A recipe runs nothing and reads nothing; it is checked as a whole when it is loaded.
 
+mod builtin;
+mod check;
+mod matching;
+mod raw;
+
+use crate::digest::BlobDigest;
 use crate::path::ImagePath;
+
+pub use builtin::{builtin, builtin_text};
+pub use check::{Problem, RecipeError, parse_recipe};
+pub use matching::{effective_lines, lines_digest, matching, static_binary};
 
 /// What is known of one piece of software.
 #[derive(Debug, Clone, PartialEq)]
@@ -199,6 +209,14 @@ pub enum Condition {
     Absent(Vec<String>),
     /// None of these variables is in the image's environment.
     Unset(Vec<String>),
+    /// Every file that these globs match is a known text: the digest of its effective lines
+    /// ([`lines_digest`]) is one of these. A file of another kind, or one that cannot be read, is unknown.
+    Known {
+        /// Globs of absolute paths.
+        files: Vec<String>,
+        /// Digests of effective lines.
+        digests: Vec<BlobDigest>,
+    },
 }
 
 /// What a script is called with.

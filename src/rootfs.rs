@@ -48,6 +48,12 @@ impl Rootfs {
         self.nodes.iter()
     }
 
+    /// The tree's own copy of `path`, so that what remembers many paths shares their bytes; `path` itself where
+    /// the tree does not have it.
+    pub fn shared(&self, path: ImagePath) -> ImagePath {
+        self.nodes.get_key_value(&path).map_or(path, |(own, _)| own.clone())
+    }
+
     /// The name at `path`, symbolic links not followed.
     pub fn node(&self, path: &ImagePath) -> Option<&Node> {
         self.nodes.get(path)

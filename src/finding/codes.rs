@@ -63,123 +63,182 @@ macro_rules! codes {
 
 codes! {
     ShellStays "KN001" "shell-stays" High: "the entrypoint needs a shell, and nothing lowers it",
-        why "",
-        example "",
-        remedy "";
+        why "A shell in the image is the first thing an intruder needs: it runs commands, downloads and scripts without a further file. The image's entrypoint is a script, no recipe knows what it ends up running, and nothing of the image is executed to find out, so its interpreter has to stay.",
+        example "high KN001 /docker-entrypoint.sh: `/bin/sh` stays, the entrypoint is a script and no recipe lowers it",
+        remedy "Name the program itself as entrypoint, in the image or with a recipe of your own (`--recipe FILE`) whose lowering says what the script ends up running. With `--strict` this finding fails the build.";
     EntrypointLowered "KN002" "entrypoint-lowered" Info: "the entrypoint was replaced by what it ends up running",
-        why "",
-        example "",
-        remedy "";
+        why "The image starts with a script that ends by running one fixed command. The hardened image starts that command at once: no shell is needed, and signals reach the server and not a script around it. What the script did besides (creating directories, changing users) is left to the pod.",
+        example "info KN002 /usr/sbin/apachectl: `apachectl -D FOREGROUND` starts as `/usr/sbin/apache2 -D FOREGROUND`",
+        remedy "Nothing, if the reason given fits. If your deployment relies on something else that the script does, do that in the image's build or in an init container.";
     EntrypointNotFound "KN003" "entrypoint-not-found" High: "the entrypoint names a program that the image does not have",
-        why "",
-        example "",
-        remedy "";
+        why "A container of this image cannot start: the first word of its entrypoint is neither a path in the image nor a name in one of the directories of PATH. Without the main program kiln cannot tell what is needed and what is not, and would remove too much.",
+        example "high KN003 gunicorn: not found in /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        remedy "Check the image's `ENTRYPOINT`, `CMD` and `PATH`, and whether the program is mounted at run time; if so, name what it needs with `--keep`.";
     EntrypointMissing "KN004" "entrypoint-missing" High: "the image has neither entrypoint nor command",
-        why "",
-        example "",
-        remedy "";
+        why "The config of the image says neither what to start nor with which arguments. What the image is for is unknown then, and only files that no package owns and what `--keep` names count as needed.",
+        example "high KN004 config: neither `Entrypoint` nor `Cmd` is set",
+        remedy "Set `ENTRYPOINT` or `CMD` in the image. For a base image, which has none on purpose, name what must stay with `--keep`, or harden the images built from it.";
     ToolStays "KN005" "tool-stays" Medium: "a catalogued program stays",
-        why "",
-        example "",
-        remedy "";
+        why "The catalog lists this program because intruders use it, and yet something that is kept leads to it. The promise that no catalogued program is left is weaker by this one.",
+        example "medium KN005 /usr/bin/perl: interpreter stays, `/app/report.pl` of the entrypoint's chain runs in it",
+        remedy "Read the reason in the report. If the app does not need what leads there, remove that with `--strip GLOB`; if it is what the image is for, nothing is to be done.";
     CallsShell "KN006" "calls-shell" Low: "a kept program imports `system` or `popen`, which need a shell",
-        why "",
-        example "",
-        remedy "";
+        why "`system` and `popen` of the C library start `/bin/sh -c`. The shell goes, so these calls will fail at run time: often in a rare path such as a mail, a hook or a preview, and often without a message.",
+        example "low KN006 /usr/sbin/nginx: imports `system`, which runs /bin/sh",
+        remedy "Find out when the program calls it (its documentation, or a test of that path under the hardened image). If it must work, keep a shell with `--keep /bin/sh`, knowing what that costs.";
     ScriptStripped "KN007" "script-stripped" Low: "a script went with its interpreter",
-        why "",
-        example "",
-        remedy "";
+        why "The script's interpreter is a catalogued program that goes, and a script alone is no reason to keep a shell: only the entrypoint's own chain is one. If the application starts this script at run time, that start now fails.",
+        example "low KN007 /usr/local/bin/backup.sh: went with its interpreter /bin/sh",
+        remedy "If the app runs the script while serving, rewrite it in the app's own language or keep it together with its interpreter with `--keep`. Otherwise leave it out of the image.";
     LibraryMissing "KN008" "library-missing" Medium: "a kept program needs a library that the image never had",
-        why "",
-        example "",
-        remedy "";
+        why "The dynamic loader will not find this library in any directory it searches, and it was not there before hardening either. Either the program never worked, or the library comes from a mount or from a path that only LD_LIBRARY_PATH at run time names.",
+        example "medium KN008 /opt/app/bin/tool: needs `libfoo.so.2`, which the image does not have",
+        remedy "Install the library, or remove the program if it is not used. If a volume brings it, nothing is to be done.";
     ElfUnreadable "KN009" "elf-unreadable" Medium: "an ELF file's needs could not be read",
-        why "",
-        example "",
-        remedy "";
+        why "The file begins as an ELF object and its headers or tables then contradict themselves or pass kiln's limits. What it needs is unknown; it stays, and something that it needs may have gone.",
+        example "medium KN009 /opt/app/lib/blob.so: section table lies outside the file",
+        remedy "Check whether the file is intact (`readelf -d FILE`). If it is used and odd on purpose, name what it needs with `--keep`.";
     StripBreaks "KN010" "strip-breaks" High: "`--strip` removes what a kept file needs",
-        why "",
-        example "",
-        remedy "";
+        why "A glob of `--strip` removes a file that a kept file needs: a library, an interpreter or the target of a link. The kept file will not start or not work; your order is carried out all the same.",
+        example "high KN010 /usr/lib/x86_64-linux-gnu/libssl.so.3: stripped by `/usr/lib/**/libssl*`, needed by /usr/sbin/nginx",
+        remedy "Narrow the glob, or strip what needs the file as well.";
     GlobUnused "KN011" "glob-unused" Medium: "a `--keep` or `--strip` glob matches nothing",
-        why "",
-        example "",
-        remedy "";
+        why "A glob that matches nothing does nothing: most often the path is misspelt, moved with a new version, or lacks its leading `/`. What it was meant to keep may be gone, what it was meant to remove may still be there.",
+        example "medium KN011 --keep /usr/lib/plugin/**: matches nothing in the image",
+        remedy "Correct the glob or drop it. Globs are matched against absolute paths in the image; `*` does not cross `/`, `**` does.";
     RecipeRuleUnused "KN012" "recipe-rule-unused" Low: "a rule of a matched recipe matches nothing in the image",
-        why "",
-        example "",
-        remedy "";
+        why "A recipe matched the main program, but one of its rules found nothing to apply to in this image. For a recipe of your own this is usually a path that moved; for kiln's own it can be a layout that the recipe did not foresee.",
+        example "low KN012 recipe nginx: plugin directory `/usr/lib/nginx/modules` matches nothing in the image",
+        remedy "Check your recipe with `kiln recipe lint` and against the image's paths. For a built-in recipe look whether the software is installed somewhere unusual, and write a recipe for that place.";
     Unreadable "KN013" "unreadable" High: "the user cannot read what the entrypoint needs",
-        why "",
-        example "",
-        remedy "";
-    OwnerRemains "KN014" "owner-remains" Medium: "the user owns a file outside the writable paths",
-        why "",
-        example "",
-        remedy "";
+        why "The hardened image runs as a user who may not read this file or enter a directory on its way, and the entrypoint's program needs it. Root could; the container will fail at start, or later when it first opens the file.",
+        example "high KN013 /etc/app/secret.conf: mode 0600 of root, the image runs as 65532",
+        remedy "Change owner or mode in the image's build, choose a user who may read it with `--user`, or mount the file as a secret.";
+    OpenedToUser "KN014" "opened-to-user" Low: "a file only root could read is readable for the user now",
+        why "The image ran as root, which reads everything; the hardened one runs as a user without privileges, and the application's files must be readable for it. kiln gives these files to the user's group, and cannot tell which of them the app never meant to read as it serves: a private key, a password file.",
+        example "low KN014 /app/config.yml: opened to group 65532: /app/config.yml",
+        remedy "Nothing, if the app reads these files. Otherwise remove them from the image (`--strip`) and mount what is secret.";
     UserChanged "KN015" "user-changed" Info: "the image ran as another user",
-        why "",
-        example "",
-        remedy "";
+        why "The source image runs as another user, usually root; the hardened one runs as a numeric user without privileges, so that Kubernetes can verify `runAsNonRoot`. Files that only the old user could read or write are findings of their own.",
+        example "info KN015 user: was root, is 101 (nginx, by recipe `nginx`)",
+        remedy "Nothing, if the app works as this user. Choose another one with `--user UID[:GID]`.";
     PrivilegeLost "KN016" "privilege-lost" Medium: "a kept program lost its setuid bit or file capabilities",
-        why "",
-        example "",
-        remedy "";
+        why "The program worked with more rights than its caller because of a setuid or setgid bit or of file capabilities; these are removed from everything that is kept. Without them an unprivileged user cannot, for instance, open raw sockets with it, and the pod forbids gaining privileges anyway.",
+        example "medium KN016 /usr/bin/app-helper: lost `cap_net_raw=ep`",
+        remedy "Usually nothing: a port below 1024 needs no capability under the generated pod spec. If the app needs the right, add the capability to the container in the pod spec, knowing that it then holds for every process.";
     WritableHasContent "KN017" "writable-has-content" High: "a path that must be writable has content in the image",
-        why "",
-        example "",
-        remedy "";
+        why "The app must write here, and the image has files here that a volume mounted on the path would hide. Kubernetes copies nothing from the image into an `emptyDir`, so the app would find its directory empty; unmounted it is read-only.",
+        example "high KN017 /var/lib/app: 12 files, 3.1 MiB, would be hidden by a mount",
+        remedy "Move the files to another place in the image's build, have an init container copy them into the volume, or mount single files or subdirectories.";
     WritableUndeclared "KN018" "writable-undeclared" Low: "a writable directory of the source is not declared writable",
-        why "",
-        example "",
-        remedy "";
+        why "The source image lets some user write into this directory, yet no evidence says that the app writes there. The hardened image has it read-only; if the app does use it, it will fail with `EROFS` or `EACCES` at that moment.",
+        example "low KN018 /srv/uploads: mode 0777 in the source, read-only now",
+        remedy "If the app writes there, declare it as a `VOLUME` in the image, or in a recipe of your own. If not, remove the write bits in the image's build.";
     VolumeMoved "KN019" "volume-moved" Info: "a `VOLUME` became a declared writable path",
-        why "",
-        example "",
-        remedy "";
+        why "Runtimes disagree about `VOLUME`: some copy the image's content into an anonymous volume and leave it writable on a read-only root, others do neither. The declaration is therefore taken out of the config and stands in the writable manifest and in the pod spec as an explicit mount.",
+        example "info KN019 /data: declared by `VOLUME`, mounted as `emptyDir` in the pod spec",
+        remedy "Decide whether the data must outlive the pod; if so, replace the `emptyDir` by a claim.";
     HealthcheckDropped "KN020" "healthcheck-dropped" Low: "the image's health check cannot run any more",
-        why "",
-        example "",
-        remedy "";
+        why "The image's `HEALTHCHECK` runs a shell or a tool such as curl that is no longer there, so it is taken out of the config: it could only report the container as unhealthy. Kubernetes never looked at it; Docker and podman did.",
+        example "low KN020 healthcheck: `curl -f http://localhost/` needs /usr/bin/curl, which went",
+        remedy "Use the probe of the generated pod spec. For Docker, let the app's own program check itself, in exec form and without a shell.";
     SecretBaked "KN021" "secret-baked" Medium: "the image carries a secret made when a package was installed",
-        why "",
-        example "",
-        remedy "";
+        why "Package scripts generated this key or identity while the image was built. Everyone who can pull the image has it, and all containers of the image share it: host keys prove nothing, and the encryption done with the key protects nothing.",
+        example "medium KN021 /etc/ssh/ssh_host_ed25519_key: private host key in the image",
+        remedy "Delete it in the build step that installs the package and let the deployment mount a secret; consider a published key as compromised. `--strip PATH` removes it from all layers if the app starts without it.";
     LowPort "KN022" "low-port" Info: "the app listens below 1024 and is not root",
-        why "",
-        example "",
-        remedy "";
+        why "Ports below 1024 used to need root or a capability. The generated pod spec sets the safe sysctl `net.ipv4.ip_unprivileged_port_start`, so the app listens there as an ordinary user; outside Kubernetes the same setting or a higher port is needed.",
+        example "info KN022 80/TCP: below 1024, the pod sets net.ipv4.ip_unprivileged_port_start",
+        remedy "Nothing under the generated pod spec. If your cluster refuses the sysctl, configure the app to listen above 1023 and let the Service map the port.";
     ImageNamePlaceholder "KN023" "image-name-placeholder" Low: "the pod spec names no registry's image",
-        why "",
-        example "",
-        remedy "";
+        why "The result was written to a directory or a file, so no registry reference of it is known. A pod spec with a placeholder cannot be applied as it is, and kiln does not guess where you will push the image.",
+        example "low KN023 pod spec: image is `IMAGE`, written to oci:out",
+        remedy "Push the image and put its reference into the pod spec, best by digest: the digest is printed and stands in the report.";
     ShadowedKept "KN024" "shadowed-kept" Low: "content that upper layers replaced or deleted stays in lower ones",
-        why "",
-        example "",
-        remedy "";
+        why "At level `strip` layers are changed as little as possible, so that images with the same base go on sharing it. A file that an upper layer deletes or replaces stays in the lower layer's blob, where anyone who pulls the image can read it: old packages, and secrets that were removed too late.",
+        example "low KN024 layer 0: 214 files, 12.4 MiB, are hidden by upper layers and still in the blob",
+        remedy "Use level `distroless`, which takes them out of every layer. If one of them is a secret, change the secret as well.";
     EnvRedirect "KN025" "environment-redirect" Info: "an environment variable keeps the app from writing into its code",
-        why "",
-        example "",
-        remedy "";
+        why "The software would write caches into its own directories, for instance byte code beside the modules, where the image is read-only and where a mount would hide the code. A variable tells it not to; the pod spec sets it.",
+        example "info KN025 PYTHONDONTWRITEBYTECODE=1: byte code would be written beside the application's modules",
+        remedy "Nothing. Where you deploy without the generated pod spec, set the variable there.";
     WritableFile "KN026" "writable-file" Medium: "a single file must be writable in a read-only directory",
-        why "",
-        example "",
-        remedy "";
+        why "Evidence names one file to be written in a directory that otherwise has to stay as it is. A volume on the directory would hide its other files; a volume on the single file cannot be replaced by rename, which is how many programs write.",
+        example "medium KN026 /etc/app/state.json: written, the other 14 files of /etc/app must stay",
+        remedy "Configure the app to write elsewhere, best into a directory of its own below /var or /run. Where the app only rewrites the file in place, mount a single file.";
     PackagesUnsupported "KN027" "packages-unsupported" Medium: "the image's package database is of a kind that kiln cannot filter yet",
-        why "",
-        example "",
-        remedy "";
-    ScriptNotDirect "KN028" "script-not-direct" Info: "scripts start through a program that went; their interpreter stays",
-        why "",
-        example "",
-        remedy "";
-    LinkCut "KN029" "link-cut" Info: "a symbolic link went with its target",
-        why "",
-        example "",
-        remedy "";
-    ExecutableUncertain "KN030" "facts-uncertain" Medium: "too much to remember: facts about a file were not kept",
-        why "",
-        example "",
-        remedy "";
+        why "Without reading the package database kiln cannot tell which file belongs to the distribution and which to the application, and cannot bring the database in line with what remains. Scanners would report packages whose files are gone.",
+        example "medium KN027 /lib/apk/db/installed: apk database, only dpkg is filtered",
+        remedy "The image is hardened by names and by need alone. Treat a scanner's list of this image with care, or base the image on Debian until this kind is supported.";
+    ScriptNotDirect "KN028" "script-not-direct" Info: "scripts stay whose first line names a program that went",
+        why "These scripts begin with `#!` and a program that is a catalogued tool and goes: usually `/usr/bin/env`, or the interpreter itself where another program brings its own (uWSGI, mod_wsgi). They are kept because something loads them as modules or runs them as an interpreter's argument, which works as before; started by their own name they fail.",
+        example "info KN028 3 scripts: /app/a, /app/b, /app/c begin with a program that went: nothing starts them by name any more, as modules and as arguments of an interpreter they work",
+        remedy "Nothing, if the app does not start them by name. Otherwise name an interpreter that stays in their first line, or keep the program with `--keep`.";
+    InterpreterUnknown "KN029" "interpreter-unknown" Medium: "the app runs in an interpreter that no recipe knows",
+        why "Scripts load modules by name while they run, from packages that nothing in the image says they need. Without a recipe that names the directories of these modules, removing what nothing leads to would remove some of them, so only what the catalog names goes.",
+        example "medium KN029 /usr/bin/perl: no recipe says where its modules stand: everything but catalogued tools stays",
+        remedy "Write a recipe that names the interpreter and its directories of plugins (`kiln recipe show python` is an example) and give it with `--recipe FILE`.";
+    RecipeNone "KN030" "recipe-none" Low: "no recipe knows the program",
+        why "What a program writes, loads by name and listens on is partly known from its recipe. Without one kiln relies on what every image says: volumes, units, owners of directories, paths in the program's bytes. A path that the program makes up while it runs is then missing from the manifest.",
+        example "low KN030 /usr/sbin/php-fpm8.2: no recipe knows it: what it writes is guessed from the image alone",
+        remedy "Start the image under the generated pod spec and look for `Read-only file system` in its log; `--writable DIR` declares what is missing, a recipe of your own (`--recipe FILE`) says it for every image.";
+    LoopbackOnly "KN040" "loopback-only" Medium: "a port is bound to loopback only",
+        why "A pod has one network namespace, but the kubelet's probes and all clients come from outside it. What listens on 127.0.0.1 only answers none of them, and the pod never becomes ready.",
+        example "medium KN040 6379: /etc/redis/redis.conf:139 (port 6379) is listened on at 127.0.0.1 only: no probe and no client outside the pod reaches it",
+        remedy "Let the app listen on all addresses (`0.0.0.0`, `::`), by its configuration or a flag, and limit who may connect with a NetworkPolicy.";
+    ConfigUnknown "KN041" "configuration-unknown" Low: "a configuration file or value could not be read",
+        why "What the app writes and where it listens is told by its configuration. A file that the image does not have, that is too large, or a value that is only known at run time leaves a gap in what kiln predicts.",
+        example "low KN041 /etc/app/app.conf: the command line names it as a configuration file, but the image has none there",
+        remedy "Name what is written there with `--writable`, or put the file into the image.";
+    WritableRefused "KN042" "writable-refused" Medium: "a directory that must be writable cannot be a volume",
+        why "A volume over the system's directories or over code hides what the app needs to start; a writable one lets an intruder replace it.",
+        example "medium KN042 /: recipe redis (`dir` is not set; compiled in: ./) needs it to be writable, but it cannot be a volume: it is one of the system's own directories",
+        remedy "Let the app write elsewhere: a flag, a variable, its configuration, or another working directory.";
+    WritableHidesDirectories "KN043" "writable-hides-directories" Low: "a volume hides empty directories of the image",
+        why "An empty directory in an image is there for a reason. A fresh volume does not have it, and some apps do not make it themselves.",
+        example "low KN043 /var/spool/app: the volume hides empty directories of the image: in, out",
+        remedy "If the app fails without one, declare it too: `--writable /var/spool/app/in`.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_is_empty_and_examples_look_like_findings() {
+        for code in Code::ALL {
+            let doc = code.doc();
+            for text in [doc.title, doc.why, doc.example, doc.remedy] {
+                assert!(!text.trim().is_empty() && text.trim() == text, "{}", doc.id);
+            }
+            for text in [doc.why, doc.remedy] {
+                assert!(text.ends_with('.'), "{}: {text}", doc.id);
+            }
+            let start = format!("{} {} ", doc.severity, doc.id);
+            assert!(doc.example.starts_with(&start), "{}: {}", doc.id, doc.example);
+            assert!(doc.example.contains(": ") && !doc.example.ends_with('.'), "{}", doc.id);
+        }
+    }
+
+    #[test]
+    fn ids_and_names_are_unique_and_ids_are_in_order() {
+        let ids: Vec<&str> = Code::ALL.iter().map(|code| code.doc().id).collect();
+        assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
+        let mut slugs: Vec<&str> = Code::ALL.iter().map(|code| code.doc().slug).collect();
+        slugs.sort_unstable();
+        assert!(slugs.is_sorted_by(|one, next| one < next), "{slugs:?}");
+        for slug in slugs {
+            assert!(slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{slug}");
+        }
+    }
+
+    #[test]
+    fn codes_are_found_by_id_and_by_name() {
+        for code in Code::ALL {
+            assert_eq!(Code::parse(code.doc().id), Some(*code));
+            assert_eq!(Code::parse(&code.doc().slug.to_uppercase()), Some(*code));
+        }
+        assert_eq!(Code::parse("KN000"), None);
+        assert!(Code::ALL.iter().any(|code| code.doc().severity == Severity::High));
+    }
 }

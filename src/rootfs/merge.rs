@@ -54,7 +54,8 @@ impl Rootfs {
                     self.nodes.remove(&path);
                 }
                 Kind::Opaque => {
-                    let path = self.landing(&entry.path);
+                    // It stands in the directory: a link of that name is followed, as on the way to any entry.
+                    let path = self.canonicalize_missing(&entry.path).unwrap_or_else(|| entry.path.clone());
                     self.remove_below(&path);
                 }
                 _ => {}
@@ -111,12 +112,10 @@ impl Rootfs {
 
     fn imply_parents(&mut self, path: &ImagePath) {
         for parent in path.ancestors() {
-            if self.nodes.contains_key(&parent) {
-                if self.is_directory(&parent) {
-                    break;
-                }
-                // A file where a directory must be: the later entry wins.
+            if self.nodes.contains_key(&parent) && self.is_directory(&parent) {
+                break;
             }
+            // A file where a directory must be: the later entry wins.
             self.nodes.insert(parent, Node { name: None, inode: None });
         }
     }

@@ -1,0 +1,63 @@
+//! Reads the catalog's own data files; what is wrong with them is a bug and found by a test.
+//!
+//! Knows the files' shape only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use super::globs::Rule;
+use super::{Class, Wrapper};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Paths {
+    pub(super) dlopen: Vec<RawDlopen>,
+    #[serde(rename = "always-keep")]
+    pub(super) always_keep: Vec<Rule>,
+    pub(super) state: Vec<Rule>,
+    pub(super) spirit: Vec<Rule>,
+    pub(super) secret: Vec<Rule>,
+    pub(super) wrapper: Vec<Wrapper>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDlopen {
+    pub(super) needed: Vec<String>,
+    pub(super) keep: Vec<String>,
+    pub(super) why: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Programs {
+    pub(super) suffixes: BTreeSet<String>,
+    #[serde(flatten)]
+    pub(super) classes: BTreeMap<Class, ClassNames>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClassNames {
+    pub(super) programs: Vec<String>,
+    pub(super) versioned: Vec<String>,
+}
+
+/// `programs.toml`.
+pub(super) fn programs() -> Programs {
+    parse("programs.toml", include_str!("programs.toml"))
+}
+
+/// `packages.toml`: globs of package names by class.
+pub(super) fn packages() -> BTreeMap<Class, Vec<String>> {
+    parse("packages.toml", include_str!("packages.toml"))
+}
+
+/// `paths.toml`.
+pub(super) fn paths() -> Paths {
+    parse("paths.toml", include_str!("paths.toml"))
+}
+
+fn parse<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> T {
+    toml::from_str(text).unwrap_or_else(|error| unreachable!("catalog/{name}: {error}"))
+}

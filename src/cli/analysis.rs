@@ -1,0 +1,82 @@
+//! From typed arguments to options: reads the recipes that are named, and counts the processors.
+//!
+//! Does not know what an image holds.
+
+use std::io::Read as _;
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+
+use super::args::AnalysisArgs;
+use super::{Failure, Outcome, Pipeline};
+use crate::digest::BlobDigest;
+use crate::finding::{Finding, Severity};
+use crate::options::{Builtin, Options, UserRecipe};
+use crate::report::count;
+
+/// Largest recipe read: a hundred times the largest that kiln brings.
+const MAX_RECIPE: u64 = 1 << 20;
+
+/// Whether findings make the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Threshold {
+    /// They do not.
+    Never,
+    /// Those of severity high do: `--strict`.
+    High,
+}
+
+impl Threshold {
+    /// How many findings are at or above this, and what that makes of the run.
+    pub(super) fn judge(self, findings: &[Finding]) -> (Outcome, Option<String>) {
+        let high = findings.iter().filter(|finding| finding.severity == Severity::High).count();
+        if self == Self::Never || high == 0 {
+            return (Outcome::Clean, None);
+        }
+        let findings = count(high as u64, "finding", "findings");
+        (Outcome::Findings, Some(format!("strict: {findings} of severity high\n")))
+    }
+}
+
+/// The options that `args` mean, and the threshold.
+pub(super) fn options(args: AnalysisArgs, pipeline: &dyn Pipeline) -> Result<(Options, Threshold), Failure> {
+    let mut recipes = Vec::new();
+    for path in &args.recipe {
+        let text = read_recipe(path)?;
+        let recipe = pipeline.parse_recipe(&path.to_string_lossy(), &text).map_err(|problems| {
+            Failure::input(anyhow!("recipe `{}`: {}", path.display(), problems.join("; ")))
+                .hint(format!("`kiln recipe lint {}` tells them one by one", path.display()))
+        })?;
+        recipes.push(UserRecipe { recipe, digest: BlobDigest::of(text.as_bytes()) });
+    }
+    let options = Options {
+        level: args.level,
+        platform: args.platform,
+        keep: args.keep,
+        strip: args.strip,
+        user: args.user,
+        recipes,
+        builtin: if args.no_recipes { Builtin::Ignored } else { Builtin::Used },
+        writable: args.writable,
+        jobs: args.jobs.unwrap_or_else(processors),
+    };
+    Ok((options, if args.strict { Threshold::High } else { Threshold::Never }))
+}
+
+/// The text of the recipe at `path`.
+pub(super) fn read_recipe(path: &Path) -> Result<String, Failure> {
+    let read = || -> anyhow::Result<String> {
+        let mut text = String::new();
+        std::fs::File::open(path)?.take(MAX_RECIPE + 1).read_to_string(&mut text)?;
+        if text.len() as u64 > MAX_RECIPE {
+            return Err(anyhow!("longer than {MAX_RECIPE} bytes"));
+        }
+        Ok(text)
+    };
+    read().with_context(|| format!("recipe `{}`", path.display())).map_err(Failure::input)
+}
+
+fn processors() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}

@@ -1,0 +1,284 @@
+//! Arguments as they are typed; what they mean together is in `analysis`, `harden` and `inspect`.
+//!
+//! Touches nothing: a file named here is opened later.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::path::ImagePath;
+use crate::plan::Level;
+
+/// Soft clay in, a hard vessel out: container images without shell, package manager, utilities or write
+/// bits, and the pod spec that fits them
+#[derive(Debug, Parser)]
+#[command(name = "kiln", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Images are named as skopeo names them: oci:DIR[:REF], oci-archive:FILE[:REF], \
+    docker-archive:FILE[:REF]; - is stdin or stdout.\n\n\
+    Exit status: 0 done; 1 findings at or above the threshold; 2 usage; 3 bad input or output; \
+    4 network or registry, worth a retry; 70 a bug of kiln.")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make a hardened image, its writable manifest and its pod spec
+    Harden(HardenArgs),
+    /// Say what is in an image and what hardening would do to it
+    Inspect(InspectArgs),
+    /// List, show and check recipes
+    Recipe(RecipeArgs),
+    /// Say what a finding's code means
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of a document of kiln's
+    Schema(SchemaArgs),
+    /// Print a script that completes kiln's arguments in a shell
+    Completion(CompletionArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct HardenArgs {
+    /// The image to harden
+    pub(super) image: String,
+    /// Where the hardened image goes; may be given several times
+    #[arg(short, long = "output", value_name = "DEST", required = true)]
+    pub(super) output: Vec<String>,
+    #[command(flatten)]
+    pub(super) analysis: AnalysisArgs,
+    /// Write the pod spec there
+    #[arg(long, value_name = "FILE", help_heading = "Documents (- is stdout)")]
+    pub(super) pod: Option<PathBuf>,
+    /// Name of the pod [default: from the image's name]
+    #[arg(long, value_name = "NAME", requires = "pod", help_heading = "Documents (- is stdout)")]
+    pub(super) pod_name: Option<String>,
+    /// The hardened image as the pod names it: HOST/REPO:TAG@DIGEST
+    #[arg(long, value_name = "REF", requires = "pod", help_heading = "Documents (- is stdout)")]
+    pub(super) pod_image: Option<String>,
+    /// Write the writable manifest there
+    #[arg(long, value_name = "FILE", help_heading = "Documents (- is stdout)")]
+    pub(super) manifest: Option<PathBuf>,
+    /// Write the report there: every removed path with its reason, JSON
+    #[arg(long, value_name = "FILE", help_heading = "Documents (- is stdout)")]
+    pub(super) report: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) talk: TalkArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct InspectArgs {
+    /// The image to look at
+    pub(super) image: String,
+    #[command(flatten)]
+    pub(super) analysis: AnalysisArgs,
+    #[command(flatten)]
+    pub(super) talk: TalkArgs,
+}
+
+/// What decides what happens to an image.
+#[derive(Debug, ClapArgs)]
+pub(super) struct AnalysisArgs {
+    /// How much goes: `strip` takes what the catalog names, `distroless` also what nothing kept leads to
+    #[arg(long, value_name = "LEVEL", default_value = "distroless", value_parser = level)]
+    pub(super) level: Level,
+    /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
+    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
+    pub(super) platform: Option<String>,
+    /// Keep what this glob matches, and what it needs; may be given several times
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    pub(super) keep: Vec<String>,
+    /// Remove what this glob matches; may be given several times
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    pub(super) strip: Vec<String>,
+    /// Run as this user and group: names of the image, or numbers
+    #[arg(long, value_name = "USER[:GROUP]", value_parser = user)]
+    pub(super) user: Option<String>,
+    /// Use this recipe too, before kiln's own; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(super) recipe: Vec<PathBuf>,
+    /// Do not use kiln's own recipes
+    #[arg(long)]
+    pub(super) no_recipes: bool,
+    /// The app writes to this directory; may be given several times
+    #[arg(long, value_name = "PATH", value_parser = image_path)]
+    pub(super) writable: Vec<ImagePath>,
+    /// Exit with 1 if there is a finding of severity high, such as a shell that stays; what was asked for is
+    /// written all the same
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Threads at the most; changes no byte of the result [default: one per processor]
+    #[arg(long, value_name = "N")]
+    pub(super) jobs: Option<NonZeroUsize>,
+}
+
+/// What is said, and how.
+#[derive(Debug, ClapArgs)]
+pub(super) struct TalkArgs {
+    /// What to print
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "What is said")]
+    pub(super) format: Format,
+    /// Say nothing but errors
+    #[arg(short, long, conflicts_with = "verbose", help_heading = "What is said")]
+    pub(super) quiet: bool,
+    /// Do not cut lists short
+    #[arg(short, long, help_heading = "What is said")]
+    pub(super) verbose: bool,
+}
+
+/// What is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Format {
+    /// A summary for people
+    #[default]
+    Text,
+    /// The whole report for programs
+    Json,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct RecipeArgs {
+    #[command(subcommand)]
+    pub(super) action: RecipeAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RecipeAction {
+    /// Name the recipes that kiln brings
+    List {
+        /// What to print
+        #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+        format: Format,
+    },
+    /// Print a recipe that kiln brings: a start for one of your own
+    Show {
+        /// As `kiln recipe list` names it
+        name: String,
+    },
+    /// Say all that is wrong with recipes; exit with 1 if anything is
+    Lint {
+        /// TOML files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// What to print
+        #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+        format: Format,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ExplainArgs {
+    /// A code (KN001) or its word (shell-stays); none lists them all
+    pub(super) code: Option<String>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct SchemaArgs {
+    /// Of what
+    #[arg(value_enum)]
+    pub(super) document: Document,
+}
+
+/// A document of kiln's.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Document {
+    /// What must be writable, and how the app starts
+    Manifest,
+    /// What went and why
+    Report,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct CompletionArgs {
+    /// For which shell
+    #[arg(value_enum)]
+    pub(super) shell: clap_complete::Shell,
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    [Level::Strip, Level::Distroless]
+        .into_iter()
+        .find(|level| level.name() == text)
+        .ok_or_else(|| "expected `strip` or `distroless`".into())
+}
+
+fn platform(text: &str) -> Result<String, String> {
+    let word = |part: &str| {
+        !part.is_empty()
+            && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
+    };
+    let parts = text.split('/').count();
+    if (2..=3).contains(&parts) && text.split('/').all(word) {
+        return Ok(text.to_owned());
+    }
+    Err("expected `OS/ARCH[/VARIANT]`, as in `linux/arm64/v8`".into())
+}
+
+/// Only its form: whether it matches anything is for the plan to say.
+fn glob(text: &str) -> Result<String, String> {
+    if !text.starts_with('/') && !text.starts_with("**/") {
+        return Err("expected a glob of absolute paths, beginning with `/` or `**/`".into());
+    }
+    match globset::Glob::new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.kind().to_string()),
+    }
+}
+
+fn user(text: &str) -> Result<String, String> {
+    let word = |part: &str| {
+        !part.is_empty() && !part.contains([':', '/', '\0']) && !part.contains(char::is_whitespace)
+    };
+    let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+    if word(user) && group.is_none_or(word) {
+        return Ok(text.to_owned());
+    }
+    Err("expected `USER[:GROUP]`".into())
+}
+
+fn image_path(text: &str) -> Result<ImagePath, String> {
+    if !text.starts_with('/') {
+        return Err("expected an absolute path of the image".into());
+    }
+    let path = ImagePath::parse(text.as_bytes()).map_err(|error| error.to_string())?;
+    if path.is_root() {
+        return Err("expected a directory below `/`: a writable root is what kiln takes away".into());
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_well_defined() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn values_are_checked_by_form() {
+        assert!(platform("linux/arm64/v8").is_ok());
+        for bad in ["linux", "linux/", "a/b/c/d", "Linux/amd64", ""] {
+            assert!(platform(bad).is_err(), "{bad}");
+        }
+        assert!(user("www-data:33").is_ok());
+        for bad in ["", ":33", "a:", "a:b:c", "a b"] {
+            assert!(user(bad).is_err(), "{bad}");
+        }
+        assert!(glob("/usr/lib/**/*.so").is_ok() && glob("**/perl").is_ok());
+        for bad in ["usr/bin/perl", "/[", ""] {
+            assert!(glob(bad).is_err(), "{bad}");
+        }
+        assert!(image_path("/var/lib/x/").is_ok());
+        for bad in ["/", "var", "/a/../b"] {
+            assert!(image_path(bad).is_err(), "{bad}");
+        }
+    }
+}

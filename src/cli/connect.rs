@@ -1,0 +1,194 @@
+//! The command line's interface, connected to the library.
+//!
+//! The one place that maps the library's errors to failures with an exit status.
+
+use super::{BuiltinRecipe, Failure, HardenRequest, Hardened, Inspected, Pipeline};
+use crate::digest::BlobDigest;
+use crate::finding::{Code, Finding};
+use crate::harden::{self, HardenError};
+use crate::image::FinishedLayer;
+use crate::kube::pod::{PodOptions, render_pod};
+use crate::manifest;
+use crate::options::Options;
+use crate::progress::Progress;
+use crate::recipe::{self, Recipe};
+use crate::reference::Reference;
+use crate::report::{Context, ImageFacts, ImageName, LayerBlob, LayerChange};
+use crate::sink::{Destinations, SinkError};
+use crate::source::{self, SourceError, SourceImage};
+
+/// The library.
+pub(super) struct Kiln;
+
+impl Pipeline for Kiln {
+    fn harden(&self, request: &HardenRequest, progress: &dyn Progress) -> Result<Hardened, Failure> {
+        let references =
+            request.destinations.iter().map(|name| parse(name)).collect::<Result<Vec<_>, _>>()?;
+        let source = open(&request.source)?;
+        let destinations = Destinations::open(&references).map_err(sink_failure)?;
+        let hardened = harden::harden(&*source, &request.options, destinations, progress).map_err(failure)?;
+        let mut plan = hardened.plan;
+        let name = if let Some(name) = &request.pod_image {
+            pinned(name, hardened.digest)
+        } else {
+            let name = format!("registry.invalid/{}", pod_name(request));
+            plan.findings.push(Finding::new(
+                Code::ImageNamePlaceholder,
+                &name,
+                "the pod spec names no registry yet: give `--pod-image REPOSITORY` the name that the image is pushed as",
+            ));
+            pinned(&name, hardened.digest)
+        };
+        let pod = render_pod(
+            &hardened.manifest,
+            &PodOptions {
+                name: pod_name(request),
+                image: name,
+                source: source_digest(&hardened.image).to_string(),
+                namespace: None,
+            },
+        );
+        let mut context = context(&request.source, &hardened.image, &request.options);
+        context.destinations = references
+            .iter()
+            .map(|reference| ImageName { name: reference.to_string(), digest: Some(hardened.digest) })
+            .collect();
+        context.layers = layer_changes(&hardened.image, &hardened.layers);
+        Ok(Hardened { plan, context, manifest: hardened.manifest.render(), pod })
+    }
+
+    fn inspect(&self, name: &str, options: &Options, progress: &dyn Progress) -> Result<Inspected, Failure> {
+        let source = open(name)?;
+        let analysed = harden::analyse(&*source, options, progress).map_err(failure)?;
+        let config = &analysed.image.config;
+        let facts = ImageFacts {
+            user: config.user.clone(),
+            workdir: config.working_dir.clone(),
+            exposed: config
+                .exposed_ports
+                .iter()
+                .map(|port| format!("{}/{}", port.port, port.protocol.as_str()))
+                .collect(),
+            volumes: config.volumes.clone(),
+        };
+        let context = context(name, &analysed.image, options);
+        Ok(Inspected { plan: analysed.plan, rootfs: analysed.rootfs, facts, context })
+    }
+
+    fn builtin_recipes(&self) -> Vec<BuiltinRecipe> {
+        recipe::builtin()
+            .iter()
+            .map(|recipe| BuiltinRecipe {
+                name: recipe.name.clone(),
+                title: recipe.title.clone(),
+                text: recipe::builtin_text(&recipe.name).unwrap_or_default().to_owned(),
+            })
+            .collect()
+    }
+
+    fn parse_recipe(&self, file: &str, text: &str) -> Result<Recipe, Vec<String>> {
+        recipe::parse_recipe(file, text)
+            .map_err(|error| error.problems.iter().map(ToString::to_string).collect())
+    }
+
+    fn manifest_schema(&self) -> String {
+        let mut text = serde_json::to_string_pretty(&manifest::schema())
+            .unwrap_or_else(|error| unreachable!("a schema is JSON already: {error}"));
+        text.push('\n');
+        text
+    }
+}
+
+fn parse(name: &str) -> Result<Reference, Failure> {
+    name.parse().map_err(|error| {
+        Failure::usage(error)
+            .hint("images are named `oci:DIR[:REF]`, `oci-archive:FILE[:REF]` or `docker-archive:FILE[:REF]`")
+    })
+}
+
+fn open(name: &str) -> Result<Box<dyn source::Source>, Failure> {
+    source::open_source(&parse(name)?).map_err(source_failure)
+}
+
+fn failure(error: HardenError) -> Failure {
+    match error {
+        HardenError::Platform(_) | HardenError::Glob(_) | HardenError::User(_) => Failure::usage(error),
+        HardenError::Source(error) => source_failure(error),
+        HardenError::Sink(error) => sink_failure(error),
+        _ => Failure::input(error),
+    }
+}
+
+fn source_failure(error: SourceError) -> Failure {
+    let hint = match &error {
+        SourceError::NoSuchTag { .. } | SourceError::SeveralImages { .. } => {
+            Some("name one of them after the path: `oci:DIR:REF`")
+        }
+        SourceError::NoSuchPlatform { .. } => Some("choose one of them with `--platform`"),
+        _ => None,
+    };
+    let failure = Failure::input(error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn sink_failure(error: SinkError) -> Failure {
+    match error {
+        SinkError::Twice(_) => Failure::usage(error),
+        _ => Failure::input(error),
+    }
+}
+
+fn context(name: &str, image: &SourceImage, options: &Options) -> Context {
+    Context {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        source: ImageName { name: name.to_owned(), digest: Some(source_digest(image)) },
+        platform: image.config.platform.to_string(),
+        destinations: Vec::new(),
+        options: options.canonical(),
+        layers: Vec::new(),
+    }
+}
+
+/// What names the source: its manifest, or its config where it has none.
+fn source_digest(image: &SourceImage) -> BlobDigest {
+    image.manifest_digest.unwrap_or_else(|| BlobDigest::from(image.image_id))
+}
+
+fn layer_changes(image: &SourceImage, layers: &[FinishedLayer]) -> Vec<LayerChange> {
+    let before = image.layers.iter().map(|layer| Some(LayerBlob { digest: layer.digest, bytes: layer.size }));
+    before
+        .chain(std::iter::repeat(None))
+        .zip(layers)
+        .map(|(before, after)| LayerChange {
+            before,
+            after: LayerBlob { digest: after.digest, bytes: after.size },
+        })
+        .collect()
+}
+
+/// `--pod-name`, else the first destination's last name, as a DNS label.
+fn pod_name(request: &HardenRequest) -> String {
+    if let Some(name) = &request.pod_name {
+        return name.clone();
+    }
+    let first = request.destinations.first().map_or("", String::as_str);
+    let stem =
+        first.split(':').nth(1).unwrap_or(first).trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let stem = stem.strip_suffix(".tar.gz").or_else(|| stem.strip_suffix(".tar")).unwrap_or(stem);
+    let label: String = stem
+        .to_ascii_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(53)
+        .collect();
+    let label = label.trim_matches('-');
+    if label.is_empty() { "hardened".to_owned() } else { label.to_owned() }
+}
+
+/// `name` with the digest, whatever digest it had.
+fn pinned(name: &str, digest: BlobDigest) -> String {
+    format!("{}@{digest}", name.split('@').next().unwrap_or(name))
+}

@@ -1,0 +1,71 @@
+//! `kiln explain`: the text of a finding's code.
+//!
+//! Holds no words of its own about findings: they stand with the codes.
+
+use std::fmt::Write as _;
+
+use anyhow::anyhow;
+use serde_json::{Value, json};
+
+use super::args::{ExplainArgs, Format};
+use super::output::World;
+use super::{Failure, Outcome};
+use crate::finding::{Code, CodeDoc};
+use crate::report::{Style, columns};
+
+pub(super) fn run(args: &ExplainArgs, world: &mut World<'_>) -> Result<Outcome, Failure> {
+    let text = match (&args.code, args.format) {
+        (None, Format::Text) => {
+            let row = |code: &Code| {
+                let doc = code.doc();
+                [doc.id.to_owned(), doc.severity.to_string(), doc.slug.to_owned(), doc.title.to_owned()]
+            };
+            let rows: Vec<_> = Code::ALL.iter().map(row).collect();
+            columns(&rows, &[]).into_iter().map(|line| line + "\n").collect()
+        }
+        (None, Format::Json) => {
+            let all: Vec<_> = Code::ALL.iter().map(|code| document(code.doc())).collect();
+            format!("{:#}\n", json!(all))
+        }
+        (Some(name), format) => {
+            let code = Code::parse(name).ok_or_else(|| {
+                Failure::usage(anyhow!("no code `{name}`")).hint("`kiln explain` lists them")
+            })?;
+            match format {
+                Format::Text => render(code.doc(), world.out_style),
+                Format::Json => format!("{:#}\n", document(code.doc())),
+            }
+        }
+    };
+    world.say(&text)?;
+    Ok(Outcome::Clean)
+}
+
+fn render(doc: &CodeDoc, style: Style) -> String {
+    let severity = style.severity(doc.severity, &doc.severity.to_string());
+    let mut out = format!("{} {} ({severity})\n{}\n", style.heading(doc.id), doc.slug, doc.title);
+    for (heading, text) in
+        [("Why it matters", doc.why), ("As it looks", doc.example), ("What to do", doc.remedy)]
+    {
+        if !text.is_empty() {
+            let _ = writeln!(out, "\n{}", style.heading(heading));
+            for line in text.lines() {
+                let indent = if line.is_empty() { "" } else { "  " };
+                let _ = writeln!(out, "{indent}{line}");
+            }
+        }
+    }
+    out
+}
+
+fn document(doc: &CodeDoc) -> Value {
+    json!({
+        "code": doc.id,
+        "slug": doc.slug,
+        "severity": doc.severity,
+        "title": doc.title,
+        "why": doc.why,
+        "example": doc.example,
+        "remedy": doc.remedy,
+    })
+}

@@ -1,0 +1,83 @@
+//! What the command line needs done, as an interface.
+//!
+//! So that arguments, streams, files and exit statuses are tested without an image.
+
+use crate::options::Options;
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::recipe::Recipe;
+use crate::report::{Context, ImageFacts};
+use crate::rootfs::Rootfs;
+
+use super::Failure;
+
+/// The library's work, as the command line asks for it.
+pub trait Pipeline {
+    /// Hardens an image and writes it to every destination, whole or not at all.
+    fn harden(&self, request: &HardenRequest, progress: &dyn Progress) -> Result<Hardened, Failure>;
+
+    /// Reads the image `source` and plans, without writing.
+    fn inspect(&self, source: &str, options: &Options, progress: &dyn Progress)
+    -> Result<Inspected, Failure>;
+
+    /// kiln's own recipes, by name.
+    fn builtin_recipes(&self) -> Vec<BuiltinRecipe>;
+
+    /// The recipe in `text`, or all that is wrong with it, each with its line. `file` names it in errors.
+    fn parse_recipe(&self, file: &str, text: &str) -> Result<Recipe, Vec<String>>;
+
+    /// The JSON Schema of the writable manifest.
+    fn manifest_schema(&self) -> String;
+}
+
+/// What to harden, and into what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HardenRequest {
+    /// The image, as named: `oci:DIR[:REF]`.
+    pub source: String,
+    /// Where to, as named; at least one.
+    pub destinations: Vec<String>,
+    /// How.
+    pub options: Options,
+    /// `metadata.name` of the pod; else from the image's name.
+    pub pod_name: Option<String>,
+    /// The image as the pod names it: a registry's; else a placeholder.
+    pub pod_image: Option<String>,
+}
+
+/// What a hardening leaves behind.
+#[derive(Debug, Clone)]
+pub struct Hardened {
+    /// What was decided.
+    pub plan: Plan,
+    /// What the report says besides.
+    pub context: Context,
+    /// The writable manifest, JSON.
+    pub manifest: String,
+    /// The pod spec, YAML.
+    pub pod: String,
+}
+
+/// What an inspection found.
+#[derive(Debug, Clone)]
+pub struct Inspected {
+    /// What would be decided.
+    pub plan: Plan,
+    /// The merged tree of the image as it is.
+    pub rootfs: Rootfs,
+    /// What its config says.
+    pub facts: ImageFacts,
+    /// What the report says besides.
+    pub context: Context,
+}
+
+/// A recipe that kiln brings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BuiltinRecipe {
+    /// Short name.
+    pub name: String,
+    /// The software's own name.
+    pub title: String,
+    /// Its TOML.
+    pub text: String,
+}

@@ -1,0 +1,178 @@
+//! Exit statuses, and the failures that lead to them.
+//!
+//! Does not know what a command does.
+
+use std::any::Any;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::process::ExitCode;
+
+use crate::report::{Style, safe};
+
+/// How a command that could do its work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing at or above the threshold.
+    Clean,
+    /// Findings at or above the threshold.
+    Findings,
+}
+
+/// The exit statuses of kiln. Part of its interface: CI jobs decide by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Done.
+    Done = 0,
+    /// Findings at or above the threshold, or a recipe with problems.
+    Findings = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// An input is bad or an output cannot be written: the same command fails again.
+    Input = 3,
+    /// Network or registry: worth a retry.
+    Network = 4,
+    /// A bug of kiln.
+    Bug = 70,
+}
+
+impl Status {
+    /// The status of a command's result: the one place where statuses are decided.
+    pub fn of(result: &Result<Outcome, Failure>) -> Self {
+        match result {
+            Ok(Outcome::Clean) => Self::Done,
+            Ok(Outcome::Findings) => Self::Findings,
+            Err(failure) => match failure.kind {
+                Kind::Usage => Self::Usage,
+                Kind::Input => Self::Input,
+                Kind::Network => Self::Network,
+            },
+        }
+    }
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+/// Why a command could not go on.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    error: anyhow::Error,
+    hint: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Usage,
+    Input,
+    Network,
+}
+
+impl Failure {
+    /// What was asked for makes no sense.
+    pub fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self { kind: Kind::Usage, error: error.into(), hint: None }
+    }
+
+    /// An input is bad, or an output cannot be written.
+    pub fn input(error: impl Into<anyhow::Error>) -> Self {
+        Self { kind: Kind::Input, error: error.into(), hint: None }
+    }
+
+    /// Network or registry.
+    pub fn network(error: impl Into<anyhow::Error>) -> Self {
+        Self { kind: Kind::Network, error: error.into(), hint: None }
+    }
+
+    /// The way out, where one is known.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// `error: a: b: c` on one line, then `hint: …` on another.
+    pub fn render(&self, style: Style) -> String {
+        let severity = crate::finding::Severity::High;
+        let mut chain = String::new();
+        for cause in self.error.chain() {
+            let text = cause.to_string();
+            // Some causes already repeat what they wrap.
+            if !chain.ends_with(&text) {
+                let gap = if chain.is_empty() { "" } else { ": " };
+                let _ = write!(chain, "{gap}{text}");
+            }
+        }
+        let mut out = format!("{} {}\n", style.severity(severity, "error:"), safe(&chain));
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(out, "{} {}", style.heading("hint:"), safe(hint));
+        }
+        out
+    }
+}
+
+/// Runs `work`; a panic in it is a bug of kiln, already told by [`tell_bug`].
+pub(super) fn guarded(work: impl FnOnce() -> Status) -> Status {
+    // Nothing of `work` is looked at after a panic.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Status::Bug)
+}
+
+/// Tells a panic in one line: what users see of a bug.
+pub(super) fn tell_bug(info: &PanicHookInfo<'_>) {
+    let mut err = std::io::stderr();
+    let place = info.location().map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default();
+    let _ = writeln!(err, "error: bug in kiln{place}: {}", safe(&panic_text(info.payload())));
+    let _ = writeln!(err, "hint: this is not about your image; please report it with the command you ran");
+    // Says nothing unless `RUST_BACKTRACE` asks for it.
+    let trace = std::backtrace::Backtrace::capture();
+    if trace.status() == std::backtrace::BacktraceStatus::Captured {
+        let _ = writeln!(err, "{trace}");
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context as _, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn every_end_has_its_own_status() {
+        let cases = [
+            (Ok(Outcome::Clean), 0),
+            (Ok(Outcome::Findings), 1),
+            (Err(Failure::usage(anyhow!("x"))), 2),
+            (Err(Failure::input(anyhow!("x"))), 3),
+            (Err(Failure::network(anyhow!("x"))), 4),
+        ];
+        for (result, number) in cases {
+            assert_eq!(Status::of(&result) as u8, number);
+        }
+    }
+
+    #[test]
+    fn panic_is_a_bug_and_does_not_leave_the_function() {
+        // `resume_unwind` runs no hook: the test's output stays clean.
+        let bug = || std::panic::resume_unwind(Box::new("invariant"));
+        assert_eq!(guarded(bug) as u8, 70);
+        assert_eq!(panic_text(&"invariant"), "invariant");
+        assert_eq!(panic_text(&7), "no message");
+    }
+
+    #[test]
+    fn error_is_one_line_whatever_its_causes_say() {
+        let cause: Result<(), _> = Err(anyhow!("line one\nline two \x1b[31m"));
+        let error = cause.context("layer 3").context("source `oci:x`").unwrap_err();
+        let text = Failure::input(error).hint("look there").render(Style::Plain);
+        assert_eq!(text, "error: source `oci:x`: layer 3: line one\\nline two \\x1b[31m\nhint: look there\n");
+    }
+}

@@ -1,0 +1,264 @@
+//! The command line over a library that only remembers what it was asked for.
+//!
+//! No image is read; files are written below a temporary directory.
+
+use std::cell::RefCell;
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::*;
+use crate::options::{Builtin, Options};
+use crate::plan::{Level, Plan};
+use crate::progress::Progress;
+use crate::recipe::Recipe;
+use crate::report::{ImageFacts, fixture};
+
+/// Answers every request with the same plan.
+struct Fake {
+    plan: Plan,
+    asked: RefCell<Vec<HardenRequest>>,
+}
+
+impl Pipeline for Fake {
+    fn harden(&self, request: &HardenRequest, progress: &dyn Progress) -> Result<Hardened, Failure> {
+        progress.start("index", Some(1));
+        progress.finish();
+        self.asked.borrow_mut().push(request.clone());
+        Ok(Hardened {
+            plan: self.plan.clone(),
+            context: fixture::context(),
+            manifest: "the manifest\n".into(),
+            pod: "the pod\n".into(),
+        })
+    }
+
+    fn inspect(&self, _: &str, _: &Options, _: &dyn Progress) -> Result<Inspected, Failure> {
+        Ok(Inspected {
+            plan: self.plan.clone(),
+            rootfs: fixture::rootfs(),
+            facts: ImageFacts::default(),
+            context: fixture::context(),
+        })
+    }
+
+    fn builtin_recipes(&self) -> Vec<BuiltinRecipe> {
+        let recipe = |name: &str| BuiltinRecipe {
+            name: name.into(),
+            title: name.to_uppercase(),
+            text: format!("name = \"{name}\"\n"),
+        };
+        vec![recipe("apache"), recipe("nginx")]
+    }
+
+    fn parse_recipe(&self, _: &str, text: &str) -> Result<Recipe, Vec<String>> {
+        if text.starts_with("bad") {
+            return Err(vec!["line 1: no `name`".into(), "line 2: no `why`".into()]);
+        }
+        Ok(Recipe {
+            name: text.trim().into(),
+            title: String::new(),
+            programs: Vec::new(),
+            keep: Vec::new(),
+            plugin_directories: Vec::new(),
+            writable: Vec::new(),
+            directives: Vec::new(),
+            ports: Vec::new(),
+            users: Vec::new(),
+            probe: None,
+            env: Vec::new(),
+            lowerings: Vec::new(),
+        })
+    }
+
+    fn manifest_schema(&self) -> String {
+        "{}\n".into()
+    }
+}
+
+struct Ran {
+    status: u8,
+    out: String,
+    err: String,
+    asked: Vec<HardenRequest>,
+}
+
+fn run_with(plan: Plan, arguments: &[&str]) -> Ran {
+    let fake = Fake { plan, asked: RefCell::default() };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let arguments = std::iter::once("kiln").chain(arguments.iter().copied()).map(OsString::from);
+    let mut world = World {
+        out: Box::new(&mut out),
+        err: Box::new(&mut err),
+        out_style: Style::Plain,
+        err_style: Style::Plain,
+        progress: false,
+    };
+    let status = run(arguments, &fake, &mut world) as u8;
+    drop(world);
+    Ran {
+        status,
+        out: String::from_utf8(out).unwrap(),
+        err: String::from_utf8(err).unwrap(),
+        asked: fake.asked.into_inner(),
+    }
+}
+
+fn ran(arguments: &[&str]) -> Ran {
+    run_with(fixture::plan(), arguments)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn hardening_writes_every_document_and_a_summary() {
+    let directory = tempfile::tempdir().unwrap();
+    let [report, manifest, pod] = ["r.json", "m.json", "p.yaml"].map(|name| directory.path().join(name));
+    let ran = ran(&[
+        "harden",
+        "oci:a",
+        "-o",
+        "oci:b",
+        "--report",
+        text(&report),
+        "--manifest",
+        text(&manifest),
+        "--pod",
+        text(&pod),
+    ]);
+    assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+    assert!(ran.out.contains("\ngone: "), "{}", ran.out);
+    assert_eq!(std::fs::read_to_string(&manifest).unwrap(), "the manifest\n");
+    assert_eq!(std::fs::read_to_string(&pod).unwrap(), "the pod\n");
+    let document = std::fs::read_to_string(&report).unwrap();
+    assert!(document.contains("\"mediaType\": \"application/vnd.kiln.report.v1+json\""));
+}
+
+#[test]
+fn arguments_become_options() {
+    let directory = tempfile::tempdir().unwrap();
+    let recipe = directory.path().join("mine.toml");
+    std::fs::write(&recipe, "mine").unwrap();
+    let ran = ran(&[
+        "harden",
+        "oci:a:1",
+        "-o",
+        "oci:b",
+        "-o",
+        "oci-archive:c.tar",
+        "--level",
+        "strip",
+        "--platform",
+        "linux/arm64",
+        "--keep",
+        "/usr/bin/perl",
+        "--strip",
+        "/opt/**",
+        "--user",
+        "33:33",
+        "--recipe",
+        text(&recipe),
+        "--no-recipes",
+        "--writable",
+        "/var/tmp/",
+        "--jobs",
+        "3",
+    ]);
+    assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+    let [request] = ran.asked.as_slice() else { panic!("one request: {:?}", ran.asked) };
+    assert_eq!(request.source, "oci:a:1");
+    assert_eq!(request.destinations, ["oci:b", "oci-archive:c.tar"]);
+    let options = &request.options;
+    assert_eq!((options.level, options.builtin), (Level::Strip, Builtin::Ignored));
+    assert_eq!(options.jobs.get(), 3);
+    assert_eq!(options.platform.as_deref(), Some("linux/arm64"));
+    let canonical = options.canonical();
+    assert!(
+        canonical.starts_with(
+            "--level=strip --keep=/usr/bin/perl --strip='/opt/**' --user=33:33 --recipe=mine@sha256:"
+        ),
+        "{canonical}"
+    );
+    assert!(canonical.ends_with(" --no-recipes --writable=/var/tmp"), "{canonical}");
+}
+
+#[test]
+fn summary_leaves_stdout_to_an_image_or_document_that_goes_there() {
+    let image = ran(&["harden", "oci:a", "-o", "docker-archive:-:web:1"]);
+    assert_eq!((image.status, image.out.as_str()), (0, ""));
+    assert!(image.err.contains("\ngone: "), "{}", image.err);
+    let pod = ran(&["harden", "oci:a", "-o", "oci:b", "--pod", "-"]);
+    assert_eq!((pod.status, pod.out.as_str()), (0, "the pod\n"));
+    assert!(pod.err.contains("\ngone: "), "{}", pod.err);
+}
+
+#[test]
+fn two_things_cannot_go_to_stdout() {
+    for other in [["--report", "-"], ["--format", "json"], ["-o", "oci-archive:-"]] {
+        let ran = ran(&["harden", "oci:a", "-o", "oci:b", "--pod", "-", other[0], other[1]]);
+        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{other:?}");
+        assert!(ran.err.ends_with("both write to stdout\n"), "{}", ran.err);
+        assert!(ran.asked.is_empty(), "known before the work");
+    }
+}
+
+#[test]
+fn strict_makes_high_findings_the_status_and_only_those() {
+    let strict = ran(&["harden", "oci:a", "-o", "oci:b", "--strict"]);
+    assert_eq!((strict.status, strict.err.as_str()), (1, "strict: 1 finding of severity high\n"));
+    assert_eq!(ran(&["harden", "oci:a", "-o", "oci:b"]).status, 0);
+    assert_eq!(ran(&["inspect", "oci:a", "--strict", "--quiet"]).status, 1);
+    let quiet = run_with(fixture::quiet_plan(), &["harden", "oci:a", "-o", "oci:b", "--strict"]);
+    assert_eq!((quiet.status, quiet.err.as_str()), (0, ""));
+}
+
+#[test]
+fn quiet_says_nothing_and_json_says_all() {
+    assert_eq!(ran(&["harden", "oci:a", "-o", "oci:b", "--quiet"]).out, "");
+    for arguments in [&["harden", "oci:a", "-o", "oci:b"][..], &["inspect", "oci:a"]] {
+        let ran = ran(&[arguments, &["--format", "json"]].concat());
+        assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+        let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!(document["before"]["files"], 6012);
+    }
+}
+
+#[test]
+fn document_that_cannot_be_written_is_known_before_the_work() {
+    let ran = ran(&["harden", "oci:a", "-o", "oci:b", "--report", "/nonexistent/r.json"]);
+    assert_eq!(ran.status, 3);
+    assert!(ran.err.starts_with("error: cannot write `/nonexistent/r.json`: "), "{}", ran.err);
+    assert_eq!(ran.err.lines().count(), 1);
+    assert!(ran.asked.is_empty());
+}
+
+#[test]
+fn recipes_are_listed_and_shown() {
+    assert_eq!(ran(&["recipe", "list"]).out, "apache  APACHE\nnginx   NGINX\n");
+    assert!(ran(&["recipe", "list", "--format", "json"]).out.contains("\"name\": \"nginx\""));
+    assert_eq!(ran(&["recipe", "show", "nginx"]).out, "name = \"nginx\"\n");
+    let none = ran(&["recipe", "show", "x"]);
+    assert_eq!(
+        (none.status, none.err.as_str()),
+        (2, "error: no recipe `x`\nhint: `kiln recipe list` names them\n")
+    );
+}
+
+#[test]
+fn lint_tells_every_problem_of_every_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let [good, bad] = ["good.toml", "bad.toml"].map(|name| directory.path().join(name));
+    std::fs::write(&good, "good").unwrap();
+    std::fs::write(&bad, "bad").unwrap();
+    let both = ran(&["recipe", "lint", text(&bad), text(&good)]);
+    assert_eq!(both.status, 1);
+    assert_eq!(both.out.lines().count(), 3, "{}", both.out);
+    assert_eq!(ran(&["recipe", "lint", text(&good)]).status, 0);
+    let missing = ran(&["recipe", "lint", "/nonexistent.toml"]);
+    assert_eq!(missing.status, 3);
+    assert!(missing.err.starts_with("error: recipe `/nonexistent.toml`: "), "{}", missing.err);
+    let used = ran(&["inspect", "oci:a", "--recipe", text(&bad)]);
+    assert_eq!(used.status, 3);
+    assert!(used.err.contains("line 1: no `name`; line 2: no `why`\nhint: "), "{}", used.err);
+}

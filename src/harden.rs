@@ -1,0 +1,111 @@
+//! The main job: an image in, a hardened image and its documents out.
+//!
+//! Each stage is a function of its own; this module calls them in order and opens nothing itself.
+
+mod error;
+mod parallel;
+mod read;
+mod record;
+mod write;
+
+pub use error::HardenError;
+
+use crate::accounts::Accounts;
+use crate::digest::BlobDigest;
+use crate::image::{FinishedLayer, LayerDescriptor, Platform};
+use crate::manifest::Manifest;
+use crate::options::{Builtin, Options};
+use crate::packages::Database;
+use crate::path::glob::PathGlobs;
+use crate::plan::Plan;
+use crate::plan::decide::decide;
+use crate::plan::known::Known;
+use crate::progress::Progress;
+use crate::recipe::{self, Recipe};
+use crate::rootfs::Rootfs;
+use crate::sink::Destinations;
+use crate::source::{Source, SourceImage};
+
+/// An image that was read and decided on.
+pub struct Analysed {
+    /// Its documents.
+    pub image: SourceImage,
+    /// Its merged tree.
+    pub rootfs: Rootfs,
+    /// What would happen to it.
+    pub plan: Plan,
+}
+
+/// An image that was hardened and written.
+pub struct Hardened {
+    /// The source's documents.
+    pub image: SourceImage,
+    /// What happened to it.
+    pub plan: Plan,
+    /// The writable manifest, as it is in the image.
+    pub manifest: Manifest,
+    /// Digest of the new image's manifest.
+    pub digest: BlobDigest,
+    /// The new layers, base first; kiln's own is the last.
+    pub layers: Vec<FinishedLayer>,
+}
+
+/// Reads an image and decides; writes nothing.
+pub fn analyse(
+    source: &dyn Source,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Analysed, HardenError> {
+    for globs in [&options.keep, &options.strip] {
+        PathGlobs::new(globs).map_err(HardenError::Glob)?;
+    }
+    let image = source.image(platform(options)?.as_ref()).map_err(HardenError::Source)?;
+    let indexes = read::indexes(source, &image.layers, options.jobs.get(), progress)?;
+    let rootfs = Rootfs::merge(indexes).map_err(HardenError::Merge)?;
+    let packages = Database::read(&rootfs);
+    let accounts = Accounts::read(&rootfs);
+    let recipes = recipes(options);
+    let known = Known::new(&rootfs, &image.config, packages.as_ref(), &accounts, &recipes, options);
+    let plan = decide(&known).map_err(HardenError::User)?;
+    Ok(Analysed { image, rootfs, plan })
+}
+
+/// Hardens an image into every destination, whole or not at all.
+pub fn harden(
+    source: &dyn Source,
+    options: &Options,
+    destinations: Destinations,
+    progress: &dyn Progress,
+) -> Result<Hardened, HardenError> {
+    let Analysed { image, rootfs, mut plan } = analyse(source, options, progress)?;
+    // Pass 2 needs the verdicts only, and memory must not grow with the image.
+    drop(rootfs);
+    let manifest = record::manifest(&image, &plan, options);
+    record::embed(&mut plan, &manifest);
+    let mut layers =
+        write::layers(source, &image.layers, &plan, &destinations, options.jobs.get(), progress)?;
+    let unchanged = image.layers.iter().zip(&layers).all(|(before, after)| before.digest == after.digest);
+    layers.push(write::own_layer(layers.len(), &plan.additions, &destinations)?);
+    let finished = record::image(&image, &plan, options, layers, unchanged);
+    let layers = finished.layers.clone();
+    let digest = destinations.commit(&finished).map_err(HardenError::Sink)?;
+    Ok(Hardened { image, plan, manifest, digest, layers })
+}
+
+fn platform(options: &Options) -> Result<Option<Platform>, HardenError> {
+    options.platform.as_ref().map(|text| text.parse()).transpose().map_err(HardenError::Platform)
+}
+
+fn recipes(options: &Options) -> Vec<Recipe> {
+    let own = options.recipes.iter().map(|user| user.recipe.clone());
+    let builtin = match options.builtin {
+        Builtin::Used => recipe::builtin(),
+        Builtin::Ignored => &[],
+    };
+    own.chain(builtin.iter().cloned()).collect()
+}
+
+/// Bytes of stored layers, for progress.
+fn stored_bytes(layers: &[LayerDescriptor]) -> u64 {
+    layers.iter().map(|layer| layer.size).sum()
+}

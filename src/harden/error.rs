@@ -1,0 +1,66 @@
+//! Why an image could not be hardened.
+//!
+//! Wraps what the stages say; adds which layer it was.
+
+use crate::image::LayerError;
+use crate::image::platform::ParsePlatformError;
+use crate::layer::index::IndexError;
+use crate::layer::rewrite::RewriteError;
+use crate::path::glob::GlobError;
+use crate::plan::user::UserError;
+use crate::rootfs::merge::MergeError;
+use crate::sink::SinkError;
+use crate::source::SourceError;
+
+/// Why an image could not be hardened.
+#[derive(Debug, thiserror::Error)]
+pub enum HardenError {
+    /// `--platform` is no platform.
+    #[error(transparent)]
+    Platform(ParsePlatformError),
+    /// `--keep` or `--strip` is no glob.
+    #[error(transparent)]
+    Glob(GlobError),
+    /// The source's documents cannot be read.
+    #[error(transparent)]
+    Source(SourceError),
+    /// A layer is not what it should be.
+    #[error(transparent)]
+    Layer(LayerError),
+    /// A layer is no tar stream of an image.
+    #[error("layer {layer}")]
+    Index {
+        /// From 0 at the bottom.
+        layer: usize,
+        /// What is wrong.
+        #[source]
+        source: IndexError,
+    },
+    /// The layers make no file tree.
+    #[error(transparent)]
+    Merge(MergeError),
+    /// No user can be chosen.
+    #[error(transparent)]
+    User(UserError),
+    /// A layer cannot be written again.
+    #[error("layer {layer}")]
+    Rewrite {
+        /// From 0 at the bottom.
+        layer: usize,
+        /// What is wrong.
+        #[source]
+        source: RewriteError,
+    },
+    /// A compressor could not be started or ended.
+    #[error("layer {layer}: compressing")]
+    Encode {
+        /// From 0 at the bottom.
+        layer: usize,
+        /// What is wrong.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The destination cannot be written.
+    #[error(transparent)]
+    Sink(SinkError),
+}

@@ -1,0 +1,105 @@
+//! Pass 1: every layer read, verified and indexed.
+//!
+//! Knows which modules want which files' bytes, not what they are for.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::error::HardenError;
+use super::{parallel, stored_bytes};
+use crate::image::{LayerDescriptor, LayerReader};
+use crate::layer::index::read_index;
+use crate::layer::pipe::ReadAhead;
+use crate::path::ImagePath;
+use crate::progress::Progress;
+use crate::rootfs::LayerIndex;
+use crate::source::Source;
+use crate::{accounts, elf, packages, plan};
+
+/// Indexes of all layers, bottom first.
+pub fn indexes(
+    source: &dyn Source,
+    layers: &[LayerDescriptor],
+    jobs: usize,
+    progress: &dyn Progress,
+) -> Result<Vec<LayerIndex>, HardenError> {
+    progress.start("reading", Some(stored_bytes(layers)));
+    let indexes = parallel::for_each_layer(layers, jobs, |number, layer| {
+        let mut stream = LayerStream::open(source, layer, progress)?;
+        let index = read_index(&mut stream, &wanted);
+        // A blob that is not what its digest says explains whatever else was wrong with it.
+        stream.finish()?;
+        index.map_err(|source| HardenError::Index { layer: number, source })
+    });
+    progress.finish();
+    indexes
+}
+
+fn wanted(path: &ImagePath) -> Option<u64> {
+    packages::wanted(path)
+        .or_else(|| elf::search::wanted(path))
+        .or_else(|| accounts::wanted(path))
+        .or_else(|| plan::writable::wanted(path))
+}
+
+/// The tar stream of a layer, decoded and hashed on a thread of its own.
+pub struct LayerStream<'a> {
+    ahead: ReadAhead<LayerReader<Metered>>,
+    layer: LayerDescriptor,
+    meter: Arc<AtomicU64>,
+    told: u64,
+    progress: &'a dyn Progress,
+}
+
+impl<'a> LayerStream<'a> {
+    /// Opens `layer`.
+    pub fn open(
+        source: &dyn Source,
+        layer: &LayerDescriptor,
+        progress: &'a dyn Progress,
+    ) -> Result<Self, HardenError> {
+        let meter = Arc::new(AtomicU64::new(0));
+        let stored = source.open_layer(layer).map_err(HardenError::Source)?;
+        let metered = Metered { inner: stored, meter: Arc::clone(&meter) };
+        let reader = LayerReader::new(metered, layer).map_err(HardenError::Layer)?;
+        Ok(Self { ahead: ReadAhead::new(reader), layer: layer.clone(), meter, told: 0, progress })
+    }
+
+    /// Reads the rest; an error where the layer was not the one that was named.
+    pub fn finish(self) -> Result<(), HardenError> {
+        let layer = self.layer.diff_id;
+        let failed = |source| HardenError::Layer(crate::image::LayerError::Read { layer, source });
+        let reader = self.ahead.finish().map_err(failed)?;
+        reader.finish().map_err(HardenError::Layer)?;
+        let left = self.layer.size.saturating_sub(self.told);
+        self.progress.advance(left);
+        Ok(())
+    }
+}
+
+impl Read for LayerStream<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.ahead.read(buf)?;
+        let now = self.meter.load(Ordering::Relaxed);
+        if now > self.told {
+            self.progress.advance(now - self.told);
+            self.told = now;
+        }
+        Ok(n)
+    }
+}
+
+/// Counts stored bytes as they are read.
+struct Metered {
+    inner: Box<dyn Read + Send>,
+    meter: Arc<AtomicU64>,
+}
+
+impl Read for Metered {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buf)?;
+        self.meter.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+}

@@ -1,0 +1,214 @@
+//! The pod spec that fits a hardened image: a bare Pod with exactly the mounts, user and ports it needs.
+//!
+//! Talks to no cluster, names no registry of its own accord, and runs nothing in the container but the image's entrypoint.
+
+mod comments;
+mod probes;
+mod volumes;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, ContainerPort, EnvVar, Pod, PodOS, PodSecurityContext, PodSpec,
+    ResourceRequirements, SeccompProfile, SecurityContext, Sysctl,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::digest::BlobDigest;
+use crate::manifest::{Manifest, Volume};
+
+/// What the pod spec says that the manifest does not know.
+#[derive(Debug, Clone)]
+pub struct PodOptions {
+    /// Name of the pod, its container and its label; made a DNS label if it is none.
+    pub name: String,
+    /// The image, best with its digest.
+    pub image: String,
+    /// Digest of the source's manifest, or of its config where it has none.
+    pub source: String,
+    /// Namespace, if it is to be fixed.
+    pub namespace: Option<String>,
+}
+
+/// Longest name of a pod that is also a host name: a DNS label, RFC 1123.
+const MAX_LABEL: usize = 63;
+
+/// Renders the pod spec as YAML, with a line of evidence above each mount.
+///
+/// Strings stay strings under YAML 1.1 and 1.2. Two calls with equal arguments give equal bytes.
+pub fn render_pod(manifest: &Manifest, options: &PodOptions) -> String {
+    let yaml_options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    let yaml = serde_saphyr::to_string_with_options(&pod(manifest, options), yaml_options)
+        .unwrap_or_else(|error| unreachable!("a pod is maps, lists and scalars only: {error}"));
+    comments::insert(&yaml, manifest, &options.source)
+}
+
+/// The pod as an object.
+pub fn pod(manifest: &Manifest, options: &PodOptions) -> Pod {
+    let name = dns_label(&options.name);
+    let text = |value: &str| value.to_owned();
+    let mut annotations = BTreeMap::from([
+        (text("kiln.dev/source"), options.source.clone()),
+        (text("kiln.dev/writable-manifest"), BlobDigest::of(manifest.render().as_bytes()).to_string()),
+    ]);
+    annotations.retain(|_, value| !value.is_empty());
+    Pod {
+        metadata: ObjectMeta {
+            name: Some(name.clone()),
+            namespace: options.namespace.clone(),
+            labels: Some(BTreeMap::from([
+                (text("app.kubernetes.io/managed-by"), text("kiln")),
+                (text("app.kubernetes.io/name"), name.clone()),
+            ])),
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        },
+        spec: Some(PodSpec {
+            automount_service_account_token: Some(false),
+            enable_service_links: Some(false),
+            os: Some(PodOS { name: text("linux") }),
+            security_context: Some(pod_security(manifest)),
+            containers: vec![container(manifest, options, name)],
+            volumes: Some(volumes::volumes(manifest)).filter(|volumes| !volumes.is_empty()),
+            ..PodSpec::default()
+        }),
+        ..Pod::default()
+    }
+}
+
+/// `text` as a DNS label: lower case, digits and inner hyphens; `app` where nothing is left.
+pub fn dns_label(text: &str) -> String {
+    let label = slug(text, MAX_LABEL);
+    if label.is_empty() { "app".to_owned() } else { label }
+}
+
+fn slug(text: &str, longest: usize) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c.to_ascii_lowercase() {
+            c if c.is_ascii_lowercase() || c.is_ascii_digit() => out.push(c),
+            _ if out.is_empty() || out.ends_with('-') => {}
+            _ => out.push('-'),
+        }
+        if out.len() == longest {
+            break;
+        }
+    }
+    out.trim_end_matches('-').to_owned()
+}
+
+/// No `fsGroup`: an `emptyDir` is writable for everybody in the pod, and nothing else is mounted.
+fn pod_security(manifest: &Manifest) -> PodSecurityContext {
+    let process = &manifest.process;
+    PodSecurityContext {
+        run_as_non_root: Some(process.uid != 0),
+        run_as_user: Some(i64::from(process.uid)),
+        run_as_group: Some(i64::from(process.gid)),
+        supplemental_groups: Some(process.groups.iter().map(|&group| i64::from(group)).collect::<Vec<_>>())
+            .filter(|groups| !groups.is_empty()),
+        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
+        sysctls: low_port(manifest).map(|port| {
+            // The lowest port needed, not 0: what lies below stays privileged.
+            vec![Sysctl { name: "net.ipv4.ip_unprivileged_port_start".to_owned(), value: port.to_string() }]
+        }),
+        ..PodSecurityContext::default()
+    }
+}
+
+/// The lowest port below 1024, where the user could not bind it without help.
+fn low_port(manifest: &Manifest) -> Option<u16> {
+    let lowest = manifest.ports.iter().map(|port| port.port).min()?;
+    (lowest < 1024 && manifest.process.uid != 0).then_some(lowest)
+}
+
+fn container(manifest: &Manifest, options: &PodOptions, name: String) -> Container {
+    let probes = probes::of(manifest);
+    let ports: Vec<ContainerPort> = manifest
+        .ports
+        .iter()
+        .map(|port| ContainerPort {
+            name: Some(port.name.clone()),
+            container_port: i32::from(port.port),
+            protocol: Some(port.protocol.clone()),
+            ..ContainerPort::default()
+        })
+        .collect();
+    let env: Vec<EnvVar> = manifest
+        .env_added
+        .iter()
+        .map(|variable| EnvVar {
+            name: variable.name.clone(),
+            // Kubernetes expands `$(NAME)`; `$$` is a plain `$` to it.
+            value: Some(variable.value.replace("$(", "$$(")),
+            value_from: None,
+        })
+        .collect();
+    Container {
+        name,
+        image: Some(options.image.clone()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        ports: Some(ports).filter(|ports| !ports.is_empty()),
+        env: Some(env).filter(|env| !env.is_empty()),
+        resources: Some(resources(manifest)),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            capabilities: Some(Capabilities { add: None, drop: Some(vec!["ALL".to_owned()]) }),
+            privileged: Some(false),
+            read_only_root_filesystem: Some(true),
+            run_as_non_root: Some(manifest.process.uid != 0),
+            ..SecurityContext::default()
+        }),
+        startup_probe: probes.startup,
+        readiness_probe: probes.readiness,
+        liveness_probe: probes.liveness,
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(volumes::mounts(manifest)).filter(|mounts| !mounts.is_empty()),
+        ..Container::default()
+    }
+}
+
+/// Memory that a server of unknown size may use besides its volumes in memory.
+const MEMORY_LIMIT: u64 = 512 << 20;
+/// Memory asked for, so that the pod is scheduled where there is some.
+const MEMORY_REQUEST: u64 = 128 << 20;
+/// Room for the container's own log and what else the kubelet counts beside volumes on disk.
+const LOG_ROOM: u64 = 128 << 20;
+
+/// Volumes in memory take at most half of the memory; those on disk fit into the ephemeral storage.
+fn resources(manifest: &Manifest) -> ResourceRequirements {
+    let (mut memory, mut disk) = (0_u64, 0_u64);
+    for path in &manifest.paths {
+        match path.volume {
+            Volume::Memory { size_limit } => memory = memory.saturating_add(size_limit),
+            Volume::Disk { size_limit } => disk = disk.saturating_add(size_limit),
+            Volume::None => {}
+        }
+    }
+    let disk = quantity(disk.saturating_add(LOG_ROOM));
+    let named = |name: &str, value: Quantity| (name.to_owned(), value);
+    ResourceRequirements {
+        requests: Some(BTreeMap::from([
+            named("cpu", Quantity("100m".to_owned())),
+            named("memory", quantity(MEMORY_REQUEST)),
+            named("ephemeral-storage", disk.clone()),
+        ])),
+        limits: Some(BTreeMap::from([
+            named("memory", quantity(memory.saturating_mul(2).max(MEMORY_LIMIT))),
+            named("ephemeral-storage", disk),
+        ])),
+        ..ResourceRequirements::default()
+    }
+}
+
+/// `bytes` in the largest binary unit that holds it exactly.
+fn quantity(bytes: u64) -> Quantity {
+    let text = [(30, "Gi"), (20, "Mi"), (10, "Ki")]
+        .into_iter()
+        .find(|(shift, _)| bytes >= 1 << shift && bytes.is_multiple_of(1 << shift))
+        .map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift));
+    Quantity(text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! What a user asks of a hardening, and the text of it that the image records.
+//!
+//! Does not know where an option was given, nor whether the image has what it names.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::num::NonZeroUsize;
+
+use crate::digest::BlobDigest;
+use crate::path::ImagePath;
+use crate::plan::Level;
+use crate::recipe::Recipe;
+
+/// What a user asks of a hardening. The default is what `kiln harden` does without options.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// How much goes.
+    pub level: Level,
+    /// `OS/ARCH[/VARIANT]` to take from an index of several platforms; `None` is the host's.
+    pub platform: Option<String>,
+    /// Globs of paths that stay.
+    pub keep: Vec<String>,
+    /// Globs of paths that go.
+    pub strip: Vec<String>,
+    /// `USER[:GROUP]`, names of the image or numbers.
+    pub user: Option<String>,
+    /// Recipes that the user brings, in the order given: the first that applies to a program wins.
+    pub recipes: Vec<UserRecipe>,
+    /// Whether kiln's own recipes apply too.
+    pub builtin: Builtin,
+    /// Directories that the app must be able to write.
+    pub writable: Vec<ImagePath>,
+    /// Threads at the most. Never changes a byte of the output.
+    pub jobs: NonZeroUsize,
+}
+
+/// Whether kiln's own recipes apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Builtin {
+    /// They do, after the user's own.
+    #[default]
+    Used,
+    /// They do not.
+    Ignored,
+}
+
+/// A recipe that the user brings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserRecipe {
+    /// What it says.
+    pub recipe: Recipe,
+    /// Digest of the file it was read from: what it says in the image's record, for its name says little.
+    pub digest: BlobDigest,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            level: Level::default(),
+            platform: None,
+            keep: Vec::new(),
+            strip: Vec::new(),
+            user: None,
+            recipes: Vec::new(),
+            builtin: Builtin::default(),
+            writable: Vec::new(),
+            jobs: NonZeroUsize::MIN,
+        }
+    }
+}
+
+impl Options {
+    /// The options that decide the image's bytes, as words of a POSIX shell: what the image's label and its
+    /// manifest record. Empty where all are at their defaults.
+    ///
+    /// Equal for options that mean the same: globs and paths are sets, so they are sorted. The platform is
+    /// not in it: the source's manifest digest says it.
+    pub fn canonical(&self) -> String {
+        let mut out = String::new();
+        let mut word = |flag: &str, value: &str| {
+            let gap = if out.is_empty() { "" } else { " " };
+            let _ = write!(out, "{gap}--{flag}");
+            if !value.is_empty() {
+                let _ = write!(out, "={}", quote(value));
+            }
+        };
+        if self.level != Level::default() {
+            word("level", self.level.name());
+        }
+        for glob in self.keep.iter().collect::<BTreeSet<_>>() {
+            word("keep", glob);
+        }
+        for glob in self.strip.iter().collect::<BTreeSet<_>>() {
+            word("strip", glob);
+        }
+        if let Some(user) = &self.user {
+            word("user", user);
+        }
+        // In order: with two recipes for one program the first wins.
+        for UserRecipe { recipe, digest } in &self.recipes {
+            word("recipe", &format!("{}@{digest}", recipe.name));
+        }
+        if self.builtin == Builtin::Ignored {
+            word("no-recipes", "");
+        }
+        for path in self.writable.iter().collect::<BTreeSet<_>>() {
+            word("writable", &path.to_string());
+        }
+        out
+    }
+}
+
+/// `text` as one word of a POSIX shell: as it is where that is safe, else in single quotes.
+pub fn quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@=,+%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_options_leave_no_record() {
+        let jobs = NonZeroUsize::new(8).unwrap();
+        let options = Options { jobs, platform: Some("linux/arm64".into()), ..Options::default() };
+        assert_eq!(options.canonical(), "");
+    }
+
+    #[test]
+    fn options_that_mean_the_same_have_one_record() {
+        let of = |keep: &[&str]| Options {
+            keep: keep.iter().map(ToString::to_string).collect(),
+            level: Level::Strip,
+            ..Options::default()
+        };
+        assert_eq!(of(&["/b", "/a", "/b"]).canonical(), of(&["/a", "/b"]).canonical());
+        assert_eq!(of(&["/b", "/a"]).canonical(), "--level=strip --keep=/a --keep=/b");
+    }
+
+    #[test]
+    fn record_is_words_of_a_shell() {
+        let options = Options {
+            keep: vec!["/opt/*".into(), "/it's".into()],
+            user: Some("app:www".into()),
+            builtin: Builtin::Ignored,
+            writable: vec![ImagePath::literal("/var/lib/my app")],
+            ..Options::default()
+        };
+        assert_eq!(
+            options.canonical(),
+            r"--keep='/it'\''s' --keep='/opt/*' --user=app:www --no-recipes --writable='/var/lib/my app'"
+        );
+    }
+
+    #[test]
+    fn user_recipes_are_recorded_by_content_and_in_order() {
+        let of = |name: &str, text: &str| UserRecipe {
+            recipe: Recipe { name: name.into(), ..empty() },
+            digest: BlobDigest::of(text.as_bytes()),
+        };
+        let options = Options { recipes: vec![of("z", "1"), of("a", "2")], ..Options::default() };
+        let text = options.canonical();
+        assert!(text.starts_with("--recipe=z@sha256:6b86b273"), "{text}");
+        assert!(text.contains(" --recipe=a@sha256:d4735e3a"), "{text}");
+    }
+
+    fn empty() -> Recipe {
+        Recipe {
+            name: String::new(),
+            title: String::new(),
+            programs: Vec::new(),
+            keep: Vec::new(),
+            plugin_directories: Vec::new(),
+            writable: Vec::new(),
+            directives: Vec::new(),
+            ports: Vec::new(),
+            users: Vec::new(),
+            probe: None,
+            env: Vec::new(),
+            lowerings: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Shell text, read only as far as its meaning is certain.
+//!
+//! Knows words and quotes; whatever a shell would expand, redirect or combine is "not simple", never guessed.
+
+/// Splits `text` into the words of one simple command; `None` where a shell would do more than split and
+/// unquote it (POSIX shell, 2.2 "Quoting", 2.9.1 "Simple Commands").
+pub fn simple_command(text: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut chars = text.trim().chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            ' ' | '\t' => words.extend(word.take()),
+            '\'' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next()? {
+                        '\'' => break,
+                        c => word.push(c),
+                    }
+                }
+            }
+            '"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next()? {
+                        '"' => break,
+                        '$' | '`' => return None,
+                        '\\' => match chars.next()? {
+                            c @ ('$' | '`' | '"' | '\\') => word.push(c),
+                            '\n' => {}
+                            c => word.extend(['\\', c]),
+                        },
+                        c => word.push(c),
+                    }
+                }
+            }
+            '\\' => match chars.next()? {
+                '\n' => {}
+                c => word.get_or_insert_default().push(c),
+            },
+            // Expansion, globs, operators, comments, grouping, home directories.
+            '$' | '`' | '*' | '?' | '[' | '|' | '&' | ';' | '<' | '>' | '(' | ')' | '{' | '}' | '#' | '~'
+            | '!' | '\n' => {
+                return None;
+            }
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    // `exec` only says that the shell goes, which is what lowering does.
+    if words.first().is_some_and(|first| first == "exec") && words.len() > 1 {
+        words.remove(0);
+    }
+    let first = words.first()?;
+    // An assignment sets the environment, a builtin or keyword runs nothing.
+    if first.contains('=') || (!first.contains('/') && is_builtin(first)) {
+        return None;
+    }
+    Some(words)
+}
+
+/// Words of a script that could name a program or a file: comments left out, everything else split at
+/// whatever is no name. More than the script runs, never less, but for names it computes.
+pub fn mentioned_words(text: &str) -> Vec<&str> {
+    let mut words: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .flat_map(|line| line.split(|c: char| !(c.is_alphanumeric() || "/._-+[".contains(c))))
+        .filter(|word| !word.is_empty() && word.len() < 256 && !is_builtin(word))
+        .collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// The user that a script switches to by name: the word after the first `gosu` or `su-exec`, if it is plain.
+pub fn switched_user(text: &str) -> Option<String> {
+    text.lines().filter(|line| !line.trim_start().starts_with('#')).find_map(|line| {
+        let mut words = line.split_whitespace();
+        words.find(|word| matches!(word.rsplit('/').next(), Some("gosu" | "su-exec")))?;
+        let user = words.next()?.trim_matches(['"', '\'']);
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-.:".contains(c);
+        (!user.is_empty() && !user.starts_with('-') && user.chars().all(plain)).then(|| user.to_owned())
+    })
+}
+
+/// Builtins and keywords of dash, and those of bash that have no program of the same use: a shell never
+/// looks these up in `PATH`.
+fn is_builtin(word: &str) -> bool {
+    const BUILTINS: &[&str] = &[
+        "!",
+        ".",
+        ":",
+        "[",
+        "alias",
+        "bg",
+        "break",
+        "case",
+        "cd",
+        "command",
+        "continue",
+        "declare",
+        "do",
+        "done",
+        "echo",
+        "elif",
+        "else",
+        "esac",
+        "eval",
+        "exec",
+        "exit",
+        "export",
+        "false",
+        "fg",
+        "fi",
+        "for",
+        "function",
+        "getopts",
+        "hash",
+        "if",
+        "in",
+        "jobs",
+        "kill",
+        "let",
+        "local",
+        "mapfile",
+        "printf",
+        "pwd",
+        "read",
+        "readarray",
+        "readonly",
+        "return",
+        "select",
+        "set",
+        "shift",
+        "shopt",
+        "source",
+        "test",
+        "then",
+        "times",
+        "trap",
+        "true",
+        "type",
+        "typeset",
+        "ulimit",
+        "umask",
+        "unalias",
+        "unset",
+        "until",
+        "wait",
+        "while",
+    ];
+    BUILTINS.binary_search(&word).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expect: &[&str]) {
+        let words = simple_command(text);
+        assert_eq!(
+            words.as_deref(),
+            (!expect.is_empty())
+                .then_some(expect)
+                .map(|w| w.iter().map(ToString::to_string).collect::<Vec<_>>())
+                .as_deref(),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn plain_and_quoted_words_are_split_as_a_shell_does() {
+        check("nginx -g 'daemon off;'", &["nginx", "-g", "daemon off;"]);
+        check(r#"exec python3 "a b"c\ d"#, &["python3", "a bc d"]);
+        check(r#"app "" '$x'"#, &["app", "", "$x"]);
+        check(r#"app "\$x\n""#, &["app", r"$x\n"]);
+    }
+
+    #[test]
+    fn whatever_a_shell_would_do_more_is_not_simple() {
+        for text in [
+            "gunicorn -b :$PORT app",
+            "a && b",
+            "a; b",
+            "a | b",
+            "a > f",
+            "a &",
+            "`a`",
+            "\"$(a)\"",
+            "a *.conf",
+            "X=1 a",
+            "cd /app",
+            "exec",
+            "",
+            "a 'open",
+            "a # c",
+            "~/a",
+            "(a)",
+            "a\nb",
+        ] {
+            check(text, &[]);
+        }
+    }
+
+    #[test]
+    fn user_of_a_script_is_what_it_switches_to() {
+        let of = |text: &str| switched_user(text);
+        assert_eq!(of("# gosu root\nexec gosu memcache \"$0\" \"$@\"").as_deref(), Some("memcache"));
+        assert_eq!(of("exec /sbin/su-exec 'app:app' \"$@\"").as_deref(), Some("app:app"));
+        assert_eq!(of("exec gosu \"$USER\" x"), None);
+        assert_eq!(of("echo gosu"), None);
+    }
+
+    #[test]
+    fn builtins_are_sorted_for_the_search() {
+        assert!(is_builtin("while") && is_builtin("!") && !is_builtin("rm"));
+    }
+
+    #[test]
+    fn mentioned_words_are_names_and_paths() {
+        let text =
+            "#!/bin/sh\nset -e\n# rm nothing\nif [ -d /data ]; then chown -R app:app /data; fi\nexec \"$@\"";
+        assert_eq!(mentioned_words(text), ["-R", "-d", "-e", "/data", "app", "chown"]);
+    }
+}

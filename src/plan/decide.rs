@@ -1,0 +1,330 @@
+//! The decision: everything known goes in, the plan comes out.
+//!
+//! Calls the steps in their order and hands results on; each step decides one thing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::access::{Access, Permissions};
+use super::entrypoint::{self, Start};
+use super::fate::{self, Fate};
+use super::keep::{self, Kept};
+use super::known::Known;
+use super::user::{self, UserError};
+use super::writable::{self, Found};
+use super::{Addition, Level, PackageFate, PathContent, Plan, User, UserOrigin, WritablePath};
+use super::{database, notes, residual, totals, verdict};
+use crate::accounts;
+use crate::catalog::{Catalog, Class};
+use crate::path::ImagePath;
+use crate::recipe::{self, Recipe};
+use crate::rootfs::Content;
+
+/// Bits of a directory that kiln makes above a mount point: everybody passes, nobody writes.
+const DIRECTORY_MODE: u16 = 0o555;
+
+/// Everything decided, before it becomes the plan; what findings are made from.
+pub struct Decision<'a> {
+    /// What was known.
+    pub known: &'a Known<'a>,
+    /// The start.
+    pub start: &'a Start,
+    /// The level in effect.
+    pub level: Level,
+    /// Recipes that apply.
+    pub recipes: &'a [&'a Recipe],
+    /// The user.
+    pub user: &'a User,
+    /// What stays and why.
+    pub kept: &'a Kept,
+    /// Writable paths and ports.
+    pub found: &'a Found,
+    /// What goes and why.
+    pub fate: &'a Fate,
+    /// Owners and modes.
+    pub access: &'a Access<'a>,
+    /// Bytes of shadowed content left in lower layers.
+    pub shadowed: u64,
+}
+
+/// Makes the plan.
+pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
+    let start = entrypoint::resolve(known);
+    let paths: Vec<ImagePath> =
+        start.entrypoint.chain.iter().flat_map(|step| [step.path.clone(), step.file.clone()]).collect();
+    let mut recipes = recipe::matching(known.recipes, &paths);
+    if recipes.is_empty() && is_static(known, &start) {
+        recipes.extend(recipe::static_binary(known.recipes));
+    }
+    let level = effective_level(known, &start, &recipes);
+    let user = user::choose(known, &start, &recipes)?;
+    let kept = keep::close_over(known, &start, &recipes, level);
+    let found = writable_paths(known, &start, &recipes, &user, &kept);
+    let mount_points: BTreeSet<ImagePath> =
+        found.paths.iter().map(|declared| declared.path.clone()).collect();
+    let working_dir = known.rootfs.canonicalize_missing(&known.working_dir);
+    let standing: BTreeSet<ImagePath> = mount_points.iter().chain(&working_dir).cloned().collect();
+    let fate = fate::settle(known, &kept, level, &standing);
+    let readable = if is_same_user(known, &user) {
+        BTreeSet::new()
+    } else {
+        must_read(known, &kept, &fate, working_dir.as_ref())
+    };
+    let mount_permissions = |declared: &WritablePath| {
+        let WritablePath { path, mode, uid, gid, .. } = declared;
+        (path.clone(), Permissions { mode: *mode, uid: *uid, gid: *gid })
+    };
+    // Where the logs are links nothing is written: no right to write is needed there.
+    let written = found.paths.iter().filter(|declared| declared.content != PathContent::LogLinks);
+    let writable = written.map(mount_permissions).collect();
+    let shared = shared_with_outside(known, &mount_points);
+    let access = Access { user: &user, writable, shared, readable };
+    let mut edits = database::edits(known, &fate);
+    let mut additions = mount_point_additions(known, &fate, &found.paths, working_dir.as_ref());
+    add_account(known, &user, &mut edits, &mut additions);
+    let judged = verdict::judge(known, &fate, &access, level, &edits);
+    let residual = residual::list(known, &start, &kept, &fate);
+    let decision = Decision {
+        known,
+        start: &start,
+        level,
+        recipes: &recipes,
+        user: &user,
+        kept: &kept,
+        found: &found,
+        fate: &fate,
+        access: &access,
+        shadowed: judged.shadowed,
+    };
+    let findings = notes::findings(&decision, &residual);
+    let packages = package_fates(known, &kept, &fate);
+    let (before, after) = totals::count(&decision, &edits, &additions);
+    Ok(Plan {
+        level,
+        entrypoint: start.entrypoint.clone(),
+        writable: found.paths.clone(),
+        ports: found.ports.clone(),
+        probe: recipes.iter().find_map(|recipe| recipe.probe.clone()),
+        env: found.env.clone(),
+        healthcheck_dropped: notes::dropped_healthcheck(&decision),
+        recipes: recipes.iter().map(|recipe| recipe.name.clone()).collect(),
+        verdicts: judged.members,
+        additions,
+        removed: judged.removed,
+        residual,
+        packages,
+        before,
+        after,
+        findings,
+        user,
+    })
+}
+
+/// Whether the main program needs neither loader nor library.
+fn is_static(known: &Known<'_>, start: &Start) -> bool {
+    let file = start.program.as_ref().and_then(|program| known.rootfs.entry(program)?.file());
+    match file.map(|file| &file.content) {
+        Some(Content::Elf(facts)) => facts.interpreter.is_none() && facts.needed.is_empty(),
+        _ => false,
+    }
+}
+
+/// Where kiln cannot tell what the image is for, or what belongs to which package, it keeps.
+fn effective_level(known: &Known<'_>, start: &Start, recipes: &[&Recipe]) -> Level {
+    let unsupported = database::unsupported(known).is_some();
+    let unknown = start.program.is_none() || unknown_interpreter(known, start, recipes).is_some();
+    if unknown || unsupported { Level::Strip } else { known.options.level }
+}
+
+/// The program, if it is an interpreter that no recipe knows: which modules of the distribution its scripts load
+/// is in no file that kiln reads.
+pub fn unknown_interpreter<'s>(
+    known: &Known<'_>,
+    start: &'s Start,
+    recipes: &[&Recipe],
+) -> Option<&'s ImagePath> {
+    let program = start.program.as_ref().filter(|_| recipes.is_empty())?;
+    // A JVM loads what its class path names, and its own libraries.
+    let loads_modules = known.class(program) == Some(Class::Interpreter) && program.name() != b"java";
+    loads_modules.then_some(program)
+}
+
+/// Whether the image ran as `user` before: then it read all it needs, and nothing is opened to it.
+fn is_same_user(known: &Known<'_>, user: &User) -> bool {
+    user.uid != 0 && known.accounts.resolve(&known.config.user).is_ok_and(|before| before.uid == user.uid)
+}
+
+fn writable_paths(known: &Known<'_>, start: &Start, recipes: &[&Recipe], user: &User, kept: &Kept) -> Found {
+    let stays = |path: &ImagePath| kept.files.contains_key(path);
+    let exposed: Vec<(u16, String)> = known
+        .config
+        .exposed_ports
+        .iter()
+        .map(|port| (port.port, port.protocol.as_str().to_owned()))
+        .collect();
+    let mut env = known.config.env.clone();
+    env.extend(start.entrypoint.env.iter().cloned());
+    writable::find(&writable::Inputs {
+        rootfs: known.rootfs,
+        program: start.program.as_ref(),
+        chain: &start.entrypoint.chain,
+        argv: &start.entrypoint.argv,
+        recipes,
+        user,
+        env: &env,
+        working_dir: &known.config.working_dir,
+        volumes: &known.config.volumes,
+        exposed_ports: &exposed,
+        kept: &stays,
+        extra: &known.options.writable,
+        lowering_directories: &start.directories,
+    })
+}
+
+/// Files of the start, of what it loads and of the application, the working directory, and every directory above.
+fn must_read(
+    known: &Known<'_>,
+    kept: &Kept,
+    fate: &Fate,
+    working_dir: Option<&ImagePath>,
+) -> BTreeSet<ImagePath> {
+    let secrets = Catalog::builtin().secrets();
+    let mut out: BTreeSet<ImagePath> = working_dir
+        .into_iter()
+        .flat_map(|directory| directory.ancestors().chain([directory.clone()]))
+        .filter(|directory| known.rootfs.is_directory(directory))
+        .collect();
+    for (path, why) in &kept.files {
+        let wanted = why.is_strong() || matches!(why, keep::Why::Application);
+        if !wanted || !fate.stays(path) || known.rule(secrets, path).is_some() || is_account_secret(path) {
+            continue;
+        }
+        if known.rootfs.entry(path).is_some_and(|entry| entry.file().is_some()) {
+            out.extend(path.ancestors());
+            out.insert(path.clone());
+            out.extend(known.names_of(path).iter().cloned());
+        }
+    }
+    out
+}
+
+/// Names within `writable` of files that have a name outside, too.
+fn shared_with_outside(known: &Known<'_>, writable: &BTreeSet<ImagePath>) -> BTreeSet<ImagePath> {
+    let is_within = |path: &ImagePath| writable.iter().any(|declared| path.is_within(declared));
+    known
+        .rootfs
+        .nodes()
+        .map(|(path, _)| path)
+        .filter(|path| known.names_of(path).iter().any(|name| !is_within(name)) && is_within(path))
+        .cloned()
+        .collect()
+}
+
+/// Password hashes: unowned files that no app is meant to read.
+fn is_account_secret(path: &ImagePath) -> bool {
+    matches!(path.as_bytes(), b"etc/shadow" | b"etc/shadow-" | b"etc/gshadow" | b"etc/gshadow-")
+        || path.is_within(&ImagePath::literal("etc/ssl/private"))
+}
+
+/// Directories that are not there yet: mount points, and the working directory, which not every runtime makes on a
+/// read-only root.
+fn mount_point_additions(
+    known: &Known<'_>,
+    fate: &Fate,
+    declared: &[WritablePath],
+    working_dir: Option<&ImagePath>,
+) -> Vec<Addition> {
+    let mut out: BTreeMap<ImagePath, Addition> = BTreeMap::new();
+    // A directory without an entry of its own is only there while something in it is.
+    let has_entry =
+        |path: &ImagePath| path.is_root() || known.rootfs.node(path).is_some_and(|node| node.name.is_some());
+    let directory =
+        |path: &ImagePath, mode, uid, gid| Addition { path: path.clone(), content: None, mode, uid, gid };
+    let working_dir = working_dir
+        .filter(|path| declared.iter().all(|other| other.path != **path))
+        .map(|path| directory(path, DIRECTORY_MODE, 0, 0));
+    let mount_points = declared.iter().map(|path| directory(&path.path, path.mode, path.uid, path.gid));
+    for wanted in mount_points.chain(working_dir) {
+        if has_entry(&wanted.path) {
+            continue;
+        }
+        for parent in wanted.path.ancestors() {
+            let is_there = has_entry(&parent) && fate.stays(&parent);
+            let is_declared = declared.iter().any(|other| other.path == parent);
+            if !is_there && !is_declared {
+                let made = directory(&parent, DIRECTORY_MODE, 0, 0);
+                out.entry(parent).or_insert(made);
+            }
+        }
+        out.insert(wanted.path.clone(), wanted);
+    }
+    out.into_values().collect()
+}
+
+/// passwd and group with the user added, edited where they are, or made.
+fn add_account(
+    known: &Known<'_>,
+    user: &User,
+    edits: &mut BTreeMap<ImagePath, Arc<[u8]>>,
+    additions: &mut Vec<Addition>,
+) {
+    if user.origin != UserOrigin::Added || known.accounts.of_uid(user.uid).is_some() {
+        return;
+    }
+    let Some(name) = &user.name else { return };
+    let files = [ImagePath::literal("etc/passwd"), ImagePath::literal("etc/group")];
+    let [passwd, group] = files.each_ref().map(|path| known.rootfs.bytes_following(path).unwrap_or_default());
+    let (passwd, group) = accounts::with_account(passwd, group, user.uid, user.gid, name);
+    for (path, bytes) in files.into_iter().zip([passwd, group]) {
+        match known.rootfs.resolve(&path) {
+            Some(resolved) => {
+                // What is no file, or too large to be one of accounts, is left as it is.
+                let file = known.rootfs.entry(&resolved.path).and_then(|entry| entry.file());
+                if file.is_some_and(|file| file.bytes.is_some() || file.size == 0) {
+                    edits.insert(resolved.path, Arc::from(bytes));
+                }
+            }
+            // A mount point of that name was asked for.
+            None if additions.iter().any(|addition| addition.path == path) => {}
+            None => additions.push(Addition {
+                path,
+                content: Some(Arc::from(bytes)),
+                mode: 0o444,
+                uid: 0,
+                gid: 0,
+            }),
+        }
+    }
+    let etc = ImagePath::literal("etc");
+    if known.rootfs.node(&etc).is_none() && !additions.iter().any(|addition| addition.path == etc) {
+        additions.push(Addition { path: etc, content: None, mode: DIRECTORY_MODE, uid: 0, gid: 0 });
+    }
+    additions.sort_by(|a, b| a.path.cmp(&b.path));
+}
+
+fn package_fates(known: &Known<'_>, kept: &Kept, fate: &Fate) -> Vec<PackageFate> {
+    let Some(packages) = known.packages else { return Vec::new() };
+    let mut out: Vec<PackageFate> = packages
+        .installed()
+        .map(|(id, package)| {
+            let stays = fate.packages.contains(&id);
+            let why = match kept.packages.get(&id) {
+                Some(why) if stays => why.clone(),
+                _ if stays => "some of its files stay".into(),
+                Some(_)
+                    if package
+                        .files
+                        .iter()
+                        .all(|path| known.leads_to_directory(path) || known.rootfs.node(path).is_none()) =>
+                {
+                    "it owns no file of the image".into()
+                }
+                Some(_) => "its files were catalogued tools".into(),
+                None => "nothing kept leads to it".into(),
+            };
+            PackageFate { name: package.name.clone(), version: package.version.clone(), kept: stays, why }
+        })
+        .collect();
+    out.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+    out
+}

@@ -1,0 +1,290 @@
+//! What goes, by name, and why: the complement of what stays, with scripts, links and directories settled.
+//!
+//! Knows the merged tree only; what that means for layers is `plan::verdict`'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::application;
+use super::keep::{Kept, Why};
+use super::known::Known;
+use super::{Level, Reason};
+use crate::packages::PackageId;
+use crate::path::ImagePath;
+use crate::rootfs::{Content, Kind};
+
+/// The tree, settled.
+#[derive(Debug, Default)]
+pub struct Fate {
+    /// Every name that goes, directories too, and why. What is not here stays.
+    pub gone: BTreeMap<ImagePath, Reason>,
+    /// Packages that still own something that is no directory.
+    pub packages: BTreeSet<PackageId>,
+    /// Scripts that stay although a program of their first line goes: they cannot be started by name any more.
+    pub indirect_scripts: Vec<ImagePath>,
+    /// Scripts that stay as asked although their interpreter goes, and that interpreter.
+    pub broken_scripts: Vec<(ImagePath, ImagePath)>,
+}
+
+impl Fate {
+    /// Whether `path` stays.
+    pub fn stays(&self, path: &ImagePath) -> bool {
+        !self.gone.contains_key(path)
+    }
+}
+
+/// Settles every name of the tree. The directories `mount_points` stay whatever is in them.
+pub fn settle(known: &Known<'_>, kept: &Kept, level: Level, mount_points: &BTreeSet<ImagePath>) -> Fate {
+    let mut settling =
+        Settling { known, kept, level, strip: known.compile(&known.options.strip), fate: Fate::default() };
+    settling.files();
+    settling.scripts();
+    settling.data_of_upper_links();
+    // A link that goes can take a link to it along, and leave a directory empty that a link leads to.
+    loop {
+        let before = settling.fate.gone.len();
+        settling.links();
+        settling.count_packages();
+        settling.database();
+        settling.directories(mount_points);
+        if settling.fate.gone.len() == before {
+            return settling.fate;
+        }
+    }
+}
+
+struct Settling<'a> {
+    known: &'a Known<'a>,
+    kept: &'a Kept,
+    level: Level,
+    strip: crate::path::glob::PathGlobs,
+    fate: Fate,
+}
+
+impl Settling<'_> {
+    fn files(&mut self) {
+        for (path, _) in self.known.rootfs.nodes() {
+            if self.known.rootfs.is_directory(path) || self.kept.files.contains_key(path) {
+                continue;
+            }
+            if self.follows_what_stays(path) {
+                continue;
+            }
+            let reason = self.reason(path);
+            self.fate.gone.insert(path.clone(), reason);
+        }
+    }
+
+    /// Names that no root leads to and that stay with something else: byte code with its source, the package
+    /// database until it is filtered, links of the system until their targets are known.
+    fn follows_what_stays(&self, path: &ImagePath) -> bool {
+        if self.strip.is_match(&path.absolute()) || self.kept.catalogued.contains_key(path) {
+            return false;
+        }
+        let unowned = self.known.owners(path).is_empty();
+        if let Some(source) = application::byte_code_source(path)
+            && unowned
+        {
+            return self.kept.files.contains_key(&source);
+        }
+        if application::is_database(path) {
+            return !application::is_state(self.known, path);
+        }
+        // Packages list `/bin` as a directory; where it is a link, it is nobody's.
+        let of_merged_usr = application::is_spirit(self.known, path) && self.known.leads_to_directory(path);
+        (unowned || of_merged_usr) && self.known.is_link(path) && !application::is_state(self.known, path)
+    }
+
+    fn reason(&self, path: &ImagePath) -> Reason {
+        let asked = self.strip.first_match(&path.absolute()).and_then(|at| self.known.options.strip.get(at));
+        if let Some(glob) = asked {
+            return Reason::Requested { glob: glob.clone() };
+        }
+        if let Some(class) = self.kept.catalogued.get(path).copied().or_else(|| self.known.class(path)) {
+            return Reason::Catalogued { class };
+        }
+        if !self.known.owners(path).is_empty() {
+            return Reason::UnneededPackage;
+        }
+        if application::is_state(self.known, path) {
+            return Reason::PackageManagerState;
+        }
+        Reason::Derived
+    }
+
+    fn scripts(&mut self) {
+        for (path, why) in &self.kept.files {
+            let Some(entry) = self.known.rootfs.entry(path) else { continue };
+            let Some(Content::Script(line)) = entry.file().map(|file| &file.content) else { continue };
+            if entry.mode & 0o111 == 0 {
+                continue;
+            }
+            let interpreters = application::interpreters(self.known, line);
+            let Some(last) = interpreters.last() else { continue };
+            if self.fate.gone.contains_key(last) {
+                // A link of the application is no reason to keep what cannot start.
+                let is_weak = match why {
+                    Why::Loaded(_) => !is_module(path),
+                    Why::Needed(by) => self.known.is_link(by),
+                    why => !why.is_strong(),
+                };
+                if is_weak {
+                    let reason = Reason::ScriptOfStripped { interpreter: last.clone() };
+                    self.fate.gone.insert(path.clone(), reason);
+                } else if matches!(why, Why::Loaded(_)) {
+                    self.fate.indirect_scripts.push(path.clone());
+                } else {
+                    self.fate.broken_scripts.push((path.clone(), last.clone()));
+                }
+            } else if application::interpreter_links(self.known, line)
+                .iter()
+                .chain(&interpreters)
+                .any(|path| self.fate.gone.contains_key(path))
+            {
+                self.fate.indirect_scripts.push(path.clone());
+            }
+        }
+    }
+
+    /// Level `strip` leaves hidden content and whiteouts in lower layers, which would come between data that moves
+    /// to another name there and the upper layer's link of that name: such data keeps the name it has.
+    fn data_of_upper_links(&mut self) {
+        if self.level != Level::Strip {
+            return;
+        }
+        for (inode, names) in &self.known.names {
+            let name_of = |path: &ImagePath| self.known.rootfs.node(path).and_then(|node| node.name);
+            let upper = |path: &ImagePath| name_of(path).is_some_and(|name| name.layer > inode.layer);
+            if names.iter().any(|path| self.fate.stays(path) && upper(path)) {
+                let own: Vec<&ImagePath> =
+                    names.iter().filter(|path| name_of(path) == Some(*inode)).collect();
+                for path in own {
+                    self.fate.gone.remove(path);
+                }
+            }
+        }
+    }
+
+    fn links(&mut self) {
+        let mut cut = Vec::new();
+        for (path, _) in self.known.rootfs.nodes() {
+            if self.fate.gone.contains_key(path) {
+                continue;
+            }
+            let Some(Kind::Symlink(_)) = self.known.rootfs.entry(path).map(|entry| &entry.kind) else {
+                continue;
+            };
+            // What led nowhere in the source leads nowhere still.
+            let Some(resolved) = self.known.rootfs.resolve(path) else { continue };
+            let lost = resolved
+                .links
+                .iter()
+                .filter(|link| *link != path)
+                .chain([&resolved.path])
+                .find(|target| self.fate.gone.contains_key(*target));
+            if lost.is_some() {
+                cut.push((path.clone(), Reason::LinkToStripped { target: resolved.path }));
+            }
+        }
+        self.fate.gone.extend(cut);
+    }
+
+    fn count_packages(&mut self) {
+        let Some(packages) = self.known.packages else { return };
+        self.fate.packages = packages
+            .installed()
+            .map(|(id, _)| id)
+            .filter(|&id| {
+                packages.get(id).files.iter().any(|path| {
+                    self.known.rootfs.node(path).is_some()
+                        && !self.known.leads_to_directory(path)
+                        && self.fate.stays(path)
+                })
+            })
+            .collect();
+    }
+
+    /// Files of the database that belong to one package go with it.
+    fn database(&mut self) {
+        let Some(packages) = self.known.packages else { return };
+        let info = ImagePath::literal("var/lib/dpkg");
+        let gone: Vec<ImagePath> = self
+            .known
+            .rootfs
+            .below(&info)
+            .map(|(path, _)| path)
+            .filter(|path| {
+                super::database::belongs_to(packages, path)
+                    .is_some_and(|ids| !ids.iter().any(|id| self.fate.packages.contains(id)))
+            })
+            .cloned()
+            .collect();
+        for path in gone {
+            self.fate.gone.entry(path).or_insert(Reason::UnneededPackage);
+        }
+    }
+
+    fn directories(&mut self, mount_points: &BTreeSet<ImagePath>) {
+        if self.level == Level::Strip {
+            return;
+        }
+        // Every directory above something that stays.
+        let mut needed: BTreeSet<ImagePath> = BTreeSet::new();
+        // Every directory above something that is no directory in the source.
+        let mut filled: BTreeSet<ImagePath> = BTreeSet::new();
+        for (path, _) in self.known.rootfs.nodes() {
+            let is_directory = self.known.rootfs.is_directory(path);
+            if is_directory && !mount_points.contains(path) {
+                continue;
+            }
+            if !is_directory {
+                mark_ancestors(&mut filled, path);
+            }
+            if self.fate.stays(path) {
+                mark_ancestors(&mut needed, path);
+            }
+        }
+        for mount_point in mount_points {
+            mark_ancestors(&mut needed, mount_point);
+        }
+        let mut kept_empty = Vec::new();
+        for (path, _) in self.known.rootfs.nodes() {
+            if !self.known.rootfs.is_directory(path) || needed.contains(path) || mount_points.contains(path) {
+                continue;
+            }
+            let owners = self.known.owners(path);
+            let by_package = owners.iter().any(|id| self.fate.packages.contains(id));
+            let is_state = application::is_state(self.known, path);
+            // An empty directory is there for a reason; one that became empty is not.
+            let empty_before = !filled.contains(path) && owners.is_empty() && !is_state;
+            if by_package || empty_before || path.is_root() {
+                kept_empty.push(path.clone());
+            }
+        }
+        for path in &kept_empty {
+            mark_ancestors(&mut needed, path);
+        }
+        needed.extend(kept_empty);
+        for (path, _) in self.known.rootfs.nodes() {
+            if self.known.rootfs.is_directory(path) && !needed.contains(path) && !mount_points.contains(path)
+            {
+                self.fate.gone.entry(path.clone()).or_insert(Reason::EmptyDirectory);
+            }
+        }
+    }
+}
+
+/// Whether a script is named as what an interpreter inside another program loads: half of Python's standard
+/// library begins with `#!` and has an execute bit.
+fn is_module(path: &ImagePath) -> bool {
+    const MODULES: &[&[u8]] =
+        &[b".py", b".pm", b".pl", b".al", b".rb", b".js", b".mjs", b".cjs", b".lua", b".tcl", b".php"];
+    MODULES.iter().any(|end| path.name().ends_with(end))
+}
+
+fn mark_ancestors(set: &mut BTreeSet<ImagePath>, path: &ImagePath) {
+    for parent in path.ancestors() {
+        if !set.insert(parent) {
+            break;
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Findings of a plan: what a person should know, put in words.
+//!
+//! Looks at what was decided; changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::decide::{Decision, unknown_interpreter};
+use super::entrypoint::Problem;
+use super::keep::{Missing, Rule, Why};
+use super::{Level, Reason, Residual, Role, UserOrigin};
+use crate::catalog::{Catalog, Class};
+use crate::finding::{Code, Finding};
+use crate::path::{Escaped, ImagePath};
+use crate::rootfs::Content;
+
+/// Names listed in one message; the report has all.
+const NAMED: usize = 8;
+
+/// Everything worth a word, ordered by weight, code and subject.
+pub fn findings(decision: &Decision<'_>, residual: &[Residual]) -> Vec<Finding> {
+    let mut out = decision.found.findings.clone();
+    out.extend(start(decision));
+    out.extend(tools(decision, residual));
+    out.extend(needs(decision));
+    out.extend(scripts(decision));
+    out.extend(privileges(decision));
+    out.extend(identity(decision));
+    out.extend(options(decision));
+    out.extend(leftovers(decision));
+    out.sort_by(|a, b| {
+        (b.severity, a.code, &a.subject, &a.message).cmp(&(a.severity, b.code, &b.subject, &b.message))
+    });
+    out.dedup();
+    out
+}
+
+/// At most [`NAMED`] of `names`, and how many more there are.
+fn some_of(names: &[String]) -> String {
+    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn start(decision: &Decision<'_>) -> Vec<Finding> {
+    let start = decision.start;
+    let mut out = Vec::new();
+    match &start.problem {
+        Some(Problem::Nothing) => out.push(Finding::new(
+            Code::EntrypointMissing,
+            "image config",
+            "there is neither entrypoint nor command, so nothing says what must stay: everything but catalogued tools stays",
+        )),
+        Some(Problem::NotFound(word)) => out.push(Finding::new(
+            Code::EntrypointNotFound,
+            format!("`{word}`"),
+            "no executable file of the image has this name: everything but catalogued tools stays",
+        )),
+        None if start.program.is_none() => out.push(Finding::new(
+            Code::EntrypointMissing,
+            start.entrypoint.source.join(" "),
+            "what it ends up running cannot be told: everything but catalogued tools stays",
+        )),
+        None => {}
+    }
+    if let Some(interpreter) = unknown_interpreter(decision.known, start, decision.recipes)
+        && decision.known.options.level != Level::Strip
+    {
+        out.push(Finding::new(
+            Code::InterpreterUnknown,
+            interpreter,
+            "no recipe says where its modules stand: everything but catalogued tools stays",
+        ));
+    }
+    if let Some(need) = &start.shell {
+        out.push(Finding::new(
+            Code::ShellStays,
+            &need.who,
+            format!("it needs a shell, and nothing says for certain what it ends up running; to lose the shell, {}", need.remedy),
+        ));
+    }
+    if let Some(program) = start.program.as_ref().filter(|_| decision.recipes.is_empty()) {
+        let text = "no recipe knows it: what it writes is guessed from the image alone";
+        out.push(Finding::new(Code::RecipeNone, program, text));
+    }
+    for lowered in &start.entrypoint.lowerings {
+        out.push(Finding::new(
+            Code::EntrypointLowered,
+            lowered.from.join(" "),
+            format!("replaced by `{}`: {}", lowered.to.join(" "), lowered.why),
+        ));
+    }
+    out
+}
+
+fn tools(decision: &Decision<'_>, residual: &[Residual]) -> Vec<Finding> {
+    let chain = &decision.start.entrypoint.chain;
+    residual
+        .iter()
+        .filter(|residual| {
+            // The program itself is what the image is for; no news.
+            let target = decision.known.rootfs.resolve(&residual.path).map(|resolved| resolved.path);
+            let is_program = chain.iter().any(|step| {
+                Some(&step.file) == target.as_ref()
+                    && matches!(step.role, Role::Program | Role::Interpreter | Role::Script)
+            });
+            let runs_it = is_program || decision.level == Level::Strip;
+            !(runs_it && matches!(residual.class, Class::Interpreter | Class::Application))
+        })
+        .map(|residual| Finding::new(Code::ToolStays, &residual.path, residual.why.clone()))
+        .collect()
+}
+
+fn needs(decision: &Decision<'_>) -> Vec<Finding> {
+    let (known, fate) = (decision.known, decision.fate);
+    let mut out = Vec::new();
+    let mut missing: BTreeMap<&ImagePath, Vec<String>> = BTreeMap::new();
+    // What the program has loaded by its path is not searched for again: the JVM's own libraries need `libjvm.so`.
+    let kept: BTreeSet<String> = decision
+        .kept
+        .files
+        .keys()
+        .filter(|path| fate.stays(path))
+        .map(|path| Escaped::new(path.name()).to_string())
+        .collect();
+    let is_missing = |need: &&Missing| fate.stays(&need.file) && !kept.contains(&need.name);
+    for need in decision.kept.missing.iter().filter(is_missing) {
+        missing.entry(&need.file).or_default().push(need.name.clone());
+    }
+    for (file, names) in missing {
+        out.push(Finding::new(
+            Code::LibraryMissing,
+            file,
+            format!("needs {}, which the source does not have either", some_of(&names)),
+        ));
+    }
+    for (path, why) in &decision.kept.broken {
+        if decision.kept.files.contains_key(path) {
+            continue;
+        }
+        let by = match why {
+            Why::Needed(by) | Why::Mentioned(by) => format!("`{by}` needs it"),
+            Why::Chain => "the entrypoint starts it".into(),
+            Why::Recipe(why) | Why::Loaded(why) => why.clone(),
+            _ => "something kept needs it".into(),
+        };
+        out.push(Finding::new(Code::StripBreaks, path, format!("stripped as asked, but {by}")));
+    }
+    let (mut callers, mut unreadable) = (Vec::new(), Vec::new());
+    let shell_stays = decision.start.shell.is_some();
+    for path in decision.kept.files.keys().filter(|path| fate.stays(path)) {
+        match known.rootfs.entry(path).and_then(|entry| entry.file()).map(|file| &file.content) {
+            Some(Content::Elf(facts)) if facts.calls_shell && !shell_stays => callers.push(path.to_string()),
+            Some(Content::ElfUnreadable) => unreadable.push(path),
+            _ => {}
+        }
+    }
+    if let Some(first) = callers.first() {
+        let count = callers.len();
+        let subject = if count == 1 { first.clone() } else { format!("{count} files") };
+        let text =
+            format!("{} import `system` or `popen`; a call of theirs finds no `/bin/sh`", some_of(&callers));
+        out.push(Finding::new(Code::CallsShell, subject, text));
+    }
+    for path in unreadable {
+        out.push(Finding::new(
+            Code::ElfUnreadable,
+            path,
+            "kept; what it needs is not known, so it may not be complete",
+        ));
+    }
+    out
+}
+
+fn scripts(decision: &Decision<'_>) -> Vec<Finding> {
+    let mut by_interpreter: BTreeMap<&ImagePath, Vec<String>> = BTreeMap::new();
+    for (path, reason) in &decision.fate.gone {
+        // Scripts of packages that go anyway are no news.
+        if let Reason::ScriptOfStripped { interpreter } = reason {
+            by_interpreter.entry(interpreter).or_default().push(path.to_string());
+        }
+    }
+    let mut out: Vec<Finding> = by_interpreter
+        .into_iter()
+        .map(|(interpreter, names)| {
+            let text = format!("{} of its scripts went with it: {}", names.len(), some_of(&names));
+            Finding::new(Code::ScriptStripped, interpreter, text)
+        })
+        .collect();
+    out.extend(decision.fate.broken_scripts.iter().map(|(script, interpreter)| {
+        let text =
+            format!("stays as asked, but its interpreter {interpreter} went: `--keep {interpreter}` too");
+        Finding::new(Code::ScriptStripped, script, text)
+    }));
+    let indirect: Vec<String> = decision.fate.indirect_scripts.iter().map(ToString::to_string).collect();
+    if !indirect.is_empty() {
+        let text = format!(
+            "{} begin with a program that went: nothing starts them by name any more, as modules and as arguments of an interpreter they work",
+            some_of(&indirect)
+        );
+        out.push(Finding::new(Code::ScriptNotDirect, format!("{} scripts", indirect.len()), text));
+    }
+    out
+}
+
+fn privileges(decision: &Decision<'_>) -> Vec<Finding> {
+    let known = decision.known;
+    let mut out = Vec::new();
+    for (path, node) in known.rootfs.nodes() {
+        let Some(entry) = known.rootfs.entry(path).filter(|entry| entry.file().is_some()) else { continue };
+        if !decision.fate.stays(path) || node.name != node.inode {
+            continue;
+        }
+        let capabilities = entry
+            .xattrs
+            .iter()
+            .flat_map(|list| list.iter())
+            .any(|(name, _)| **name == *b"security.capability");
+        let what = match (entry.mode & 0o6000 != 0, capabilities) {
+            (false, false) => continue,
+            (true, false) => "its setuid or setgid bit",
+            (false, true) => "its file capabilities",
+            (true, true) => "its setuid or setgid bit and its file capabilities",
+        };
+        out.push(Finding::new(Code::PrivilegeLost, path, format!("it stays without {what}")));
+    }
+    out
+}
+
+fn identity(decision: &Decision<'_>) -> Vec<Finding> {
+    let (known, user) = (decision.known, decision.user);
+    let mut out = Vec::new();
+    let before = if known.config.user.is_empty() { "root" } else { known.config.user.as_str() };
+    if !matches!(user.origin, UserOrigin::Image | UserOrigin::Option) {
+        let from = match &user.origin {
+            UserOrigin::Recipe(name) => format!("recipe `{name}` names the account"),
+            UserOrigin::Unit(unit) => format!("`{unit}` runs the program as this account"),
+            UserOrigin::Account(name) => format!("the image has an account `{name}` for the program"),
+            _ => "nothing in the image says which account the program should have".into(),
+        };
+        let name = user.name.as_deref().unwrap_or("no name");
+        out.push(Finding::new(
+            Code::UserChanged,
+            format!("{}:{}", user.uid, user.gid),
+            format!("the image ran as `{before}`, and now as {name} ({}:{}): {from}", user.uid, user.gid),
+        ));
+    }
+    let (mut unreadable, mut opened) = (Vec::new(), Vec::new());
+    for path in &decision.access.readable {
+        let Some(entry) = known.rootfs.entry(path) else { continue };
+        let now = decision.access.permissions(path, entry);
+        let wanted = if entry.is_directory() { 1 } else { 4 };
+        if !decision.access.can(now, wanted) {
+            unreadable.push(path.to_string());
+        } else if entry.file().is_some() && !decision.access.could(entry, wanted) {
+            opened.push(path.to_string());
+        }
+    }
+    if let Some(first) = opened.first() {
+        let text = format!("opened to group {}: {}", user.gid, some_of(&opened));
+        out.push(Finding::new(Code::OpenedToUser, first, text));
+    }
+    if let Some(first) = unreadable.first() {
+        out.push(Finding::new(
+            Code::Unreadable,
+            first,
+            format!("user {} cannot read {}", user.uid, some_of(&unreadable)),
+        ));
+    }
+    out
+}
+
+fn options(decision: &Decision<'_>) -> Vec<Finding> {
+    let mut out = Vec::new();
+    for (rule, glob) in &decision.kept.unused {
+        let (code, subject) = match rule {
+            Rule::Keep => (Code::GlobUnused, format!("--keep {glob}")),
+            Rule::Strip => (Code::GlobUnused, format!("--strip {glob}")),
+            Rule::Recipe(name) => (Code::RecipeRuleUnused, format!("recipe {name}: {glob}")),
+        };
+        out.push(Finding::new(code, subject, "nothing in the image matches it"));
+    }
+    out
+}
+
+fn leftovers(decision: &Decision<'_>) -> Vec<Finding> {
+    let known = decision.known;
+    let mut out = Vec::new();
+    if let Some(test) = dropped_healthcheck(decision) {
+        out.push(Finding::new(
+            Code::HealthcheckDropped,
+            test,
+            "its program or shell went, and Kubernetes ignores it anyway: the pod spec has a probe instead",
+        ));
+    }
+    let secrets = Catalog::builtin().secrets();
+    for (path, _) in known.rootfs.nodes() {
+        if !known.rootfs.is_directory(path)
+            && decision.fate.stays(path)
+            && known.rule(secrets, path).is_some()
+        {
+            let empty =
+                known.rootfs.entry(path).and_then(|entry| entry.file()).is_none_or(|file| file.size == 0);
+            if !empty {
+                out.push(Finding::new(
+                    Code::SecretBaked,
+                    path,
+                    "whoever has the image has it, and every container shares it; mount one per deployment and `--strip` this",
+                ));
+            }
+        }
+    }
+    if decision.shadowed > 0 {
+        out.push(Finding::new(
+            Code::ShadowedKept,
+            "lower layers",
+            format!("{} bytes that upper layers replaced or deleted are still in the image; level `distroless` removes them", decision.shadowed),
+        ));
+    }
+    if let Some(kind) = super::database::unsupported(known) {
+        out.push(Finding::new(
+            Code::PackagesUnsupported,
+            kind,
+            "what belongs to which package is not known: hardened at level `strip`, and the package list still names all",
+        ));
+    }
+    out
+}
+
+/// The health check's command, if its program does not stay.
+pub fn dropped_healthcheck(decision: &Decision<'_>) -> Option<String> {
+    let known = decision.known;
+    let test = &known.config.healthcheck.as_ref()?.test;
+    let word = match test.first()?.as_str() {
+        "CMD" => test.get(1)?.as_str(),
+        "CMD-SHELL" => "/bin/sh",
+        _ => return None,
+    };
+    let found = super::entrypoint::find_program(known.rootfs, &known.config.env, &known.working_dir, word);
+    let stays = found.is_some_and(|(path, file)| decision.fate.stays(&path) && decision.fate.stays(&file));
+    (!stays).then(|| test.join(" "))
+}

@@ -1,0 +1,67 @@
+//! The image in numbers, before and after.
+//!
+//! Counts the merged tree, as whoever runs the image sees it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::decide::Decision;
+use super::{Addition, Totals};
+use crate::path::ImagePath;
+use crate::rootfs::Kind;
+
+/// Counts before and after.
+pub fn count(
+    decision: &Decision<'_>,
+    edits: &BTreeMap<ImagePath, Arc<[u8]>>,
+    additions: &[Addition],
+) -> (Totals, Totals) {
+    let known = decision.known;
+    let (mut before, mut after) = (Totals::default(), Totals::default());
+    let (mut seen_before, mut seen_after) = (HashSet::new(), HashSet::new());
+    for (path, node) in known.rootfs.nodes() {
+        let Some(entry) = known.rootfs.entry(path) else { continue };
+        let stays = decision.fate.stays(path);
+        let class = known.class(path).is_some();
+        let new_mode = decision.access.permissions(path, entry).mode;
+        for (totals, seen, counted, mode, edited) in [
+            (&mut before, &mut seen_before, true, entry.mode, None),
+            (&mut after, &mut seen_after, stays, new_mode, edits.get(path)),
+        ] {
+            if !counted {
+                continue;
+            }
+            totals.catalogued += u64::from(class);
+            if matches!(entry.kind, Kind::Symlink(_)) || !seen.insert(node.inode) {
+                continue;
+            }
+            totals.writable += u64::from(mode & 0o222 != 0);
+            if let Some(file) = entry.file() {
+                totals.files += 1;
+                totals.bytes += edited.map_or(file.size, |content| content.len() as u64);
+                totals.executables += u64::from(mode & 0o111 != 0);
+                totals.setuid += u64::from(mode & 0o6000 != 0);
+            }
+        }
+    }
+    for addition in additions {
+        after.writable += u64::from(addition.mode & 0o222 != 0);
+        if let Some(content) = &addition.content {
+            after.files += 1;
+            after.bytes += content.len() as u64;
+        }
+    }
+    if let Some(packages) = known.packages {
+        before.packages = packages
+            .installed()
+            .filter(|(_, package)| {
+                package
+                    .files
+                    .iter()
+                    .any(|path| known.rootfs.node(path).is_some() && !known.leads_to_directory(path))
+            })
+            .count() as u64;
+        after.packages = decision.fate.packages.len() as u64;
+    }
+    (before, after)
+}

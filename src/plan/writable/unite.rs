@@ -1,0 +1,285 @@
+//! All reasons for one path made one entry: canonical, placed, sized, owned.
+//!
+//! Weighs reasons; finds none of its own.
+
+use std::collections::BTreeMap;
+
+use super::content::{content, is_log_link};
+use super::{Candidate, Inputs, place};
+use crate::evidence::Confidence;
+use crate::finding::{Code, Finding};
+use crate::path::ImagePath;
+use crate::plan::{PathContent, User, WritablePath};
+use crate::recipe::Purpose;
+
+/// One entry per canonical path, by path.
+pub(super) fn unite(
+    inputs: &Inputs<'_>,
+    candidates: Vec<Candidate>,
+    findings: &mut Vec<Finding>,
+) -> Vec<WritablePath> {
+    let mut groups: BTreeMap<ImagePath, Vec<Candidate>> = BTreeMap::new();
+    for candidate in candidates.into_iter().filter_map(|candidate| canonical(inputs, candidate)) {
+        groups.entry(candidate.directory.clone()).or_default().push(candidate);
+    }
+    let mut declared: BTreeMap<ImagePath, (PathContent, Vec<Candidate>)> = BTreeMap::new();
+    for (path, group) in groups {
+        if let Some(content) = admit(inputs, &path, &group, findings) {
+            declared.insert(path, (content, group));
+        }
+    }
+    fold_into_parents(&mut declared);
+    let mut out = Vec::new();
+    for (path, (content, group)) in declared {
+        report(inputs, &path, &content, &group, findings);
+        out.push(entry(inputs, path, content, &group));
+    }
+    out
+}
+
+/// The candidate with symbolic links of the image followed; `None` where nothing of the image is written.
+fn canonical(inputs: &Inputs<'_>, candidate: Candidate) -> Option<Candidate> {
+    let rootfs = inputs.rootfs;
+    let mut candidate = candidate;
+    if candidate.file.is_none() {
+        let directory = rootfs.canonicalize_missing(&candidate.directory)?;
+        let is_other = rootfs.node(&directory).is_some() && !rootfs.is_directory(&directory);
+        if is_other {
+            candidate.file = Some(directory.clone());
+            candidate.directory = directory.parent()?;
+        } else {
+            candidate.directory = directory;
+        }
+    } else if let Some(file) = &candidate.file {
+        let directory = rootfs.canonicalize_missing(&candidate.directory)?;
+        let mut file = directory.child(file.name());
+        if rootfs.node(&file).is_some() && !is_log_link(inputs, &file) {
+            file = rootfs.canonicalize_missing(&file)?;
+        }
+        candidate.directory = file.parent()?;
+        candidate.file = Some(file);
+    }
+    if place::is_kernel(&candidate.directory) {
+        return None;
+    }
+    // What the app makes itself needs only a place to be made in.
+    if candidate.made_by_app
+        && rootfs.node(&candidate.directory).is_none()
+        && let Some(parent) = candidate.directory.parent()
+        && rootfs.is_directory(&parent)
+        && !place::is_shared(&parent)
+        && place::refuse(inputs, &parent).is_none()
+        && content(inputs, &parent).is_mounted()
+    {
+        candidate.directory = parent;
+    }
+    Some(candidate)
+}
+
+/// What the image has at `path`, if it is to be declared; otherwise says why not where it matters.
+fn admit(
+    inputs: &Inputs<'_>,
+    path: &ImagePath,
+    group: &[Candidate],
+    findings: &mut Vec<Finding>,
+) -> Option<PathContent> {
+    let refusal = place::refuse(inputs, path);
+    let content = content(inputs, path);
+    let has_content = matches!(content, PathContent::Seed { .. });
+    // Reasons that count even where they cost something.
+    let strong: Vec<&Candidate> =
+        group.iter().filter(|candidate| !candidate.is_weak() && !candidate.optional).collect();
+    if strong.is_empty() {
+        let optional = group.iter().find(|candidate| candidate.optional);
+        if refusal.is_none() && !has_content && (optional.is_none() || content != PathContent::Absent) {
+            return Some(content);
+        }
+        if let Some(optional) = optional.filter(|_| content != PathContent::Absent) {
+            findings.push(Finding::new(
+                Code::WritableUndeclared,
+                path,
+                format!(
+                    "{} lets the software write there ({}), but does not say that it must; `--writable {path}` declares it",
+                    optional.evidence.source, optional.evidence.detail
+                ),
+            ));
+        }
+        return None;
+    }
+    let Some(refusal) = refusal else { return Some(content) };
+    for candidate in strong {
+        let because = format!("{} ({})", candidate.evidence.source, candidate.evidence.detail);
+        match candidate.file.as_ref().filter(|file| !is_log_link(inputs, file)) {
+            Some(file) => findings.push(Finding::new(
+                Code::WritableFile,
+                file,
+                format!("{because} writes it, but its directory cannot be a volume: {refusal}; let it be written elsewhere"),
+            )),
+            None if candidate.file.is_some() => {}
+            None => findings.push(Finding::new(
+                Code::WritableRefused,
+                path,
+                format!("{because} needs it to be writable, but it cannot be a volume: {refusal}; let it be written elsewhere"),
+            )),
+        }
+    }
+    None
+}
+
+/// Drops paths that the app makes below another declared one; their evidence goes to that one.
+fn fold_into_parents(declared: &mut BTreeMap<ImagePath, (PathContent, Vec<Candidate>)>) {
+    let foldable: Vec<(ImagePath, ImagePath)> = declared
+        .iter()
+        .filter(|(_, (content, group))| {
+            content.is_mounted() && group.iter().all(|candidate| candidate.made_by_app || candidate.is_weak())
+        })
+        .filter_map(|(path, _)| {
+            let parent = path
+                .ancestors()
+                .find(|above| declared.get(above).is_some_and(|(content, _)| content.is_mounted()))?;
+            Some((path.clone(), parent))
+        })
+        .collect();
+    // Deepest first, so that evidence climbs all the way.
+    for (path, parent) in foldable.into_iter().rev() {
+        if let Some((_, group)) = declared.remove(&path)
+            && let Some((_, above)) = declared.get_mut(&parent)
+        {
+            // Purposes and sizes are those of the child; the reasons hold for the parent.
+            above.extend(group.into_iter().map(|candidate| Candidate {
+                purpose: None,
+                mode: None,
+                ..candidate
+            }));
+        }
+    }
+}
+
+/// Says what a person must know of a declared path.
+fn report(
+    inputs: &Inputs<'_>,
+    path: &ImagePath,
+    content: &PathContent,
+    group: &[Candidate],
+    findings: &mut Vec<Finding>,
+) {
+    match content {
+        PathContent::Seed { files, bytes } => findings.push(Finding::new(
+            Code::WritableHasContent,
+            path,
+            format!(
+                "it must be writable and has {files} files with {bytes} bytes in the image, which a volume would hide: the pod spec mounts none; mount one yourself that holds the content, or let the app write elsewhere"
+            ),
+        )),
+        PathContent::LogLinks => {
+            for candidate in group {
+                if let Some(file) = candidate.file.as_ref().filter(|file| !is_log_link(inputs, file)) {
+                    findings.push(Finding::new(
+                        Code::WritableFile,
+                        file,
+                        format!(
+                            "{} ({}) writes it, but its directory holds links to the log streams, which a volume would hide; link it to a stream too, or let it be written elsewhere",
+                            candidate.evidence.source, candidate.evidence.detail
+                        ),
+                    ));
+                }
+            }
+        }
+        PathContent::Empty if !place::is_shared(path) => {
+            let hidden: Vec<String> = inputs
+                .rootfs
+                .children(path)
+                .filter(|(child, _)| inputs.rootfs.is_directory(child))
+                .map(|(child, _)| String::from_utf8_lossy(child.name()).into_owned())
+                .collect();
+            if !hidden.is_empty() {
+                findings.push(Finding::new(
+                    Code::WritableHidesDirectories,
+                    path,
+                    format!(
+                        "the volume hides empty directories of the image: {}; an app that does not make them itself needs `--writable` for each",
+                        crate::path::Escaped::new(hidden.join(", ").as_bytes())
+                    ),
+                ));
+            }
+        }
+        PathContent::Empty | PathContent::Absent => {}
+    }
+}
+
+fn entry(inputs: &Inputs<'_>, path: ImagePath, content: PathContent, group: &[Candidate]) -> WritablePath {
+    let purposes = || group.iter().filter_map(|candidate| candidate.purpose);
+    let placed = place::purpose(&path);
+    let purpose = purposes().max().unwrap_or(placed);
+    let size_mib = group.iter().filter_map(|candidate| candidate.size_mib).max().unwrap_or_else(|| {
+        purposes()
+            .chain(place::is_shared(&path).then_some(placed))
+            .map(default_size_mib)
+            .max()
+            .unwrap_or_else(|| default_size_mib(placed))
+    });
+    let size_mib = u64::from(size_mib.clamp(1, 1 << 20)).next_power_of_two();
+    let memory = match purpose {
+        Purpose::Run => true,
+        // Scratch files of software that nobody described may be large, and memory counts to the pod's limit.
+        Purpose::Tmp => !inputs.recipes.is_empty() && size_mib <= MEMORY_TMP_MIB,
+        _ => false,
+    };
+    let (uid, gid, mode) = if inputs.rootfs.node(&path).is_some() {
+        // A directory that no layer has an entry for is made by runtimes as root's.
+        let found =
+            inputs.rootfs.entry(&path).map_or((0, 0, 0o755), |entry| (entry.uid, entry.gid, entry.mode));
+        // Only a mount point is the user's: what stays in view keeps its owner.
+        let is_mounted = matches!(content, PathContent::Absent | PathContent::Empty);
+        if !is_mounted || may_write(inputs.user, found) {
+            found
+        } else {
+            (inputs.user.uid, inputs.user.gid, found.2 & 0o1777 | 0o700)
+        }
+    } else {
+        let wanted = group.iter().filter_map(|candidate| candidate.mode).max();
+        let default = if placed == Purpose::Tmp { 0o1777 } else { 0o755 };
+        (inputs.user.uid, inputs.user.gid, wanted.unwrap_or(default))
+    };
+    let mut evidence: Vec<_> = group.iter().map(|candidate| candidate.evidence.clone()).collect();
+    evidence.sort();
+    evidence.dedup();
+    WritablePath {
+        path,
+        purpose,
+        content,
+        uid,
+        gid,
+        mode,
+        size_limit: size_mib << 20,
+        memory,
+        confidence: group.iter().map(|candidate| candidate.confidence).max().unwrap_or(Confidence::Possible),
+        evidence,
+    }
+}
+
+/// Whether `user` may make files in a directory of this owner, group and mode.
+fn may_write(user: &User, (uid, gid, mode): (u32, u32, u16)) -> bool {
+    let bits = if uid == user.uid {
+        mode >> 6
+    } else if gid == user.gid || user.groups.contains(&gid) {
+        mode >> 3
+    } else {
+        mode
+    };
+    bits & 0o3 == 0o3
+}
+
+/// Largest scratch directory held in memory, MiB.
+const MEMORY_TMP_MIB: u64 = 64;
+
+/// Size limits where no recipe has a better one, MiB: a limit on disk evicts the pod that goes over it, so
+/// they are generous where data grows and small where only names and pids are kept.
+fn default_size_mib(purpose: Purpose) -> u32 {
+    match purpose {
+        Purpose::Run | Purpose::Config => 16,
+        Purpose::Tmp => 64,
+        Purpose::Cache | Purpose::Log => 256,
+        Purpose::State => 1024,
+    }
+}

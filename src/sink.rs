@@ -1,0 +1,187 @@
+//! Where images go: every destination gets the same bytes, and shows them whole or not at all.
+//!
+//! Does not make blobs; they are staged once, by several threads, and handed to each destination.
+
+mod archive;
+mod docker_archive;
+mod layout;
+mod oci_archive;
+mod staging;
+
+use std::collections::BTreeSet;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+pub use staging::{BlobWriter, Staging};
+
+use crate::digest::BlobDigest;
+use crate::image::{FinishedImage, LayerDescriptor, LayerError, VerifyingReader};
+use crate::reference::Reference;
+
+/// A place that takes images.
+pub trait Sink: Send + Sync {
+    /// Whether the blob is there already, whole and right, and need not be staged.
+    fn has_blob(&self, digest: &BlobDigest) -> bool;
+
+    /// Does all of the work that can fail, under temporary names that vanish when the result is dropped.
+    fn prepare(&self, image: &FinishedImage, staging: &Staging) -> Result<Box<dyn Prepared>, SinkError>;
+}
+
+/// An image that lies ready at its destination.
+pub trait Prepared {
+    /// Makes it visible: a rename, or the copy to stdout.
+    fn publish(self: Box<Self>) -> Result<(), SinkError>;
+}
+
+/// All destinations of a run.
+pub struct Destinations {
+    sinks: Vec<Box<dyn Sink>>,
+    staging: Staging,
+}
+
+impl Destinations {
+    /// Finds out what can be wrong with the destinations before any work is done; changes nothing but for a staging
+    /// directory beside the first, which is removed when this is dropped.
+    pub fn open(references: &[Reference]) -> Result<Self, SinkError> {
+        let mut seen = BTreeSet::new();
+        for reference in references {
+            // Two images in one layout are two destinations; two archives in one file are not.
+            let key = match reference {
+                Reference::OciLayout { .. } => reference.to_string(),
+                Reference::OciArchive { file, .. } | Reference::DockerArchive { file, .. } => {
+                    file.display().to_string()
+                }
+            };
+            if !seen.insert(key) {
+                return Err(SinkError::Twice(reference.clone()));
+            }
+        }
+        // Destinations before staging: it may lie inside one of them, which then would not be empty.
+        let sinks = references.iter().map(open_sink).collect::<Result<_, _>>()?;
+        Ok(Self { sinks, staging: Staging::beside(references)? })
+    }
+
+    /// Whether nobody needs the bytes of this blob any more.
+    pub fn has_blob(&self, digest: &BlobDigest) -> bool {
+        self.staging.has_blob(digest) || self.sinks.iter().all(|sink| sink.has_blob(digest))
+    }
+
+    /// A new blob, to be written by one thread while others write theirs.
+    pub fn new_blob(&self) -> Result<BlobWriter, SinkError> {
+        self.staging.new_blob()
+    }
+
+    /// Takes over a layer as it is stored, verified on the way.
+    pub fn copy_layer(&self, stored: impl Read, layer: &LayerDescriptor) -> Result<(), SinkError> {
+        let mut blob = self.new_blob()?;
+        let mut stored = VerifyingReader::new(stored, layer.digest, layer.size);
+        io::copy(&mut stored, &mut blob)
+            .map_err(|source| SinkError::CopyLayer { digest: layer.digest, source })?;
+        blob.finish()?;
+        Ok(())
+    }
+
+    /// Brings the image to every destination, then makes it visible in each; gives the manifest's digest.
+    pub fn commit(self, image: &FinishedImage) -> Result<BlobDigest, SinkError> {
+        let prepared: Vec<_> =
+            self.sinks.iter().map(|sink| sink.prepare(image, &self.staging)).collect::<Result<_, _>>()?;
+        for prepared in prepared {
+            prepared.publish()?;
+        }
+        Ok(image.manifest_digest())
+    }
+}
+
+fn open_sink(reference: &Reference) -> Result<Box<dyn Sink>, SinkError> {
+    Ok(match reference {
+        Reference::OciLayout { directory, tag } => Box::new(layout::Layout::open(directory, tag.clone())?),
+        Reference::OciArchive { file, tag } => {
+            Box::new(oci_archive::OciArchive { target: archive::Target::open(file)?, tag: tag.clone() })
+        }
+        Reference::DockerArchive { file, tag } => {
+            Box::new(docker_archive::DockerArchive { target: archive::Target::open(file)?, tag: tag.clone() })
+        }
+    })
+}
+
+/// Why an image cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// A directory with something else in it.
+    #[error("`{}` is a directory with other things in it: expected an OCI image layout, an empty or a new directory", .0.display())]
+    NotALayout(PathBuf),
+    /// A layout that cannot be added to.
+    #[error("OCI image layout `{}` cannot be added to: `{file}` is not what the specification says", path.display())]
+    BrokenLayout {
+        /// The layout.
+        path: PathBuf,
+        /// Which of its files.
+        file: &'static str,
+    },
+    /// A file where a directory must be, or something that is no plain file.
+    #[error("`{}` exists and is not a {expected}: choose another destination", path.display())]
+    WrongKind {
+        /// What.
+        path: PathBuf,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// The directory that would hold the destination.
+    #[error("cannot write to `{}`: it must be an existing directory that allows it", path.display())]
+    Parent {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// An archive on somebody's screen.
+    #[error("stdout is a terminal: redirect it to a file or a pipe")]
+    Terminal,
+    /// One place twice.
+    #[error("destination `{0}` is given twice")]
+    Twice(Reference),
+    /// Reading something at the destination.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Writing.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Writing to stdout.
+    #[error("cannot write to stdout")]
+    Stdout(#[source] io::Error),
+    /// Taking over a layer; a verification error may be inside.
+    #[error("cannot copy layer blob {digest}")]
+    CopyLayer {
+        /// Which.
+        digest: BlobDigest,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Decompressing a layer for an archive of plain ones.
+    #[error("cannot decompress layer blob {digest}")]
+    Decompress {
+        /// Which.
+        digest: BlobDigest,
+        /// Why.
+        #[source]
+        source: LayerError,
+    },
+}
+
+fn write_error(path: &Path) -> impl FnOnce(io::Error) -> SinkError + use<'_> {
+    |source| SinkError::Write { path: path.to_owned(), source }
+}

@@ -1,0 +1,264 @@
+//! `oci:DIR`: a new OCI image layout, or one more image in an existing one.
+//!
+//! Does not remove what no tag leads to any more; that is `umoci gc`'s.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use super::staging::{TEMP_PREFIX, parent, sync_directory, temp_dir_in, temp_file_in};
+use super::{Prepared, Sink, SinkError, Staging, write_error};
+use crate::digest::{BlobDigest, HashingReader};
+use crate::image::json::canonical_bytes;
+use crate::image::manifest::{REF_NAME, is_known_layout_version};
+use crate::image::{FinishedImage, MAX_DOCUMENT, media};
+
+/// The file that says that a directory is a layout.
+pub(super) const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+
+const BLOBS: &str = "blobs/sha256";
+
+/// A layout to write to.
+pub(super) struct Layout {
+    directory: PathBuf,
+    tag: Option<String>,
+}
+
+impl Layout {
+    pub(super) fn open(directory: &Path, tag: Option<String>) -> Result<Self, SinkError> {
+        let layout = Self { directory: directory.to_owned(), tag };
+        match fs::metadata(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let parent = parent(directory);
+                temp_file_in(&parent)?;
+            }
+            Err(source) => return Err(SinkError::Read { path: directory.to_owned(), source }),
+            Ok(kind) if !kind.is_dir() => {
+                return Err(SinkError::WrongKind { path: directory.to_owned(), expected: "directory" });
+            }
+            Ok(_) => {
+                if !is_empty(directory)? {
+                    layout.check_existing()?;
+                }
+                temp_file_in(directory)?;
+            }
+        }
+        Ok(layout)
+    }
+
+    fn check_existing(&self) -> Result<(), SinkError> {
+        let Some(oci_layout) = read_document(&self.directory.join("oci-layout"))? else {
+            return Err(SinkError::NotALayout(self.directory.clone()));
+        };
+        if !is_known_layout_version(&oci_layout) {
+            return Err(SinkError::BrokenLayout { path: self.directory.clone(), file: "oci-layout" });
+        }
+        read_index(&self.directory).map(drop)
+    }
+}
+
+impl Sink for Layout {
+    /// Reads it to be sure: a blob that is there only by name would make the new image unreadable.
+    fn has_blob(&self, digest: &BlobDigest) -> bool {
+        let open = File::open(self.directory.join(BLOBS).join(digest.hex()));
+        let hash = |file| {
+            let mut reader = HashingReader::new(file);
+            io::copy(&mut reader, &mut io::sink()).map(|_| reader.finish().1.blob())
+        };
+        open.and_then(hash).is_ok_and(|found| found == *digest)
+    }
+
+    fn prepare(&self, image: &FinishedImage, staging: &Staging) -> Result<Box<dyn Prepared>, SinkError> {
+        let exists = self.directory.is_dir();
+        let temp = temp_dir_in(&if exists { self.directory.clone() } else { parent(&self.directory) })?;
+        let blobs = temp.path().join(BLOBS);
+        fs::create_dir_all(&blobs).map_err(write_error(&blobs))?;
+        for layer in &image.layers {
+            let target = blobs.join(layer.digest.hex());
+            // One blob may be several layers; a blob that was never staged is at the destination already.
+            if !target.exists() && staging.has_blob(&layer.digest) {
+                link_or_copy(&staging.path_of(&layer.digest), &target)?;
+            }
+        }
+        write_synced(&blobs.join(BlobDigest::from(image.image_id()).hex()), &image.config_bytes)?;
+        write_synced(&blobs.join(image.manifest_digest().hex()), &image.manifest_bytes)?;
+        let entry = index_entry(image, self.tag.as_deref());
+        Ok(Box::new(Ready { directory: self.directory.clone(), temp, entry }))
+    }
+}
+
+/// A layout without its index, with the new blobs only.
+struct Ready {
+    directory: PathBuf,
+    temp: TempDir,
+    entry: Value,
+}
+
+impl Prepared for Ready {
+    fn publish(self: Box<Self>) -> Result<(), SinkError> {
+        if !self.directory.exists() {
+            let from = self.temp.path();
+            write_synced(&from.join("oci-layout"), OCI_LAYOUT)?;
+            write_synced(&from.join("index.json"), &with_entry(None, &self.entry))?;
+            for directory in [&from.join(BLOBS), &from.join("blobs"), from] {
+                sync_directory(directory)?;
+            }
+            match fs::rename(from, &self.directory) {
+                Ok(()) => return sync_directory(&parent(&self.directory)),
+                // Somebody else made one meanwhile: ours is added to it.
+                Err(error) if self.directory.is_dir() && self.temp.path().is_dir() => drop(error),
+                Err(source) => return Err(SinkError::Write { path: self.directory.clone(), source }),
+            }
+        }
+        self.add_to_existing()
+    }
+}
+
+impl Ready {
+    /// Blobs first, the index last, all under a lock that other runs of kiln respect.
+    fn add_to_existing(&self) -> Result<(), SinkError> {
+        let directory = &self.directory;
+        // The directory itself is locked: a lock file would have to stay in the user's layout.
+        let lock = File::open(directory).map_err(write_error(directory))?;
+        lock.lock().map_err(write_error(directory))?;
+        let blobs = directory.join(BLOBS);
+        fs::create_dir_all(&blobs).map_err(write_error(&blobs))?;
+        let from = self.temp.path().join(BLOBS);
+        for blob in fs::read_dir(&from).map_err(write_error(&from))? {
+            let blob = blob.map_err(write_error(&from))?;
+            let target = blobs.join(blob.file_name());
+            fs::rename(blob.path(), &target).map_err(write_error(&target))?;
+        }
+        sync_directory(&blobs)?;
+        if read_document(&directory.join("oci-layout"))?.is_none() {
+            replace(directory, "oci-layout", OCI_LAYOUT)?;
+        }
+        let index = read_index(directory)?;
+        replace(directory, "index.json", &with_entry(index, &self.entry))?;
+        sync_directory(directory)
+    }
+}
+
+/// The descriptor of the image in `index.json`.
+pub(super) fn index_entry(image: &FinishedImage, tag: Option<&str>) -> Value {
+    let mut platform = json!({"os": image.platform.os(), "architecture": image.platform.architecture()});
+    if let (Some(variant), Some(map)) = (image.platform.variant(), platform.as_object_mut()) {
+        map.insert("variant".to_owned(), json!(variant));
+    }
+    let mut entry = json!({
+        "mediaType": media::OCI_MANIFEST,
+        "digest": image.manifest_digest(),
+        "size": image.manifest_bytes.len(),
+        "platform": platform,
+    });
+    if let (Some(tag), Some(map)) = (tag, entry.as_object_mut()) {
+        map.insert("annotations".to_owned(), json!({REF_NAME: tag}));
+    }
+    entry
+}
+
+/// The index with `entry` in the place of what had its name, or of the same image without one, or at the end.
+pub(super) fn with_entry(index: Option<Map<String, Value>>, entry: &Value) -> Vec<u8> {
+    let mut index = index.unwrap_or_else(|| {
+        let mut fresh = Map::new();
+        fresh.insert("schemaVersion".to_owned(), json!(2));
+        fresh.insert("mediaType".to_owned(), json!(media::OCI_INDEX));
+        fresh
+    });
+    let name_of = |entry: &Value| entry.pointer("/annotations").and_then(|map| map.get(REF_NAME)).cloned();
+    let name = name_of(entry);
+    let replaced = |old: &Value| match name_of(old) {
+        Some(old_name) => name.as_ref() == Some(&old_name),
+        None => old.get("digest") == entry.get("digest"),
+    };
+    let old = match index.remove("manifests") {
+        Some(Value::Array(entries)) => entries,
+        _ => Vec::new(),
+    };
+    let mut entries = Vec::with_capacity(old.len() + 1);
+    let mut placed = false;
+    for old in old {
+        if !replaced(&old) {
+            entries.push(old);
+        } else if !placed {
+            placed = true;
+            entries.push(entry.clone());
+        }
+    }
+    if !placed {
+        entries.push(entry.clone());
+    }
+    index.insert("manifests".to_owned(), Value::Array(entries));
+    canonical_bytes(&Value::Object(index))
+}
+
+/// `index.json` as it is; `None` where there is none yet.
+fn read_index(directory: &Path) -> Result<Option<Map<String, Value>>, SinkError> {
+    let broken = || SinkError::BrokenLayout { path: directory.to_owned(), file: "index.json" };
+    let Some(bytes) = read_document(&directory.join("index.json"))? else {
+        return Ok(None);
+    };
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(map)) if map.get("manifests").is_none_or(Value::is_array) => Ok(Some(map)),
+        _ => Err(broken()),
+    }
+}
+
+fn read_document(path: &Path) -> Result<Option<Vec<u8>>, SinkError> {
+    let read_error = |source| SinkError::Read { path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(read_error(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes).map_err(read_error)?;
+    if bytes.len() as u64 > MAX_DOCUMENT {
+        return Err(read_error(io::ErrorKind::FileTooLarge.into()));
+    }
+    Ok(Some(bytes))
+}
+
+/// Whether there is nothing but what an interrupted run of kiln may have left.
+fn is_empty(directory: &Path) -> Result<bool, SinkError> {
+    let read_error = |source| SinkError::Read { path: directory.to_owned(), source };
+    for entry in fs::read_dir(directory).map_err(read_error)? {
+        if !entry.map_err(read_error)?.file_name().to_string_lossy().starts_with(TEMP_PREFIX) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The same file under one more name; where the file system has no such thing, or it is another one, a copy.
+fn link_or_copy(from: &Path, to: &Path) -> Result<(), SinkError> {
+    if fs::hard_link(from, to).is_err() {
+        fs::copy(from, to).map_err(write_error(to))?;
+    }
+    File::open(to).and_then(|file| file.sync_all()).map_err(write_error(to))
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), SinkError> {
+    let write = || {
+        let mut file = File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(write_error(path))
+}
+
+/// Puts a file into the place of another, whole.
+fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), SinkError> {
+    let path = directory.join(name);
+    let mut file = temp_file_in(directory)?;
+    let write = || {
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(&path)?;
+        Ok(())
+    };
+    write().map_err(write_error(&path))
+}

@@ -1,0 +1,140 @@
+//! Blobs on their way out: written once, named by digest, gone with the run.
+//!
+//! Does not know the destinations beyond where the first one lies.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::{NamedTempFile, TempDir};
+
+use super::{SinkError, write_error};
+use crate::digest::{BlobDigest, HashingWriter};
+use crate::reference::{Reference, STDIO};
+
+/// What temporary names begin with.
+pub(super) const TEMP_PREFIX: &str = ".kiln-";
+
+/// Bytes hashed and written at once.
+const WRITE_SIZE: usize = 128 << 10;
+
+/// A directory of finished blobs, on the file system of the first destination so that a layout can take them by link.
+pub struct Staging {
+    directory: TempDir,
+    sync: Sync,
+}
+
+/// Whether the files themselves will become part of a destination.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sync {
+    /// Written to disk while other threads still compute.
+    AtOnce,
+    /// Copied into an archive, which is written to disk instead.
+    Never,
+}
+
+impl Staging {
+    /// Makes the directory: inside an existing layout, else beside the first file or directory to be made.
+    pub fn beside(references: &[Reference]) -> Result<Self, SinkError> {
+        let place = |reference: &Reference| match reference {
+            Reference::OciLayout { directory, .. } if directory.is_dir() => Some(directory.clone()),
+            Reference::OciLayout { directory: path, .. }
+            | Reference::OciArchive { file: path, .. }
+            | Reference::DockerArchive { file: path, .. } => (path != Path::new(STDIO)).then(|| parent(path)),
+        };
+        let parent = references.iter().find_map(place).unwrap_or_else(tempfile::env::temp_dir);
+        let layouts = references.iter().any(|reference| matches!(reference, Reference::OciLayout { .. }));
+        let directory = temp_dir_in(&parent)?;
+        Ok(Self { directory, sync: if layouts { Sync::AtOnce } else { Sync::Never } })
+    }
+
+    /// Whether a blob of this digest is finished.
+    pub fn has_blob(&self, digest: &BlobDigest) -> bool {
+        self.path_of(digest).is_file()
+    }
+
+    /// A new blob.
+    pub fn new_blob(&self) -> Result<BlobWriter, SinkError> {
+        let file = temp_file_in(self.directory.path())?;
+        let writer = BufWriter::with_capacity(WRITE_SIZE, HashingWriter::new(file));
+        Ok(BlobWriter { writer, directory: self.directory.path().to_owned(), sync: self.sync })
+    }
+
+    /// The bytes of a finished blob.
+    pub(super) fn open_blob(&self, digest: &BlobDigest) -> Result<File, SinkError> {
+        let path = self.path_of(digest);
+        File::open(&path).map_err(|source| SinkError::Read { path, source })
+    }
+
+    pub(super) fn path_of(&self, digest: &BlobDigest) -> PathBuf {
+        self.directory.path().join(digest.hex())
+    }
+}
+
+/// A blob being written. Dropped without [`BlobWriter::finish`], it leaves nothing.
+pub struct BlobWriter {
+    writer: BufWriter<HashingWriter<NamedTempFile>>,
+    directory: PathBuf,
+    sync: Sync,
+}
+
+impl BlobWriter {
+    /// Names the blob; gives its digest and size.
+    pub fn finish(self) -> Result<(BlobDigest, u64), SinkError> {
+        let error = write_error(&self.directory);
+        let finish = || {
+            let (file, hasher) = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?.finish();
+            if self.sync == Sync::AtOnce {
+                file.as_file().sync_all()?;
+            }
+            let (size, digest) = (hasher.bytes(), hasher.blob());
+            file.persist(self.directory.join(digest.hex()))?;
+            Ok((digest, size))
+        };
+        finish().map_err(error)
+    }
+}
+
+impl Write for BlobWriter {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.writer.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// The directory that holds `path`.
+pub(super) fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        // `DIR/.` and `/` have no parent to write to but themselves.
+        None => path.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// A temporary directory with the mode that the user's mask gives, for it may be renamed into place.
+pub(super) fn temp_dir_in(parent: &Path) -> Result<TempDir, SinkError> {
+    tempfile::Builder::new()
+        .prefix(TEMP_PREFIX)
+        .permissions(fs::Permissions::from_mode(0o777))
+        .tempdir_in(parent)
+        .map_err(|source| SinkError::Parent { path: parent.to_owned(), source })
+}
+
+/// A temporary file with the mode that the user's mask gives.
+pub(super) fn temp_file_in(parent: &Path) -> Result<NamedTempFile, SinkError> {
+    tempfile::Builder::new()
+        .prefix(TEMP_PREFIX)
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(parent)
+        .map_err(|source| SinkError::Parent { path: parent.to_owned(), source })
+}
+
+/// Writes a directory's names to disk: without it a rename may be lost though the file is not.
+pub(super) fn sync_directory(path: &Path) -> Result<(), SinkError> {
+    File::open(path).and_then(|directory| directory.sync_all()).map_err(write_error(path))
+}

@@ -1,0 +1,111 @@
+//! Every finding code, raised: a code without an image that raises it fails here.
+//!
+//! What a finding says is in the tests of what raises it.
+
+use assert_cmd::Command;
+use kiln::finding::Code;
+use kiln::image::Codec;
+use kiln::rootfs::{Content, Kind};
+
+use crate::fixture::Fixture;
+use crate::layout;
+
+const APP: &str = "/app/main f 0755 elf static";
+
+fn app(more: &str) -> Fixture {
+    Fixture::new(&format!("{APP}\n{more}")).cmd(&["/app/main"])
+}
+
+/// Nginx with one line of configuration.
+fn nginx(line: &str) -> Fixture {
+    Fixture::new(&format!("/usr/sbin/nginx f 0755 elf static\n/etc/nginx/nginx.conf f \"{line}\\n\""))
+        .cmd(&["nginx"])
+}
+
+/// An image whose plan has a finding of `code`; `None` for what only the command line raises.
+fn raising(code: Code) -> Option<Fixture> {
+    Some(match code {
+        Code::ShellStays => app("/bin/sh f 0755 elf static").cmd(&["sh", "-c", "/app/main $PORT"]),
+        Code::EntrypointLowered => app("/bin/sh f 0755 elf static").cmd(&["sh", "-c", "/app/main"]),
+        Code::EntrypointNotFound => app("").cmd(&["/app/other"]),
+        Code::EntrypointMissing => app("").cmd(&[]),
+        Code::ToolStays => app("/bin/ls f 0755 elf static").keep("/bin/ls"),
+        Code::CallsShell => Fixture::new("/app f 0755 elf system").cmd(&["/app"]),
+        Code::ScriptStripped => app("/bin/sh f 0755 elf static\n/app/run f 0755 #!/bin/sh"),
+        Code::LibraryMissing => app("/app/plugin.so f elf needed=libgone.so"),
+        Code::ElfUnreadable => {
+            let mut fixture = app("/app/odd f 0755 elf static");
+            if let Some(Kind::File(file)) = fixture.layers[0].entries.last_mut().map(|entry| &mut entry.kind) {
+                file.content = Content::ElfUnreadable;
+            }
+            fixture
+        }
+        Code::StripBreaks => app("").strip("/app/main"),
+        Code::GlobUnused => app("").keep("/nowhere"),
+        Code::RecipeRuleUnused => app("").recipe(
+            "name = \"mine\"\ntitle = \"Mine\"\nprograms = [\"/app/main\"]\n[[keep]]\nglob = \"/gone/*\"\nwhy = \"x\"\n",
+        ),
+        Code::Unreadable => app("/data d 0700\n/data/conf f 0600 5").writable("/data"),
+        Code::OpenedToUser => app("/app/key f 0600 5"),
+        Code::UserChanged => app(""),
+        Code::PrivilegeLost => app("/app/helper f 4755 elf static"),
+        Code::WritableHasContent => app("/data d\n/data/x f 5").volume("/data"),
+        Code::WritableUndeclared => app("/srv/up d 1777\n/srv/up/x f 5"),
+        Code::VolumeMoved => app("").volume("/data"),
+        Code::HealthcheckDropped => app("").healthcheck(&["CMD-SHELL", "true"]),
+        Code::SecretBaked => app("/etc/ssh/ssh_host_rsa_key f 0600 5"),
+        Code::LowPort => app("").port("80/tcp"),
+        Code::ImageNamePlaceholder => return None,
+        Code::ShadowedKept => app("/x f 5\n--\n/x w").strip_level(),
+        Code::EnvRedirect => Fixture::new("/usr/bin/python3 f 0755 elf static").cmd(&["python3"]),
+        Code::WritableFile => nginx("pid /etc/nginx.pid;"),
+        Code::PackagesUnsupported => app("/lib/apk/db/installed f \"P:x\\n\""),
+        Code::ScriptNotDirect => Fixture::new(
+            "/usr/bin/python3 f 0755 elf static\n/usr/bin/env f 0755 elf static\n/app/x.py f 0755 #!/usr/bin/env python3",
+        )
+        .cmd(&["python3", "/app/x.py"]),
+        Code::InterpreterUnknown => {
+            Fixture::new("/usr/bin/perl f 0755 elf interp=/ld.so\n/ld.so f 0755 elf").cmd(&["perl"])
+        }
+        Code::RecipeNone => Fixture::new("/app f 0755 elf interp=/ld.so\n/ld.so f 0755 elf").cmd(&["/app"]),
+        Code::LoopbackOnly => nginx("server { listen 127.0.0.1:8080; }"),
+        Code::ConfigUnknown => nginx("pid $gone;"),
+        Code::WritableRefused => app("").volume("/etc"),
+        Code::WritableHidesDirectories => app("/var/spool/app/in d").writable("/var/spool/app"),
+    })
+}
+
+#[test]
+fn every_code_is_raised_by_an_image() {
+    let mut silent = Vec::new();
+    for code in Code::ALL {
+        let Some(fixture) = raising(*code) else { continue };
+        let plan = fixture.plan();
+        if !plan.findings.iter().any(|finding| finding.code == *code) {
+            let codes: Vec<String> = plan.findings.iter().map(ToString::to_string).collect();
+            silent.push(format!("{code} not among: {}", codes.join("; ")));
+        }
+    }
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
+}
+
+#[test]
+fn pod_spec_without_a_registrys_name_is_a_finding_of_the_command() {
+    assert!(raising(Code::ImageNamePlaceholder).is_none());
+    let lab = tempfile::tempdir().unwrap();
+    let fixture = app("");
+    let layers: Vec<_> = fixture.layers.iter().map(|layer| (Codec::Gzip, layout::tar_of(layer))).collect();
+    layout::write(&lab.path().join("in"), &layers, &fixture.config);
+    let said = |more: &[&str]| {
+        let mut command = Command::cargo_bin("kiln").unwrap();
+        let output = command
+            .current_dir(lab.path())
+            .args(["harden", "oci:in:latest", "-o", "oci:out:latest"])
+            .args(more);
+        let output = output.assert().success().get_output().clone();
+        let text = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&text).contains("KN023")
+    };
+    assert!(said(&["--format", "json", "--pod", "one.yaml"]));
+    assert!(!said(&["--format", "json", "--pod", "two.yaml", "--pod-image", "registry.example/app"]));
+}

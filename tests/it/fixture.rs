@@ -1,0 +1,366 @@
+//! Whole images as text: files as `rootfs::dump` reads them, packages a line each, and what the config says.
+//!
+//! Does not read tar streams; `generated` does. Nothing is asserted here but that a fixture is one.
+
+use std::fmt::Write as _;
+
+use expect_test::Expect;
+use kiln::accounts::Accounts;
+use kiln::digest::BlobDigest;
+use kiln::image::Config;
+use kiln::options::{Options, UserRecipe};
+use kiln::packages::Database;
+use kiln::path::{Escaped, ImagePath};
+use kiln::plan::decide::decide;
+use kiln::plan::known::Known;
+use kiln::plan::user::UserError;
+use kiln::plan::{Addition, Level, Patch, Plan, Reason, Verdict};
+use kiln::recipe::{self, Recipe};
+use kiln::rootfs::{Entry, File, Kind, LayerIndex, Rootfs, dump};
+use md5::{Digest as _, Md5};
+use serde_json::{Value, json};
+
+use crate::sound;
+
+/// An image and what is asked of its hardening.
+pub struct Fixture {
+    pub layers: Vec<LayerIndex>,
+    pub config: Value,
+    pub options: Options,
+}
+
+impl Fixture {
+    /// Lines as [`dump::parse_layers`] reads them, and `package NAME [needs=A,B] [has=/PATH,/PATH]` for an entry
+    /// of dpkg's database in the layer where the first such line stands.
+    pub fn new(image: &str) -> Self {
+        let (mut files, mut packages, mut place, mut layer) = (String::new(), Vec::new(), 0, 0);
+        for line in image.lines().map(str::trim) {
+            layer += usize::from(line == "--");
+            match line.strip_prefix("package ") {
+                Some(package) => {
+                    if packages.is_empty() {
+                        place = layer;
+                    }
+                    packages.push(package.to_owned());
+                }
+                None => _ = writeln!(files, "{line}"),
+            }
+        }
+        let mut layers = dump::parse_layers(&files);
+        if !packages.is_empty() {
+            let database = database(&packages, &layers);
+            layers[place].entries.extend(database);
+        }
+        Self { layers, config: json!({"config": {}}), options: Options::default() }
+    }
+
+    fn set(mut self, key: &str, value: Value) -> Self {
+        self.config["config"][key] = value;
+        self
+    }
+
+    pub fn entrypoint(self, words: &[&str]) -> Self {
+        self.set("Entrypoint", json!(words))
+    }
+
+    pub fn cmd(self, words: &[&str]) -> Self {
+        self.set("Cmd", json!(words))
+    }
+
+    pub fn env(self, lines: &[&str]) -> Self {
+        self.set("Env", json!(lines))
+    }
+
+    pub fn user(self, user: &str) -> Self {
+        self.set("User", json!(user))
+    }
+
+    pub fn working_dir(self, path: &str) -> Self {
+        self.set("WorkingDir", json!(path))
+    }
+
+    pub fn volume(self, path: &str) -> Self {
+        self.set("Volumes", json!({path: {}}))
+    }
+
+    pub fn port(self, port: &str) -> Self {
+        self.set("ExposedPorts", json!({port: {}}))
+    }
+
+    pub fn healthcheck(self, test: &[&str]) -> Self {
+        self.set("Healthcheck", json!({"Test": test}))
+    }
+
+    pub fn strip_level(mut self) -> Self {
+        self.options.level = Level::Strip;
+        self
+    }
+
+    pub fn keep(mut self, glob: &str) -> Self {
+        self.options.keep.push(glob.to_owned());
+        self
+    }
+
+    pub fn strip(mut self, glob: &str) -> Self {
+        self.options.strip.push(glob.to_owned());
+        self
+    }
+
+    pub fn run_as(mut self, user: &str) -> Self {
+        self.options.user = Some(user.to_owned());
+        self
+    }
+
+    pub fn writable(mut self, path: &str) -> Self {
+        self.options.writable.push(ImagePath::literal(path));
+        self
+    }
+
+    pub fn recipe(mut self, text: &str) -> Self {
+        let recipe = recipe::parse_recipe("own.toml", text).unwrap();
+        self.options.recipes.push(UserRecipe { recipe, digest: BlobDigest::of(text.as_bytes()) });
+        self
+    }
+
+    pub fn rootfs(&self) -> Rootfs {
+        Rootfs::merge(self.layers.clone()).unwrap()
+    }
+
+    /// The plan, after everything that holds for every plan was checked on it.
+    pub fn try_plan(&self) -> Result<Plan, UserError> {
+        let rootfs = self.rootfs();
+        let config = Config::parse(self.config.to_string().as_bytes()).unwrap();
+        let packages = Database::read(&rootfs);
+        let accounts = Accounts::read(&rootfs);
+        let own = self.options.recipes.iter().map(|own| own.recipe.clone());
+        let recipes: Vec<Recipe> = own.chain(recipe::builtin().iter().cloned()).collect();
+        let known = Known::new(&rootfs, &config, packages.as_ref(), &accounts, &recipes, &self.options);
+        let plan = decide(&known)?;
+        sound::check(&rootfs, &config, &plan);
+        Ok(plan)
+    }
+
+    pub fn plan(&self) -> Plan {
+        self.try_plan().unwrap()
+    }
+
+    /// Compares what `parts` name of the plan: `start`, `user`, `gone`, `residual`, `codes`, `findings`, `after`,
+    /// `packages`, `writable`.
+    pub fn shows(&self, parts: &str, expect: &Expect) {
+        let plan = self.plan();
+        let text: String = parts.split_whitespace().map(|part| render(&self.layers, &plan, part)).collect();
+        expect.assert_eq(&text);
+    }
+
+    /// Content of the file at `path` in the finished image.
+    pub fn text_after(&self, path: &str) -> String {
+        let after = after(&self.layers, &self.plan());
+        let bytes = after.bytes(&ImagePath::literal(path)).map(<[u8]>::to_vec);
+        String::from_utf8(bytes.unwrap_or_else(|| format!("no file {path}").into_bytes())).unwrap()
+    }
+}
+
+/// dpkg's files for `packages`; sums are taken of what `layers` hold.
+fn database(packages: &[String], layers: &[LayerIndex]) -> Vec<Entry> {
+    let mut status = String::new();
+    let mut out = Vec::new();
+    for package in packages {
+        let (name, rest) = package.split_once(' ').unwrap_or((package, ""));
+        let field = |wanted: &str| {
+            rest.split_whitespace().find_map(|word| word.strip_prefix(wanted)).unwrap_or_default()
+        };
+        let _ = write!(
+            status,
+            "Package: {name}\nStatus: install ok installed\nVersion: 1.0\nArchitecture: amd64\nDepends: {}\n",
+            field("needs=").replace(',', ", ")
+        );
+        let (mut list, mut sums, mut conffiles) = (String::from("/.\n"), String::new(), String::new());
+        for path in field("has=").split(',').filter(|path| !path.is_empty()) {
+            let canonical = ImagePath::literal(path);
+            let mut above: Vec<ImagePath> = canonical.ancestors().filter(|dir| !dir.is_root()).collect();
+            above.reverse();
+            for line in above.iter().map(ToString::to_string).chain([path.to_owned()]) {
+                if !list.lines().any(|other| other == line) {
+                    let _ = writeln!(list, "{line}");
+                }
+            }
+            let entries = layers.iter().flat_map(|layer| &layer.entries);
+            let bytes = entries
+                .filter(|entry| entry.path == canonical)
+                .find_map(|entry| entry.file()?.bytes.as_deref());
+            if let Some(bytes) = bytes {
+                let sum: String =
+                    Md5::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+                if path.starts_with("/etc/") {
+                    let _ = writeln!(conffiles, " {path} {sum}");
+                } else {
+                    let _ = writeln!(sums, "{sum}  {}", path.trim_start_matches('/'));
+                }
+            }
+        }
+        if !conffiles.is_empty() {
+            let _ = write!(status, "Conffiles:\n{conffiles}");
+        }
+        status.push('\n');
+        out.push(text_file(&format!("/var/lib/dpkg/info/{name}.list"), list));
+        out.push(text_file(&format!("/var/lib/dpkg/info/{name}.md5sums"), sums));
+        out.push(text_file(&format!("/var/lib/dpkg/info/{name}.postinst"), "#!/bin/sh\n".into()));
+    }
+    out.push(text_file("/var/lib/dpkg/status", status));
+    out
+}
+
+pub fn text_file(path: &str, text: String) -> Entry {
+    let file = File { size: text.len() as u64, bytes: Some(text.into_bytes().into()), ..File::default() };
+    Entry {
+        path: ImagePath::literal(path),
+        kind: Kind::File(file),
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        mtime: 0,
+        xattrs: None,
+    }
+}
+
+/// The layers that `plan` makes of `layers`, kiln's own on top: what the rewriter does, done to indexes.
+pub fn rewritten(layers: &[LayerIndex], plan: &Plan) -> Vec<LayerIndex> {
+    let mut out = Vec::new();
+    for (layer, verdicts) in layers.iter().zip(&plan.verdicts) {
+        assert_eq!(layer.entries.len(), verdicts.len(), "a verdict for each member");
+        let kept = layer.entries.iter().zip(verdicts).filter_map(|(entry, verdict)| match verdict {
+            Verdict::Keep(patch) => Some(patched(entry, patch)),
+            Verdict::Drop(_) | Verdict::Merged => None,
+        });
+        out.push(LayerIndex { entries: kept.collect() });
+    }
+    out.push(LayerIndex { entries: plan.additions.iter().map(added).collect() });
+    out
+}
+
+fn patched(entry: &Entry, patch: &Patch) -> Entry {
+    let mut entry = entry.clone();
+    entry.mode = patch.mode.unwrap_or(entry.mode);
+    (entry.uid, entry.gid) = patch.owner.unwrap_or((entry.uid, entry.gid));
+    entry.path = patch.path.clone().unwrap_or(entry.path);
+    match &mut entry.kind {
+        Kind::Hardlink(target) => *target = patch.link.clone().unwrap_or_else(|| target.clone()),
+        Kind::File(file) => {
+            if let Some(content) = &patch.content {
+                *file = File { size: content.len() as u64, bytes: Some(content.clone()), ..File::default() };
+            }
+        }
+        _ => assert!(patch.content.is_none(), "{}: only files have content", entry.path),
+    }
+    if patch.drop_capabilities {
+        let left: Vec<_> = entry
+            .xattrs
+            .iter()
+            .flat_map(|list| list.iter())
+            .filter(|(name, _)| **name != *b"security.capability")
+            .cloned()
+            .collect();
+        entry.xattrs = (!left.is_empty()).then(|| Box::new(left));
+    }
+    entry
+}
+
+fn added(addition: &Addition) -> Entry {
+    let kind = match &addition.content {
+        None => Kind::Directory,
+        Some(content) => {
+            Kind::File(File { size: content.len() as u64, bytes: Some(content.clone()), ..File::default() })
+        }
+    };
+    let Addition { path, mode, uid, gid, .. } = addition;
+    Entry { path: path.clone(), kind, mode: *mode, uid: *uid, gid: *gid, mtime: 0, xattrs: None }
+}
+
+/// The finished image's merged tree.
+pub fn after(layers: &[LayerIndex], plan: &Plan) -> Rootfs {
+    Rootfs::merge(rewritten(layers, plan)).unwrap()
+}
+
+fn render(layers: &[LayerIndex], plan: &Plan, part: &str) -> String {
+    let mut out = String::new();
+    match part {
+        "start" => {
+            let _ = writeln!(out, "start {:?}", plan.entrypoint.argv);
+            for step in &plan.entrypoint.chain {
+                let arrow = if step.path == step.file { String::new() } else { format!(" -> {}", step.file) };
+                let _ = writeln!(out, "  {:?} {}{arrow}", step.role, step.path);
+            }
+            for (name, value) in &plan.entrypoint.env {
+                let _ = writeln!(out, "  with {name}={value}");
+            }
+        }
+        "user" => {
+            let user = &plan.user;
+            let _ = writeln!(
+                out,
+                "user {}:{} {:?} {} {:?}",
+                user.uid,
+                user.gid,
+                user.groups,
+                user.name.as_deref().unwrap_or("-"),
+                user.origin
+            );
+        }
+        "gone" => {
+            for removed in &plan.removed {
+                let path = removed.path.to_string();
+                // The database's own files are looked at where they are what a test is about.
+                if !path.starts_with("/var/lib/dpkg/") {
+                    let _ = writeln!(out, "gone {path}: {}", reason(&removed.reason));
+                }
+            }
+        }
+        "residual" => {
+            for residual in &plan.residual {
+                let _ = writeln!(out, "stays {} {:?}: {}", residual.path, residual.class, residual.why);
+            }
+        }
+        "codes" => {
+            let codes: Vec<String> = plan.findings.iter().map(|finding| finding.code.to_string()).collect();
+            let _ = writeln!(out, "{}", format!("codes {}", codes.join(" ")).trim_end());
+        }
+        "findings" => {
+            for finding in &plan.findings {
+                let _ = writeln!(out, "{finding}");
+            }
+        }
+        "after" => {
+            let tree = dump::render(&after(layers, plan));
+            for line in tree.lines().filter(|line| !line.starts_with("/var/lib/dpkg/") && *line != "/ d") {
+                let _ = writeln!(out, "{line}");
+            }
+        }
+        "packages" => {
+            for fate in &plan.packages {
+                let verb = if fate.kept { "keeps" } else { "cuts" };
+                let _ = writeln!(out, "{verb} {}: {}", fate.name, fate.why);
+            }
+        }
+        "writable" => {
+            for path in &plan.writable {
+                let _ = writeln!(
+                    out,
+                    "writable {} {:?} {:04o} {}:{}",
+                    path.path, path.content, path.mode, path.uid, path.gid
+                );
+            }
+        }
+        part => panic!("no part {part}"),
+    }
+    out
+}
+
+fn reason(reason: &Reason) -> String {
+    match reason {
+        Reason::Catalogued { class } => format!("{class:?}"),
+        Reason::ScriptOfStripped { interpreter } => format!("script of {interpreter}"),
+        Reason::LinkToStripped { target } => format!("link to {target}"),
+        Reason::Requested { glob } => format!("--strip {}", Escaped::new(glob.as_bytes())),
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,19 @@
+//! Tests from outside: the house rules, the library through its public interface, the binary as a user runs it.
+//!
+//! Needs no tool and no network; what does is in the scripts next to this directory.
+
+#![allow(clippy::disallowed_methods, reason = "tests touch the world")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail as tests do")]
+
+mod architecture;
+mod cli;
+mod corners;
+mod findings;
+mod fixture;
+mod generated;
+mod images;
+mod layers;
+mod layout;
+mod plan;
+mod sound;
+mod sources;
