@@ -1,0 +1,46 @@
+# Shared by the shell scripts of the end-to-end suite: where things are, and installing what is missing.
+# Sourced, never run.
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+repo=$(cd "$here/../.." && pwd)
+cache=${KILN_E2E_CACHE:-$repo/target/e2e}
+mkdir -p "$cache"
+cache=$(cd "$cache" && pwd)
+export KILN_E2E_CACHE=$cache
+export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+# A shell's PATH may lack the directories of administrators' programs (runc, ip, chroot).
+export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+
+need_root() {
+    [ "$(id -u)" = 0 ] || die "must be run as root: it makes namespaces, mounts and files of other owners"
+}
+
+# apt_need COMMAND-OR-FILE:PACKAGE… installs the packages whose command (or absolute file) is missing.
+apt_need() {
+    local pair probe missing=()
+    for pair in "$@"; do
+        probe=${pair%%:*}
+        case $probe in
+            /*) [ -e "$probe" ] || missing+=("${pair#*:}") ;;
+            *) command -v "$probe" >/dev/null || missing+=("${pair#*:}") ;;
+        esac
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    need_root
+    say "installing: ${missing[*]}"
+    { apt-get -qq update && apt-get -qq -y install --no-install-recommends "${missing[@]}"; } \
+        >"$cache/apt.log" 2>&1 || { tail -n 30 "$cache/apt.log" >&2; die "apt-get could not install: ${missing[*]}"; }
+}
+
+# The kiln under test: $KILN, or the release build of this tree.
+kiln_binary() {
+    if [ -n "${KILN:-}" ]; then
+        printf '%s\n' "$KILN"
+    else
+        (cd "$repo" && cargo build --release --locked --quiet >&2) || die "cargo build --release failed"
+        printf '%s\n' "${CARGO_TARGET_DIR:-$repo/target}/release/kiln"
+    fi
+}
