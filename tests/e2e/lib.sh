@@ -31,8 +31,11 @@ apt_need() {
     [ ${#missing[@]} -gt 0 ] || return 0
     need_root
     say "installing: ${missing[*]}"
-    { apt-get -qq update && apt-get -qq -y install --no-install-recommends "${missing[@]}"; } \
-        >"$cache/apt.log" 2>&1 || { tail -n 30 "$cache/apt.log" >&2; die "apt-get could not install: ${missing[*]}"; }
+    # Checks run side by side, and apt-get refuses to wait.
+    (
+        flock 8
+        { apt-get -qq update && apt-get -qq -y install --no-install-recommends "${missing[@]}"; } >"$cache/apt.log" 2>&1
+    ) 8>"$cache/apt.lock" || { tail -n 30 "$cache/apt.log" >&2; die "apt-get could not install: ${missing[*]}"; }
 }
 
 # The kiln under test: $KILN, or the release build of this tree.
