@@ -83,6 +83,7 @@ pub fn image(
         env,
         volumes_removed: !config.volumes.is_empty(),
         healthcheck_removed: plan.healthcheck_dropped.is_some(),
+        labels_removed: Some(BASE_PREFIX.into()),
         labels: record.clone(),
         diff_ids: layers.iter().map(|layer| layer.diff_id).collect(),
         history_added: Some(History {
@@ -96,7 +97,9 @@ pub fn image(
     let mut annotations: BTreeMap<String, String> = source
         .annotations
         .iter()
-        .filter(|(key, _)| unchanged || !key.starts_with(BASE_PREFIX))
+        // What the source says of its own base is not true of layers that were written again, and where they were
+        // not, the source itself is the base.
+        .filter(|(key, _)| !key.starts_with(BASE_PREFIX))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     annotations.extend(record);

@@ -25,6 +25,8 @@ pub struct ConfigChange {
     pub volumes_removed: bool,
     /// The health check goes.
     pub healthcheck_removed: bool,
+    /// Labels whose key begins with this go: what they say is not true of the new image.
+    pub labels_removed: Option<String>,
     /// Labels to add or replace; all others stay.
     pub labels: BTreeMap<String, String>,
     /// Every layer of the new image, base first.
@@ -75,6 +77,11 @@ impl Config {
         }
         if change.healthcheck_removed {
             run.remove("Healthcheck");
+        }
+        if let (Some(prefix), Some(labels)) =
+            (&change.labels_removed, run.get_mut("Labels").and_then(Value::as_object_mut))
+        {
+            labels.retain(|key, _| !key.starts_with(prefix.as_str()));
         }
         if !change.labels.is_empty() {
             let labels = object(run.entry("Labels").or_insert(Value::Null));

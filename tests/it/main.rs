@@ -15,5 +15,6 @@ mod images;
 mod layers;
 mod layout;
 mod plan;
+mod record;
 mod sound;
 mod sources;
