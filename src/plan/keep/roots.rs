@@ -1,0 +1,104 @@
+//! Where the closure begins: the start, `--keep`, recipes, data that every image keeps, the application.
+//!
+//! Follows no need; whether a root is admitted is `admit`'s.
+
+use super::{Closure, Rule, Why};
+use crate::catalog::Catalog;
+use crate::path::ImagePath;
+use crate::plan::entrypoint::Start;
+use crate::plan::{Level, application};
+use crate::recipe::Recipe;
+
+impl Closure<'_> {
+    pub(super) fn roots(&mut self, start: &Start, recipes: &[&Recipe]) {
+        for step in &start.entrypoint.chain {
+            self.add_following(&step.path, &Why::Chain);
+            self.add_following(&step.file, &Why::Chain);
+        }
+        for step in &start.entrypoint.chain {
+            // npm as the entrypoint needs the whole of npm.
+            let tree = step.file.ancestors().take_while(|dir| application::is_spirit(self.known, dir)).last();
+            let below: Vec<ImagePath> = tree
+                .iter()
+                .flat_map(|tree| self.known.rootfs.below(tree))
+                .map(|(path, _)| path.clone())
+                .collect();
+            for path in below {
+                self.add(&path, Why::Needed(step.file.clone()));
+            }
+        }
+        for mention in &start.mentioned {
+            self.add_following(&mention.path, &Why::Mentioned(mention.by.clone()));
+        }
+        // `--keep`, then recipes: each glob is asked for its own use, so each is matched alone.
+        for glob in &self.known.options.keep {
+            if !self.add_matching(glob, |_| Why::Requested(glob.clone())) {
+                self.kept.unused.push((Rule::Keep, glob.clone()));
+            }
+        }
+        for recipe in recipes {
+            for rule in &recipe.keep {
+                let used = self.add_matching(&rule.glob, |_| Why::Recipe(rule.why.clone()));
+                self.note_use(recipe, &rule.glob, used);
+            }
+            for rule in &recipe.plugin_directories {
+                let below = format!("{}/**", rule.glob.trim_end_matches('/'));
+                let used = self.add_matching(&below, |_| Why::Loaded(rule.why.clone()));
+                self.note_use(recipe, &rule.glob, used);
+            }
+        }
+        for glob in &self.known.options.strip {
+            let globs = self.known.compile(std::slice::from_ref(glob));
+            if !self.known.rootfs.nodes().any(|(path, _)| globs.is_match(&path.absolute())) {
+                self.kept.unused.push((Rule::Strip, glob.clone()));
+            }
+        }
+        let always = Catalog::builtin().always_keep();
+        let paths: Vec<ImagePath> = self.non_directories().cloned().collect();
+        for path in &paths {
+            if let Some(rule) = self.known.rule(always, path) {
+                self.add(path, Why::Always(rule.why.clone()));
+            }
+            if self.level == Level::Strip {
+                self.add(path, Why::Level);
+            } else if application::is_application(self.known, path) {
+                self.add(path, Why::Application);
+            }
+        }
+    }
+
+    /// kiln's own recipes cover several layouts: a rule that fits none of them here is no news.
+    fn note_use(&mut self, recipe: &Recipe, glob: &str, used: bool) {
+        if !used && self.known.options.recipes.iter().any(|own| own.recipe == *recipe) {
+            self.kept.unused.push((Rule::Recipe(recipe.name.clone()), glob.to_owned()));
+        }
+    }
+
+    fn non_directories(&self) -> impl Iterator<Item = &ImagePath> {
+        let rootfs = self.known.rootfs;
+        rootfs.nodes().map(|(path, _)| path).filter(|path| !rootfs.is_directory(path))
+    }
+
+    pub(super) fn add_matching(&mut self, glob: &str, why: impl Fn(&ImagePath) -> Why) -> bool {
+        let globs = self.known.compile(&[glob.to_owned()]);
+        let found: Vec<ImagePath> = self
+            .known
+            .rootfs
+            .nodes()
+            .map(|(path, _)| path)
+            .filter(|path| globs.is_match(&path.absolute()))
+            .cloned()
+            .collect();
+        for path in &found {
+            if self.known.rootfs.is_directory(path) {
+                continue;
+            }
+            let why = why(path);
+            if matches!(why, Why::Loaded(_)) && !self.may_be_loaded(path) {
+                continue;
+            }
+            self.add_following(path, &why);
+        }
+        !found.is_empty()
+    }
+}
