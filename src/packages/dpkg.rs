@@ -2,10 +2,17 @@
 //!
 //! Knows its files and their format; what they mean for a plan is not its business.
 
+pub mod alternatives;
+mod control;
+pub mod filter;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 
-use super::alternatives::{self, LINKS, RECORDS};
-use super::control::{Stanza, relations, stanzas};
+use alternatives::{LINKS, RECORDS};
+use control::{Stanza, relations, stanzas};
+
 use super::{Database, Package, PackageId, State, Warning};
 use crate::path::ImagePath;
 use crate::rootfs::Rootfs;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::fate::Fate;
 use super::known::Known;
-use crate::packages::{self, Database, Kind, PackageId, filter};
+use crate::packages::dpkg::filter;
+use crate::packages::{self, Database, Kind, PackageId};
 use crate::path::ImagePath;
 
 /// New contents of database files, by path; files that do not change are left out.

@@ -4,7 +4,7 @@
 
 use super::alternatives;
 use super::control::stanzas;
-use super::dpkg::split_sum;
+use super::split_sum;
 use crate::path::ImagePath;
 
 /// `status`, or a file of `status.d`: stanzas of packages that `keep` says no to are left out. It is given name

@@ -1,0 +1,233 @@
+//! Packages, who owns what, and what needs what, whatever kind of database said so.
+//!
+//! Reads no format; `dpkg` does.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+
+use md5::{Digest as _, Md5};
+
+use super::canonical;
+use super::dpkg::alternatives::Alternative;
+use super::dpkg::{self, Diversion};
+use crate::path::ImagePath;
+use crate::rootfs::Rootfs;
+
+/// A package of a [`Database`]: its position in [`Database::packages`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackageId(pub(super) u32);
+
+/// What dpkg says has become of a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum State {
+    /// Its files are there, configured or not.
+    #[default]
+    Installed,
+    /// Removed, but for its configuration files.
+    ConfigFiles,
+    /// Known by name only.
+    NotInstalled,
+}
+
+/// One package.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Package {
+    /// Name, without architecture.
+    pub name: String,
+    /// `amd64`, `all`, …; empty if the database does not say.
+    pub architecture: String,
+    /// As written; empty if the database does not say.
+    pub version: String,
+    /// Whether it is there.
+    pub state: State,
+    /// `Essential: yes`.
+    pub essential: bool,
+    /// `Protected: yes` or `Important: yes`.
+    pub protected: bool,
+    /// `Pre-Depends` and `Depends`: all clauses, each with its alternatives; versions and architectures dropped.
+    pub depends: Vec<Vec<String>>,
+    /// Virtual packages that this one is too; versions dropped.
+    pub provides: Vec<String>,
+    /// `Multi-Arch`, as written.
+    pub multi_arch: Option<String>,
+    /// Source package where it has another name; version dropped.
+    pub source: Option<String>,
+    /// Configuration files, where they lie in the image, and the sum they were delivered with.
+    pub conffiles: BTreeMap<ImagePath, String>,
+    /// Files, links and directories it lists, where they lie in the image (directory links followed,
+    /// diversions applied), in the database's order. Not all of them need exist.
+    pub files: Vec<ImagePath>,
+}
+
+/// Something odd in a database; what could be read was read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    /// The file was too large to be remembered.
+    #[error("`{0}` is too large and was not read")]
+    TooLarge(ImagePath),
+    /// A stanza without `Package`.
+    #[error("`{file}`: stanza {stanza} names no package")]
+    Nameless {
+        /// Where.
+        file: ImagePath,
+        /// Which, from 1.
+        stanza: usize,
+    },
+    /// A line that means nothing there.
+    #[error("`{file}`: line {line} cannot be read")]
+    Line {
+        /// Where.
+        file: ImagePath,
+        /// Which, from 1.
+        line: usize,
+    },
+    /// An installed package of which nothing says what files it has.
+    #[error("no list of files of package `{0}`")]
+    Listless(String),
+}
+
+/// All packages of an image.
+#[derive(Debug, Clone, Default)]
+pub struct Database {
+    pub(super) packages: Vec<Package>,
+    pub(super) by_name: BTreeMap<String, Vec<PackageId>>,
+    pub(super) providers: BTreeMap<String, Vec<PackageId>>,
+    pub(super) owners: HashMap<ImagePath, Vec<PackageId>>,
+    pub(super) sums: HashMap<ImagePath, String>,
+    pub(super) diversions: Vec<Diversion>,
+    pub(super) alternatives: Vec<Alternative>,
+    pub(super) links: HashMap<ImagePath, usize>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl Database {
+    /// Reads the dpkg database of `rootfs`; `None` if there is none.
+    pub fn read(rootfs: &Rootfs) -> Option<Self> {
+        dpkg::read(rootfs)
+    }
+
+    /// Every package known, installed or not, in the database's order.
+    pub fn packages(&self) -> impl Iterator<Item = (PackageId, &Package)> {
+        (0..).map(PackageId).zip(&self.packages)
+    }
+
+    /// Every package whose files are there.
+    pub fn installed(&self) -> impl Iterator<Item = (PackageId, &Package)> {
+        self.packages().filter(|(_, package)| package.state == State::Installed)
+    }
+
+    /// The package of this id.
+    pub fn get(&self, id: PackageId) -> &Package {
+        self.packages
+            .get(id.0 as usize)
+            .unwrap_or_else(|| unreachable!("package ids come from this database and it does not shrink"))
+    }
+
+    /// The installed package called `name`; the first one, where several architectures are installed.
+    pub fn package(&self, name: &str) -> Option<PackageId> {
+        self.named(name).next()
+    }
+
+    /// Every installed package called `name`, one per architecture.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = PackageId> {
+        self.by_name
+            .get(name)
+            .into_iter()
+            .flatten()
+            .copied()
+            .filter(|id| self.get(*id).state == State::Installed)
+    }
+
+    /// Installed packages that own `path`, which is canonical: no directory link in it. A directory has many.
+    pub fn owners(&self, path: &ImagePath) -> &[PackageId] {
+        self.owners.get(path).map_or(&[], Vec::as_slice)
+    }
+
+    /// The package that owns the file `path`: the first, where several list it.
+    ///
+    /// Diversions are accounted for: a diverted file is owned where it was moved to.
+    pub fn owner_of(&self, path: &ImagePath) -> Option<PackageId> {
+        self.owners(path).first().copied()
+    }
+
+    /// What `id` needs to be installed: for each clause of its dependencies, what satisfies the first
+    /// alternative that is satisfied — the packages of that name, else all that provide it. Sorted.
+    ///
+    /// A clause that nothing installed satisfies adds nothing.
+    pub fn dependencies(&self, id: PackageId) -> Vec<PackageId> {
+        let wanting = self.get(id);
+        let mut needed: Vec<PackageId> = wanting
+            .depends
+            .iter()
+            .filter_map(|clause| {
+                clause.iter().map(|name| self.satisfying(wanting, name)).find(|ids| !ids.is_empty())
+            })
+            .flatten()
+            .filter(|needed| *needed != id)
+            .collect();
+        needed.sort_unstable();
+        needed.dedup();
+        needed
+    }
+
+    fn satisfying(&self, wanting: &Package, name: &str) -> Vec<PackageId> {
+        let real: Vec<PackageId> = self.named(name).collect();
+        let found =
+            if real.is_empty() { self.providers.get(name).cloned().unwrap_or_default() } else { real };
+        let fits = |id: &PackageId| {
+            let architecture = &self.get(*id).architecture;
+            architecture == &wanting.architecture || architecture == "all" || wanting.architecture == "all"
+        };
+        if found.iter().any(fits) { found.into_iter().filter(fits).collect() } else { found }
+    }
+
+    /// The MD5 sum, in lower-case hexadecimal, that the file at the canonical `path` was delivered with; only
+    /// for files whose bytes were kept.
+    pub fn md5(&self, path: &ImagePath) -> Option<&str> {
+        self.sums.get(path).map(String::as_str)
+    }
+
+    /// Whether the file at the canonical `path` is as its package delivered it; `None` where no sum is known
+    /// or its bytes were not kept.
+    pub fn is_unmodified(&self, rootfs: &Rootfs, path: &ImagePath) -> Option<bool> {
+        let expected = self.md5(path)?;
+        Some(md5_hex(rootfs.bytes(path)?) == expected)
+    }
+
+    /// Where a path that `id` lists as `listed` lies in the image: directory links followed, diversions applied.
+    pub fn location(&self, rootfs: &Rootfs, id: PackageId, listed: &ImagePath) -> ImagePath {
+        let path = canonical(rootfs, listed);
+        let name = &self.get(id).name;
+        let diverted = self.diversions.iter().find(|diversion| diversion.moves(&path, name));
+        diverted.map_or(path, |diversion| diversion.to.clone())
+    }
+
+    /// Diversions, in the database's order; paths canonical.
+    pub fn diversions(&self) -> &[Diversion] {
+        &self.diversions
+    }
+
+    /// Groups of alternatives, by name.
+    pub fn alternatives(&self) -> &[Alternative] {
+        &self.alternatives
+    }
+
+    /// The group of alternatives that made the link at the canonical `path`, be it the name that is used
+    /// (`/usr/bin/awk`) or the one in `/etc/alternatives`.
+    pub fn alternative_of(&self, path: &ImagePath) -> Option<&Alternative> {
+        self.alternatives.get(*self.links.get(path)?)
+    }
+
+    /// What was odd, in the order it was seen.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+}
+
+pub(super) fn md5_hex(bytes: &[u8]) -> String {
+    let mut hex = String::with_capacity(32);
+    for byte in Md5::digest(bytes) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
