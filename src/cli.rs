@@ -24,7 +24,7 @@ use clap::{CommandFactory as _, Parser as _};
 use crate::report::Style;
 use args::{Args, Command, Document};
 use output::World;
-pub use pipeline::{BuiltinRecipe, HardenRequest, Hardened, Inspected, Pipeline};
+pub use pipeline::{BuiltinRecipe, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline};
 pub use status::{Failure, Outcome, Status};
 
 /// Runs the command line of this process.
@@ -73,6 +73,8 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
             let text = match args.document {
                 Document::Manifest => pipeline.manifest_schema(),
                 Document::Report => crate::report::schema(),
+                Document::ManifestIndex => crate::manifest::index_schema(),
+                Document::ReportIndex => crate::report::index_schema(),
             };
             world.say(&text)?;
             Ok(Outcome::Clean)

@@ -4,15 +4,17 @@
 
 mod error;
 mod parallel;
+mod platforms;
 mod read;
 mod record;
 mod write;
 
 pub use error::HardenError;
+pub use platforms::{HardenedIndex, harden_platforms};
 
 use crate::accounts::Accounts;
 use crate::digest::BlobDigest;
-use crate::image::{FinishedLayer, LayerDescriptor, Platform};
+use crate::image::{FinishedImage, FinishedLayer, LayerDescriptor, Platform};
 use crate::manifest::Manifest;
 use crate::options::{Builtin, Options};
 use crate::packages::Database;
@@ -56,10 +58,19 @@ pub fn analyse(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Analysed, HardenError> {
+    analyse_for(source, platform(options)?.as_ref(), options, progress)
+}
+
+fn analyse_for(
+    source: &dyn Source,
+    platform: Option<&Platform>,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Analysed, HardenError> {
     for globs in [&options.keep, &options.strip] {
         PathGlobs::new(globs).map_err(HardenError::Glob)?;
     }
-    let image = source.image(platform(options)?.as_ref()).map_err(HardenError::Source)?;
+    let image = source.image(platform).map_err(HardenError::Source)?;
     let indexes = read::indexes(source, &image.layers, options.jobs.get(), progress)?;
     let rootfs = Rootfs::merge(indexes).map_err(HardenError::Merge)?;
     let packages = Database::read(&rootfs);
@@ -77,19 +88,31 @@ pub fn harden(
     destinations: Destinations,
     progress: &dyn Progress,
 ) -> Result<Hardened, HardenError> {
-    let Analysed { image, rootfs, mut plan } = analyse(source, options, progress)?;
+    let (hardened, finished) = make(source, platform(options)?.as_ref(), options, &destinations, progress)?;
+    destinations.commit(&finished.into()).map_err(HardenError::Sink)?;
+    Ok(hardened)
+}
+
+/// Hardens the image for one platform; its blobs are staged, and nothing of it is visible yet.
+fn make(
+    source: &dyn Source,
+    platform: Option<&Platform>,
+    options: &Options,
+    destinations: &Destinations,
+    progress: &dyn Progress,
+) -> Result<(Hardened, FinishedImage), HardenError> {
+    let Analysed { image, rootfs, mut plan } = analyse_for(source, platform, options, progress)?;
     // Pass 2 needs the verdicts only, and memory must not grow with the image.
     drop(rootfs);
     let manifest = record::manifest(&image, &plan, options);
     record::embed(&mut plan, &manifest);
-    let mut layers =
-        write::layers(source, &image.layers, &plan, &destinations, options.jobs.get(), progress)?;
+    let mut layers = write::layers(source, &image.layers, &plan, destinations, options.jobs.get(), progress)?;
     let unchanged = image.layers.iter().zip(&layers).all(|(before, after)| before.digest == after.digest);
-    layers.push(write::own_layer(layers.len(), &plan.additions, &destinations)?);
+    layers.push(write::own_layer(layers.len(), &plan.additions, destinations)?);
     let finished = record::image(&image, &plan, options, layers, unchanged);
     let layers = finished.layers.clone();
-    let digest = destinations.commit(&finished).map_err(HardenError::Sink)?;
-    Ok(Hardened { image, plan, manifest, digest, layers })
+    let digest = finished.manifest_digest();
+    Ok((Hardened { image, plan, manifest, digest, layers }, finished))
 }
 
 fn platform(options: &Options) -> Result<Option<Platform>, HardenError> {

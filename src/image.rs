@@ -10,6 +10,7 @@ pub mod json;
 pub mod manifest;
 pub mod media;
 pub mod platform;
+pub mod published;
 pub mod verify;
 
 pub use config::{Config, Healthcheck, History, Port, Protocol};
@@ -18,6 +19,7 @@ pub use derive::ConfigChange;
 pub use finished::{FinishedImage, FinishedLayer};
 pub use media::{Codec, LayerDescriptor};
 pub use platform::Platform;
+pub use published::{FinishedIndex, Published};
 pub use verify::{VerifyError, VerifyingReader};
 
 /// Largest index, manifest or config, in bytes.

@@ -2,17 +2,21 @@
 //!
 //! Says nothing of where the image goes, and holds nothing that two runs could tell apart: no clock, no name.
 
+mod index;
 mod types;
+mod united;
 
 use serde_json::Value;
 
 use crate::path::ImagePath;
 use crate::plan::{Plan, WritablePath};
 use crate::recipe::{Probe, Purpose};
+pub use index::{ManifestIndex, PlatformManifest, index_schema};
 pub use types::{
     Chain, ChainStep, EnvVar, Kind, Lowering, Manifest, Options, Path, Persistence, PortEntry, ProbeEntry,
     Process, ResidualProgram, Volume,
 };
+pub use united::{Difference, United};
 
 /// The document's media type, also its artifact type as a referrer.
 pub const MEDIA_TYPE: &str = "application/vnd.kiln.writable-manifest.v1+json";

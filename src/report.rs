@@ -7,6 +7,7 @@ mod convert;
 mod document;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod index;
 mod inspection;
 mod sections;
 mod size;
@@ -17,11 +18,12 @@ mod table;
 use crate::digest::BlobDigest;
 
 pub use document::{Report, Sum, schema};
+pub use index::{IndexContext, ReportIndex, index_schema};
 pub use inspection::{ImageFacts, Inspection};
 pub use sections::Detail;
 pub use size::{count, human};
 pub use style::{Style, safe};
-pub use summary::{render_hardened, render_inspected};
+pub use summary::{render_hardened, render_hardened_index, render_inspected};
 pub use table::columns;
 
 /// What a report says besides the plan.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub use staging::{BlobWriter, Staging};
 
 use crate::digest::BlobDigest;
-use crate::image::{FinishedImage, LayerDescriptor, LayerError, VerifyingReader};
+use crate::image::{LayerDescriptor, LayerError, Published, VerifyingReader};
 use crate::reference::Reference;
 
 /// A place that takes images.
@@ -23,11 +23,16 @@ pub trait Sink: Send + Sync {
     /// Whether the blob is there already, whole and right, and need not be staged.
     fn has_blob(&self, digest: &BlobDigest) -> bool;
 
+    /// Whether an index of several images can be put there; asked before the work.
+    fn check_index(&self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
     /// Does all of the work that can fail, under temporary names that vanish when the result is dropped.
-    fn prepare(&self, image: &FinishedImage, staging: &Staging) -> Result<Box<dyn Prepared>, SinkError>;
+    fn prepare(&self, published: &Published, staging: &Staging) -> Result<Box<dyn Prepared>, SinkError>;
 }
 
-/// An image that lies ready at its destination.
+/// An image or index that lies ready at its destination.
 pub trait Prepared {
     /// Makes it visible: a rename, or the copy to stdout.
     fn publish(self: Box<Self>) -> Result<(), SinkError>;
@@ -81,14 +86,19 @@ impl Destinations {
         Ok(())
     }
 
-    /// Brings the image to every destination, then makes it visible in each; gives the manifest's digest.
-    pub fn commit(self, image: &FinishedImage) -> Result<BlobDigest, SinkError> {
+    /// Whether every destination takes an index of several images.
+    pub fn check_index(&self) -> Result<(), SinkError> {
+        self.sinks.iter().try_for_each(|sink| sink.check_index())
+    }
+
+    /// Brings an image or index to every destination, then makes it visible in each; gives the digest that names it.
+    pub fn commit(self, published: &Published) -> Result<BlobDigest, SinkError> {
         let prepared: Vec<_> =
-            self.sinks.iter().map(|sink| sink.prepare(image, &self.staging)).collect::<Result<_, _>>()?;
+            self.sinks.iter().map(|sink| sink.prepare(published, &self.staging)).collect::<Result<_, _>>()?;
         for prepared in prepared {
             prepared.publish()?;
         }
-        Ok(image.manifest_digest())
+        Ok(published.root_digest())
     }
 }
 
@@ -138,6 +148,9 @@ pub enum SinkError {
     /// An archive on somebody's screen.
     #[error("stdout is a terminal: redirect it to a file or a pipe")]
     Terminal,
+    /// A place for one image only.
+    #[error("`{}` cannot hold images for several platforms: a docker archive has no index; expected `oci:` or `oci-archive:`", .0.display())]
+    NoIndex(PathBuf),
     /// One place twice.
     #[error("destination `{0}` is given twice")]
     Twice(Reference),

@@ -7,10 +7,13 @@ mod docker_archive;
 mod documents;
 mod layout;
 mod oci_archive;
+mod platforms;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::PathBuf;
+
+pub use platforms::{LeftOut, Platforms, WhyLeftOut};
 
 use crate::digest::{BlobDigest, ImageId};
 use crate::image::config::ConfigError;
@@ -23,6 +26,9 @@ use crate::reference::Reference;
 pub trait Source: Send + Sync {
     /// The image for `platform`; `None` is this machine's, or the only one there is.
     fn image(&self, platform: Option<&Platform>) -> Result<SourceImage, SourceError>;
+
+    /// What platforms there are images for, and what an index holds besides.
+    fn platforms(&self) -> Result<Platforms, SourceError>;
 
     /// The stored bytes of `layer`, from the start, not verified.
     ///
@@ -237,6 +243,20 @@ pub enum SourceError {
         wanted: Platform,
         /// What there is, sorted.
         platforms: Vec<String>,
+    },
+    /// Images for other systems only.
+    #[error("no image for Linux: {}", found(platforms))]
+    NoLinux {
+        /// What there is.
+        platforms: Vec<String>,
+    },
+    /// More platforms than there are.
+    #[error("index has images for {found} platforms, more than {limit}")]
+    TooManyPlatforms {
+        /// How many.
+        found: usize,
+        /// How many at most.
+        limit: usize,
     },
     /// Indexes within indexes beyond reason.
     #[error("indexes are nested more than {0} deep")]

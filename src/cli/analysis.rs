@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 
-use super::args::AnalysisArgs;
+use super::args::{AnalysisArgs, Platforms};
 use super::{Failure, Outcome, Pipeline};
 use crate::digest::BlobDigest;
 use crate::finding::{Finding, Severity};
@@ -29,8 +29,11 @@ pub(super) enum Threshold {
 
 impl Threshold {
     /// How many findings are at or above this, and what that makes of the run.
-    pub(super) fn judge(self, findings: &[Finding]) -> (Outcome, Option<String>) {
-        let high = findings.iter().filter(|finding| finding.severity == Severity::High).count();
+    pub(super) fn judge<'a>(
+        self,
+        findings: impl IntoIterator<Item = &'a Finding>,
+    ) -> (Outcome, Option<String>) {
+        let high = findings.into_iter().filter(|finding| finding.severity == Severity::High).count();
         if self == Self::Never || high == 0 {
             return (Outcome::Clean, None);
         }
@@ -39,8 +42,17 @@ impl Threshold {
     }
 }
 
-/// The options that `args` mean, and the threshold.
+/// The options that `args` mean, and the threshold. Who can work on all platforms takes that word off first.
 pub(super) fn options(args: AnalysisArgs, pipeline: &dyn Pipeline) -> Result<(Options, Threshold), Failure> {
+    let platform = match args.platform {
+        Some(Platforms::All) => {
+            return Err(Failure::usage(anyhow!(
+                "`--platform all` is for `kiln harden`: expected one platform"
+            )));
+        }
+        Some(Platforms::One(platform)) => Some(platform),
+        None => None,
+    };
     let mut recipes = Vec::new();
     for path in &args.recipe {
         let text = read_recipe(path)?;
@@ -52,7 +64,7 @@ pub(super) fn options(args: AnalysisArgs, pipeline: &dyn Pipeline) -> Result<(Op
     }
     let options = Options {
         level: args.level,
-        platform: args.platform,
+        platform,
         keep: args.keep,
         strip: args.strip,
         user: args.user,

@@ -83,9 +83,10 @@ pub(super) struct AnalysisArgs {
     /// How much goes: `strip` takes what the catalog names, `distroless` also what nothing kept leads to
     #[arg(long, value_name = "LEVEL", default_value = "distroless", value_parser = level)]
     pub(super) level: Level,
-    /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
-    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
-    pub(super) platform: Option<String>,
+    /// Which image of an index: OS/ARCH[/VARIANT]; for `kiln harden` also `all`: every Linux image, into a new
+    /// index [default: this machine's]
+    #[arg(long, value_name = "PLATFORM", value_parser = platforms)]
+    pub(super) platform: Option<Platforms>,
     /// Keep what this glob matches, and what it needs; may be given several times
     #[arg(long, value_name = "GLOB", value_parser = glob)]
     pub(super) keep: Vec<String>,
@@ -111,6 +112,15 @@ pub(super) struct AnalysisArgs {
     /// Threads at the most; changes no byte of the result [default: one per processor]
     #[arg(long, value_name = "N")]
     pub(super) jobs: Option<NonZeroUsize>,
+}
+
+/// Which images of an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Platforms {
+    /// All for Linux.
+    All,
+    /// The one that fits `OS/ARCH[/VARIANT]` best.
+    One(String),
 }
 
 /// What is said, and how.
@@ -190,6 +200,10 @@ pub(super) enum Document {
     Manifest,
     /// What went and why
     Report,
+    /// The writable manifests of an image for several platforms
+    ManifestIndex,
+    /// The report of an image for several platforms
+    ReportIndex,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -206,6 +220,10 @@ fn level(text: &str) -> Result<Level, String> {
         .ok_or_else(|| "expected `strip` or `distroless`".into())
 }
 
+fn platforms(text: &str) -> Result<Platforms, String> {
+    if text == "all" { Ok(Platforms::All) } else { platform(text).map(Platforms::One) }
+}
+
 fn platform(text: &str) -> Result<String, String> {
     let word = |part: &str| {
         !part.is_empty()
@@ -215,7 +233,7 @@ fn platform(text: &str) -> Result<String, String> {
     if (2..=3).contains(&parts) && text.split('/').all(word) {
         return Ok(text.to_owned());
     }
-    Err("expected `OS/ARCH[/VARIANT]`, as in `linux/arm64/v8`".into())
+    Err("expected `OS/ARCH[/VARIANT]`, as in `linux/arm64/v8`, or `all`".into())
 }
 
 /// Only its form: whether it matches anything is for the plan to say.
@@ -265,7 +283,8 @@ mod tests {
     #[test]
     fn values_are_checked_by_form() {
         assert!(platform("linux/arm64/v8").is_ok());
-        for bad in ["linux", "linux/", "a/b/c/d", "Linux/amd64", ""] {
+        assert_eq!(platforms("all"), Ok(Platforms::All));
+        for bad in ["linux", "ALL", "linux/", "a/b/c/d", "Linux/amd64", ""] {
             assert!(platform(bad).is_err(), "{bad}");
         }
         assert!(user("www-data:33").is_ok());

@@ -2,12 +2,14 @@
 //!
 //! The one place that maps the library's errors to failures with an exit status.
 
-use super::{BuiltinRecipe, Failure, HardenRequest, Hardened, Inspected, Pipeline};
+mod platforms;
+
+use super::{BuiltinRecipe, Failure, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline};
 use crate::digest::BlobDigest;
 use crate::finding::{Code, Finding};
 use crate::harden::{self, HardenError};
 use crate::image::FinishedLayer;
-use crate::kube::pod::{PodOptions, render_pod};
+use crate::kube::pod::{PodOptions, RunAs, render_pod};
 use crate::manifest;
 use crate::options::Options;
 use crate::progress::Progress;
@@ -22,23 +24,12 @@ pub(super) struct Kiln;
 
 impl Pipeline for Kiln {
     fn harden(&self, request: &HardenRequest, progress: &dyn Progress) -> Result<Hardened, Failure> {
-        let references =
-            request.destinations.iter().map(|name| parse(name)).collect::<Result<Vec<_>, _>>()?;
+        let references = parse_all(&request.destinations)?;
         let source = open(&request.source)?;
         let destinations = Destinations::open(&references).map_err(sink_failure)?;
         let hardened = harden::harden(&*source, &request.options, destinations, progress).map_err(failure)?;
         let mut plan = hardened.plan;
-        let name = if let Some(name) = &request.pod_image {
-            pinned(name, hardened.digest)
-        } else {
-            let name = format!("registry.invalid/{}", pod_name(request));
-            plan.findings.push(Finding::new(
-                Code::ImageNamePlaceholder,
-                &name,
-                "the pod spec names no registry yet: give `--pod-image REPOSITORY` the name that the image is pushed as",
-            ));
-            pinned(&name, hardened.digest)
-        };
+        let name = image_name(request, hardened.digest, &mut plan.findings);
         let pod = render_pod(
             &hardened.manifest,
             &PodOptions {
@@ -46,15 +37,22 @@ impl Pipeline for Kiln {
                 image: name,
                 source: source_digest(&hardened.image).to_string(),
                 namespace: None,
+                run_as: RunAs::Manifest,
+                united: Vec::new(),
             },
         );
         let mut context = context(&request.source, &hardened.image, &request.options);
-        context.destinations = references
-            .iter()
-            .map(|reference| ImageName { name: reference.to_string(), digest: Some(hardened.digest) })
-            .collect();
+        context.destinations = destination_names(&references, hardened.digest);
         context.layers = layer_changes(&hardened.image, &hardened.layers);
         Ok(Hardened { plan, context, manifest: hardened.manifest.render(), pod })
+    }
+
+    fn harden_platforms(
+        &self,
+        request: &HardenRequest,
+        progress: &dyn Progress,
+    ) -> Result<HardenedPlatforms, Failure> {
+        platforms::harden(request, progress)
     }
 
     fn inspect(&self, name: &str, options: &Options, progress: &dyn Progress) -> Result<Inspected, Failure> {
@@ -99,6 +97,29 @@ impl Pipeline for Kiln {
     }
 }
 
+fn parse_all(names: &[String]) -> Result<Vec<Reference>, Failure> {
+    names.iter().map(|name| parse(name)).collect()
+}
+
+/// What the pod calls the image; a placeholder and a finding where nothing says it.
+fn image_name(request: &HardenRequest, digest: BlobDigest, findings: &mut Vec<Finding>) -> String {
+    if let Some(name) = &request.pod_image {
+        return pinned(name, digest);
+    }
+    let name = format!("registry.invalid/{}", pod_name(request));
+    findings.push(Finding::new(
+        Code::ImageNamePlaceholder,
+        &name,
+        "the pod spec names no registry yet: give `--pod-image REPOSITORY` the name that the image is pushed as",
+    ));
+    pinned(&name, digest)
+}
+
+fn destination_names(references: &[Reference], digest: BlobDigest) -> Vec<ImageName> {
+    let name = |reference: &Reference| ImageName { name: reference.to_string(), digest: Some(digest) };
+    references.iter().map(name).collect()
+}
+
 fn parse(name: &str) -> Result<Reference, Failure> {
     name.parse().map_err(|error| {
         Failure::usage(error)
@@ -115,6 +136,7 @@ fn failure(error: HardenError) -> Failure {
         HardenError::Platform(_) | HardenError::Glob(_) | HardenError::User(_) => Failure::usage(error),
         HardenError::Source(error) => source_failure(error),
         HardenError::Sink(error) => sink_failure(error),
+        HardenError::Of { platform, source } => failure(*source).within(format!("platform {platform}")),
         _ => Failure::input(error),
     }
 }
@@ -136,7 +158,7 @@ fn source_failure(error: SourceError) -> Failure {
 
 fn sink_failure(error: SinkError) -> Failure {
     match error {
-        SinkError::Twice(_) => Failure::usage(error),
+        SinkError::Twice(_) | SinkError::NoIndex(_) => Failure::usage(error),
         _ => Failure::input(error),
     }
 }

@@ -6,19 +6,21 @@ use std::path::Path;
 
 use anyhow::anyhow;
 
-use super::args::{Format, HardenArgs, TalkArgs};
+use super::args::{Format, HardenArgs, Platforms, TalkArgs};
 use super::output::{Target, World};
 use super::progress::Drawn;
 use super::{Failure, HardenRequest, Outcome, Pipeline, analysis};
+use crate::finding::Finding;
 use crate::progress::{Progress, Silent};
-use crate::report::{Detail, Report, render_hardened};
+use crate::report::{Detail, Report, ReportIndex, Style, render_hardened, render_hardened_index};
 
 pub(super) fn run(
-    args: HardenArgs,
+    mut args: HardenArgs,
     pipeline: &dyn Pipeline,
     world: &mut World<'_>,
 ) -> Result<Outcome, Failure> {
     let stdout = claims(&args)?;
+    let all = args.analysis.platform.take_if(|platform| *platform == Platforms::All).is_some();
     let (options, threshold) = analysis::options(args.analysis, pipeline)?;
     // Before the long work: a directory that is not there is known now.
     let prepare = |path: Option<&Path>| path.map(Target::prepare).transpose();
@@ -32,33 +34,87 @@ pub(super) fn run(
         pod_name: args.pod_name,
         pod_image: args.pod_image,
     };
-    let hardened = pipeline.harden(&request, &*progress(&args.talk, world))?;
+    let progress = progress(&args.talk, world);
+    let done =
+        if all { several(pipeline, &request, &*progress)? } else { one(pipeline, &request, &*progress)? };
 
-    let report = Report::of(&hardened.plan, &hardened.context);
     if let Some(target) = manifest_to {
-        target.write(&hardened.manifest, world)?;
+        target.write(&done.manifest, world)?;
     }
     if let Some(target) = pod_to {
-        target.write(&hardened.pod, world)?;
+        target.write(&done.pod, world)?;
     }
     if let Some(target) = report_to {
-        target.write(&report.render(), world)?;
+        target.write(&done.report.render(), world)?;
     }
     match (args.talk.format, stdout) {
-        (Format::Json, _) => world.say(&report.render())?,
+        (Format::Json, _) => world.say(&done.report.render())?,
         (Format::Text, _) if args.talk.quiet => {}
         (Format::Text, Stdout::Free) => {
-            let text = render_hardened(&report, world.out_style, detail(&args.talk));
+            let text = done.report.summary(world.out_style, detail(&args.talk));
             world.say(&text)?;
         }
         (Format::Text, Stdout::Taken) => {
-            let text = render_hardened(&report, world.err_style, detail(&args.talk));
+            let text = done.report.summary(world.err_style, detail(&args.talk));
             world.tell(&text);
         }
     }
-    let (outcome, remark) = threshold.judge(&hardened.plan.findings);
+    let (outcome, remark) = threshold.judge(&done.findings);
     world.tell(&remark.unwrap_or_default());
     Ok(outcome)
+}
+
+/// What is told of a hardening, for one platform or several.
+struct Done {
+    report: Told,
+    manifest: String,
+    pod: String,
+    findings: Vec<Finding>,
+}
+
+enum Told {
+    One(Box<Report>),
+    Several(ReportIndex),
+}
+
+impl Told {
+    fn render(&self) -> String {
+        match self {
+            Self::One(report) => report.render(),
+            Self::Several(report) => report.render(),
+        }
+    }
+
+    fn summary(&self, style: Style, detail: Detail) -> String {
+        match self {
+            Self::One(report) => render_hardened(report, style, detail),
+            Self::Several(report) => render_hardened_index(report, style, detail),
+        }
+    }
+}
+
+fn one(pipeline: &dyn Pipeline, request: &HardenRequest, progress: &dyn Progress) -> Result<Done, Failure> {
+    let hardened = pipeline.harden(request, progress)?;
+    let report = Box::new(Report::of(&hardened.plan, &hardened.context));
+    Ok(Done {
+        report: Told::One(report),
+        manifest: hardened.manifest,
+        pod: hardened.pod,
+        findings: hardened.plan.findings,
+    })
+}
+
+fn several(
+    pipeline: &dyn Pipeline,
+    request: &HardenRequest,
+    progress: &dyn Progress,
+) -> Result<Done, Failure> {
+    let hardened = pipeline.harden_platforms(request, progress)?;
+    let reports = hardened.platforms.iter().map(|(plan, context)| Report::of(plan, context)).collect();
+    let report = ReportIndex::of(&hardened.context, &hardened.findings, reports);
+    let plans = hardened.platforms.into_iter().map(|(plan, _)| plan);
+    let findings = hardened.findings.into_iter().chain(plans.flat_map(|plan| plan.findings)).collect();
+    Ok(Done { report: Told::Several(report), manifest: hardened.manifest, pod: hardened.pod, findings })
 }
 
 /// Whether something that was asked for goes to stdout.

@@ -2,11 +2,12 @@
 //!
 //! So that arguments, streams, files and exit statuses are tested without an image.
 
+use crate::finding::Finding;
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
-use crate::report::{Context, ImageFacts};
+use crate::report::{Context, ImageFacts, IndexContext};
 use crate::rootfs::Rootfs;
 
 use super::Failure;
@@ -15,6 +16,13 @@ use super::Failure;
 pub trait Pipeline {
     /// Hardens an image and writes it to every destination, whole or not at all.
     fn harden(&self, request: &HardenRequest, progress: &dyn Progress) -> Result<Hardened, Failure>;
+
+    /// Hardens an image for every Linux platform and writes an index to every destination, whole or not at all.
+    fn harden_platforms(
+        &self,
+        request: &HardenRequest,
+        progress: &dyn Progress,
+    ) -> Result<HardenedPlatforms, Failure>;
 
     /// Reads the image `source` and plans, without writing.
     fn inspect(&self, source: &str, options: &Options, progress: &dyn Progress)
@@ -53,6 +61,21 @@ pub struct Hardened {
     /// What the report says besides.
     pub context: Context,
     /// The writable manifest, JSON.
+    pub manifest: String,
+    /// The pod spec, YAML.
+    pub pod: String,
+}
+
+/// What a hardening for several platforms leaves behind.
+#[derive(Debug, Clone)]
+pub struct HardenedPlatforms {
+    /// What was decided for each, and what its report says besides; in the order of the index.
+    pub platforms: Vec<(Plan, Context)>,
+    /// What the report of all says besides.
+    pub context: IndexContext,
+    /// What is to be known of the index.
+    pub findings: Vec<Finding>,
+    /// The writable manifests in one document, JSON.
     pub manifest: String,
     /// The pod spec, YAML.
     pub pod: String,

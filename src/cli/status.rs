@@ -95,6 +95,13 @@ impl Failure {
         self
     }
 
+    /// Says of what it is true.
+    #[must_use]
+    pub fn within(mut self, context: String) -> Self {
+        self.error = self.error.context(context);
+        self
+    }
+
     /// `error: a: b: c` on one line, then `hint: …` on another.
     pub fn render(&self, style: Style) -> String {
         let severity = crate::finding::Severity::High;

@@ -11,7 +11,7 @@ use crate::options::{Builtin, Options};
 use crate::plan::{Level, Plan};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
-use crate::report::{ImageFacts, fixture};
+use crate::report::{ImageFacts, IndexContext, fixture};
 
 /// Answers every request with the same plan.
 struct Fake {
@@ -29,6 +29,27 @@ impl Pipeline for Fake {
             context: fixture::context(),
             manifest: "the manifest\n".into(),
             pod: "the pod\n".into(),
+        })
+    }
+
+    fn harden_platforms(
+        &self,
+        request: &HardenRequest,
+        _: &dyn Progress,
+    ) -> Result<HardenedPlatforms, Failure> {
+        self.asked.borrow_mut().push(request.clone());
+        let context = fixture::context();
+        Ok(HardenedPlatforms {
+            platforms: vec![(self.plan.clone(), context.clone())],
+            context: IndexContext {
+                version: context.version,
+                source: context.source,
+                destinations: context.destinations,
+                options: context.options,
+            },
+            findings: Vec::new(),
+            manifest: "the manifests\n".into(),
+            pod: "the pod of all\n".into(),
         })
     }
 
@@ -222,6 +243,21 @@ fn quiet_says_nothing_and_json_says_all() {
         let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
         assert_eq!(document["before"]["files"], 6012);
     }
+}
+
+#[test]
+fn all_platforms_have_documents_of_their_own() {
+    let all = |more: &[&str]| ran(&[&["harden", "oci:a", "-o", "oci:b", "--platform", "all"], more].concat());
+    assert!(all(&[]).out.contains(" (1 platform)\n"));
+    assert_eq!(all(&["--manifest", "-"]).out, "the manifests\n");
+    assert_eq!(all(&["--pod", "-"]).out, "the pod of all\n");
+    let json: serde_json::Value = serde_json::from_str(&all(&["--format", "json"]).out).unwrap();
+    assert_eq!(json["platforms"][0]["before"]["files"], 6012);
+    assert_eq!(all(&["--strict"]).status, 1);
+    assert_eq!(all(&[]).asked[0].options.platform, None);
+    let inspect = ran(&["inspect", "oci:a", "--platform", "all"]);
+    assert_eq!(inspect.status, 2);
+    assert!(inspect.err.starts_with("error: `--platform all` is for `kiln harden`"), "{}", inspect.err);
 }
 
 #[test]

@@ -198,6 +198,18 @@ codes! {
         why "An empty directory in an image is there for a reason. A fresh volume does not have it, and some apps do not make it themselves.",
         example "low KN043 /var/spool/app: the volume hides empty directories of the image: in, out",
         remedy "If the app fails without one, declare it too: `--writable /var/spool/app/in`.";
+    AttestationLeftOut "KN060" "attestation-left-out" Low: "an attestation of the source's index is not in the hardened one",
+        why "An index can hold what was said of its images: where they were built, what is in them. Such a statement names the digests of the source's images. Copied beside the hardened ones it would look as if it held for them, and it does not.",
+        example "low KN060 sha256:203c12be4d5d506b0d86d0f3fc630f4918d0e2364ebe01ae7dcdfc2f2d94a002: attestation or other artifact of the source's index: it is about bytes that the hardened image does not have",
+        remedy "Nothing. Whoever needs the source's provenance finds the source by the digest in the label `dev.kiln.source.digest`; attest the hardened image after it was made.";
+    PlatformLeftOut "KN061" "platform-left-out" Low: "an image of the source's index is not in the hardened one",
+        why "With `--platform all` kiln hardens the Linux images of an index. One for another system, one that the index names but the place does not hold, and a second one for the same platform are left out, so that the hardened index holds hardened images only. Machines of that platform cannot run the result.",
+        example "low KN061 windows/amd64: sha256:203c12be4d5d506b0d86d0f3fc630f4918d0e2364ebe01ae7dcdfc2f2d94a002 is not for Linux and not in the hardened index",
+        remedy "Nothing, if you do not run it there. Where the image is not stored with the index, copy the source with all its platforms (`skopeo copy --all`).";
+    PlatformsDisagree "KN062" "platforms-disagree" Medium: "the images of an index need different things of their pod",
+        why "One pod spec serves all platforms, and their images are not alike in what they write, listen on or run as. The pod spec takes the union: every volume, port and variable that one of them needs, no user where they differ. A volume that only one of them needs hides what another has at that path.",
+        example "medium KN062 /var/cache/app: writable on linux/arm64 and not on linux/amd64: the pod spec has a volume there for all, which hides what an image without the declaration has there",
+        remedy "Make the images alike in their build, or name what is missing for all with `--writable DIR` or `--user USER`. Otherwise harden them one by one (`--platform OS/ARCH`) and deploy each with its own pod spec.";
 }
 
 #[cfg(test)]

@@ -63,4 +63,13 @@ pub enum HardenError {
     /// The destination cannot be written.
     #[error(transparent)]
     Sink(SinkError),
+    /// One platform of several.
+    #[error("platform {platform}")]
+    Of {
+        /// Which; escaped.
+        platform: String,
+        /// What is wrong.
+        #[source]
+        source: Box<HardenError>,
+    },
 }

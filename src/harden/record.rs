@@ -110,7 +110,7 @@ pub fn image(
 }
 
 fn provenance(source: &SourceImage, plan: &Plan, options: &Options) -> BTreeMap<String, String> {
-    let digest = source.manifest_digest.unwrap_or_else(|| BlobDigest::from(source.image_id));
+    let digest = source_digest(source);
     [
         (VERSION_KEY, env!("CARGO_PKG_VERSION").to_owned()),
         (SOURCE_KEY, digest.to_string()),
@@ -120,6 +120,30 @@ fn provenance(source: &SourceImage, plan: &Plan, options: &Options) -> BTreeMap<
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))
     .collect()
+}
+
+/// What names the source: its manifest, or its config where it has none.
+pub fn source_digest(source: &SourceImage) -> BlobDigest {
+    source.manifest_digest.unwrap_or_else(|| BlobDigest::from(source.image_id))
+}
+
+/// What the index of several platforms says of itself: the source's own annotations but for its base, and the record.
+/// Plans are the images'.
+pub fn index_annotations(
+    annotations: &BTreeMap<String, String>,
+    source: BlobDigest,
+    options: &Options,
+) -> BTreeMap<String, String> {
+    let kept = annotations.iter().filter(|(key, _)| !key.starts_with(BASE_PREFIX));
+    let mut all: BTreeMap<_, _> = kept.map(|(key, value)| (key.clone(), value.clone())).collect();
+    for (key, value) in [
+        (VERSION_KEY, env!("CARGO_PKG_VERSION").to_owned()),
+        (SOURCE_KEY, source.to_string()),
+        (OPTIONS_KEY, options.canonical()),
+    ] {
+        all.insert(key.to_owned(), value);
+    }
+    all
 }
 
 /// The name of a stack of layers: OCI image spec, config.md, "Layer `ChainID`".

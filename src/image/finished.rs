@@ -87,7 +87,7 @@ impl FinishedImage {
     }
 }
 
-fn descriptor(media_type: &str, digest: BlobDigest, size: u64) -> Map<String, Value> {
+pub(super) fn descriptor(media_type: &str, digest: BlobDigest, size: u64) -> Map<String, Value> {
     let mut map = Map::new();
     map.insert("mediaType".to_owned(), json!(media_type));
     map.insert("digest".to_owned(), json!(digest));
@@ -95,7 +95,7 @@ fn descriptor(media_type: &str, digest: BlobDigest, size: u64) -> Map<String, Va
     map
 }
 
-fn annotate(map: &mut Map<String, Value>, annotations: &BTreeMap<String, String>) {
+pub(super) fn annotate(map: &mut Map<String, Value>, annotations: &BTreeMap<String, String>) {
     if !annotations.is_empty() {
         map.insert("annotations".to_owned(), json!(annotations));
     }

@@ -204,6 +204,16 @@ impl IndexEntry {
     }
 }
 
+/// The annotations of a manifest or index; none where the bytes are neither.
+pub fn parse_annotations(bytes: &[u8]) -> BTreeMap<String, String> {
+    #[derive(serde::Deserialize)]
+    struct Annotated {
+        #[serde(default)]
+        annotations: BTreeMap<String, String>,
+    }
+    serde_json::from_slice(bytes).map_or_else(|_| BTreeMap::new(), |document: Annotated| document.annotations)
+}
+
 fn sorted(map: Option<&HashMap<String, String>>) -> BTreeMap<String, String> {
     map.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
 }

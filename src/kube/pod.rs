@@ -29,6 +29,20 @@ pub struct PodOptions {
     pub source: String,
     /// Namespace, if it is to be fixed.
     pub namespace: Option<String>,
+    /// Who the pod runs as.
+    pub run_as: RunAs,
+    /// The manifests that the pod's unites, each with its platform and digest; empty for an image of one platform.
+    pub united: Vec<(String, BlobDigest)>,
+}
+
+/// Who the pod runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RunAs {
+    /// The manifest's user and group.
+    #[default]
+    Manifest,
+    /// Whoever the image of the node's platform names: they are not the same.
+    Image,
 }
 
 /// Longest name of a pod that is also a host name: a DNS label, RFC 1123.
@@ -48,10 +62,15 @@ pub fn render_pod(manifest: &Manifest, options: &PodOptions) -> String {
 pub fn pod(manifest: &Manifest, options: &PodOptions) -> Pod {
     let name = dns_label(&options.name);
     let text = |value: &str| value.to_owned();
-    let mut annotations = BTreeMap::from([
-        (text("kiln.dev/source"), options.source.clone()),
-        (text("kiln.dev/writable-manifest"), BlobDigest::of(manifest.render().as_bytes()).to_string()),
-    ]);
+    let mut annotations = BTreeMap::from([(text("kiln.dev/source"), options.source.clone())]);
+    if options.united.is_empty() {
+        let digest = BlobDigest::of(manifest.render().as_bytes());
+        annotations.insert(text("kiln.dev/writable-manifest"), digest.to_string());
+    }
+    for (platform, digest) in &options.united {
+        let platform = slug(platform, MAX_LABEL - "writable-manifest.".len());
+        annotations.insert(format!("kiln.dev/writable-manifest.{platform}"), digest.to_string());
+    }
     annotations.retain(|_, value| !value.is_empty());
     Pod {
         metadata: ObjectMeta {
@@ -68,7 +87,7 @@ pub fn pod(manifest: &Manifest, options: &PodOptions) -> Pod {
             automount_service_account_token: Some(false),
             enable_service_links: Some(false),
             os: Some(PodOS { name: text("linux") }),
-            security_context: Some(pod_security(manifest)),
+            security_context: Some(pod_security(manifest, options.run_as)),
             containers: vec![container(manifest, options, name)],
             volumes: Some(volumes::volumes(manifest)).filter(|volumes| !volumes.is_empty()),
             ..PodSpec::default()
@@ -99,12 +118,13 @@ fn slug(text: &str, longest: usize) -> String {
 }
 
 /// No `fsGroup`: an `emptyDir` is writable for everybody in the pod, and nothing else is mounted.
-fn pod_security(manifest: &Manifest) -> PodSecurityContext {
+fn pod_security(manifest: &Manifest, run_as: RunAs) -> PodSecurityContext {
     let process = &manifest.process;
+    let fixed = run_as == RunAs::Manifest;
     PodSecurityContext {
         run_as_non_root: Some(process.uid != 0),
-        run_as_user: Some(i64::from(process.uid)),
-        run_as_group: Some(i64::from(process.gid)),
+        run_as_user: fixed.then(|| i64::from(process.uid)),
+        run_as_group: fixed.then(|| i64::from(process.gid)),
         supplemental_groups: Some(process.groups.iter().map(|&group| i64::from(group)).collect::<Vec<_>>())
             .filter(|groups| !groups.is_empty()),
         seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),

@@ -160,6 +160,32 @@ impl Text {
         }
     }
 
+    /// A line for each platform of an index.
+    pub(super) fn platforms(&mut self, reports: &[Report]) {
+        let names = ["", "files", "bytes", "tools", "setuid", "packages", "user", "writable"];
+        let change = |before: u64, after: u64| format!("{before} → {after}");
+        let row = |report: &Report| {
+            let (before, after) = (&report.before, &report.after);
+            [
+                safe(&report.platform).into_owned(),
+                change(before.files, after.files),
+                format!("{} → {}", human(before.bytes), human(after.bytes)),
+                change(before.catalogued, after.catalogued),
+                change(before.setuid, after.setuid),
+                change(before.packages, after.packages),
+                format!("{}:{}", report.user.uid, report.user.gid),
+                count(report.writable.len() as u64, "path", "paths"),
+            ]
+        };
+        let rows: Vec<_> =
+            std::iter::once(names.map(ToOwned::to_owned)).chain(reports.iter().map(row)).collect();
+        self.line("");
+        for (index, line) in columns(&rows, &[1, 2, 3, 4, 5, 6, 7]).iter().enumerate() {
+            let line = if index == 0 { self.style.heading(line) } else { line.clone() };
+            self.line(&format!("  {line}"));
+        }
+    }
+
     pub(super) fn gone(&mut self, heading: &str, sums: &Sums) {
         let row = |label: &str, sum: &Sum| [label.to_owned(), sum.entries.to_string(), human(sum.bytes)];
         let mut rows = Vec::new();

@@ -3,8 +3,10 @@
 //! Says which sections there are and in which order; how one looks is in `sections`.
 
 use super::document::Report;
+use super::index::ReportIndex;
 use super::inspection::Inspection;
 use super::sections::{Detail, Text};
+use super::size::count;
 use super::style::Style;
 
 /// What was done to an image.
@@ -27,6 +29,26 @@ pub fn render_hardened(report: &Report, style: Style, detail: Detail) -> String 
     }
     text.findings(&report.findings);
     text.finish()
+}
+
+/// What was done to an image for several platforms: a line for each, all of each where everything is asked for.
+pub fn render_hardened_index(report: &ReportIndex, style: Style, detail: Detail) -> String {
+    let mut text = Text::new(style, detail);
+    let platforms = count(report.platforms.len() as u64, "platform", "platforms");
+    text.head(&report.source, &platforms, &report.destinations);
+    if let Some(first) = report.platforms.first() {
+        text.setting(first.level.name(), &[], &report.options);
+    }
+    text.platforms(&report.platforms);
+    text.findings(&report.all_findings());
+    let mut out = text.finish();
+    if detail == Detail::Full {
+        for platform in &report.platforms {
+            out.push('\n');
+            out.push_str(&render_hardened(platform, style, detail));
+        }
+    }
+    out
 }
 
 /// What is in an image, and what would be done to it.

@@ -45,6 +45,14 @@ impl Target {
         Ok(Self::File(file.to_owned()))
     }
 
+    /// For messages.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::File(path) => path,
+            Self::Stdout => Path::new(STDIO),
+        }
+    }
+
     /// A new archive: beside the file it becomes, or in the temporary directory.
     pub(super) fn create(&self) -> Result<TarWriter, SinkError> {
         let directory = match self {

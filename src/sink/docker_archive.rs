@@ -10,7 +10,7 @@ use super::archive::Target;
 use super::{Prepared, Sink, SinkError, Staging};
 use crate::digest::{BlobDigest, DiffId};
 use crate::image::json::canonical_bytes;
-use crate::image::{FinishedImage, FinishedLayer, LayerDescriptor, LayerReader};
+use crate::image::{FinishedLayer, LayerDescriptor, LayerReader, Published};
 
 pub(super) struct DockerArchive {
     pub(super) target: Target,
@@ -22,7 +22,14 @@ impl Sink for DockerArchive {
         false
     }
 
-    fn prepare(&self, image: &FinishedImage, staging: &Staging) -> Result<Box<dyn Prepared>, SinkError> {
+    fn check_index(&self) -> Result<(), SinkError> {
+        Err(SinkError::NoIndex(self.target.path().to_owned()))
+    }
+
+    fn prepare(&self, published: &Published, staging: &Staging) -> Result<Box<dyn Prepared>, SinkError> {
+        let Published::Image(image) = published else {
+            return Err(SinkError::NoIndex(self.target.path().to_owned()));
+        };
         let mut tar = self.target.create()?;
         let member = |diff_id: &DiffId| format!("{}.tar", diff_id.hex());
         let config = format!("{}.json", BlobDigest::from(image.image_id()).hex());

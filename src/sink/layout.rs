@@ -14,7 +14,7 @@ use super::{Prepared, Sink, SinkError, Staging, write_error};
 use crate::digest::{BlobDigest, HashingReader};
 use crate::image::json::canonical_bytes;
 use crate::image::manifest::{REF_NAME, is_known_layout_version};
-use crate::image::{FinishedImage, MAX_DOCUMENT, media};
+use crate::image::{MAX_DOCUMENT, Published, media};
 
 /// The file that says that a directory is a layout.
 pub(super) const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -71,21 +71,24 @@ impl Sink for Layout {
         open.and_then(hash).is_ok_and(|found| found == *digest)
     }
 
-    fn prepare(&self, image: &FinishedImage, staging: &Staging) -> Result<Box<dyn Prepared>, SinkError> {
+    fn prepare(&self, published: &Published, staging: &Staging) -> Result<Box<dyn Prepared>, SinkError> {
         let exists = self.directory.is_dir();
         let temp = temp_dir_in(&if exists { self.directory.clone() } else { parent(&self.directory) })?;
         let blobs = temp.path().join(BLOBS);
         fs::create_dir_all(&blobs).map_err(write_error(&blobs))?;
-        for layer in &image.layers {
-            let target = blobs.join(layer.digest.hex());
-            // One blob may be several layers; a blob that was never staged is at the destination already.
-            if !target.exists() && staging.has_blob(&layer.digest) {
-                link_or_copy(&staging.path_of(&layer.digest), &target)?;
+        for image in published.images() {
+            for layer in &image.layers {
+                let target = blobs.join(layer.digest.hex());
+                // One blob may be several layers; a blob that was never staged is at the destination already.
+                if !target.exists() && staging.has_blob(&layer.digest) {
+                    link_or_copy(&staging.path_of(&layer.digest), &target)?;
+                }
             }
+            write_synced(&blobs.join(BlobDigest::from(image.image_id()).hex()), &image.config_bytes)?;
+            write_synced(&blobs.join(image.manifest_digest().hex()), &image.manifest_bytes)?;
         }
-        write_synced(&blobs.join(BlobDigest::from(image.image_id()).hex()), &image.config_bytes)?;
-        write_synced(&blobs.join(image.manifest_digest().hex()), &image.manifest_bytes)?;
-        let entry = index_entry(image, self.tag.as_deref());
+        write_synced(&blobs.join(published.root_digest().hex()), published.root_bytes())?;
+        let entry = index_entry(published, self.tag.as_deref());
         Ok(Box::new(Ready { directory: self.directory.clone(), temp, entry }))
     }
 }
@@ -142,22 +145,13 @@ impl Ready {
     }
 }
 
-/// The descriptor of the image in `index.json`.
-pub(super) fn index_entry(image: &FinishedImage, tag: Option<&str>) -> Value {
-    let mut platform = json!({"os": image.platform.os(), "architecture": image.platform.architecture()});
-    if let (Some(variant), Some(map)) = (image.platform.variant(), platform.as_object_mut()) {
-        map.insert("variant".to_owned(), json!(variant));
+/// The descriptor of the image or index in `index.json`.
+pub(super) fn index_entry(published: &Published, tag: Option<&str>) -> Value {
+    let mut entry = published.root_descriptor();
+    if let Some(tag) = tag {
+        entry.insert("annotations".to_owned(), json!({REF_NAME: tag}));
     }
-    let mut entry = json!({
-        "mediaType": media::OCI_MANIFEST,
-        "digest": image.manifest_digest(),
-        "size": image.manifest_bytes.len(),
-        "platform": platform,
-    });
-    if let (Some(tag), Some(map)) = (tag, entry.as_object_mut()) {
-        map.insert("annotations".to_owned(), json!({REF_NAME: tag}));
-    }
-    entry
+    Value::Object(entry)
 }
 
 /// The index with `entry` in the place of what had its name, or of the same image without one, or at the end.

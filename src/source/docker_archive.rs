@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use serde::Deserialize;
 
 use super::archive::Archive;
-use super::{Source, SourceError, SourceImage};
+use super::{Platforms, Source, SourceError, SourceImage};
 use crate::digest::{BlobDigest, HashingReader, ImageId};
 use crate::image::decode::peek_codec;
 use crate::image::manifest::ManifestError;
@@ -137,6 +137,10 @@ impl Source for DockerArchive {
             annotations: BTreeMap::new(),
             name,
         })
+    }
+
+    fn platforms(&self) -> Result<Platforms, SourceError> {
+        Platforms::of(&self.image(None)?)
     }
 
     fn open_layer(&self, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {

@@ -14,7 +14,7 @@ use crate::image::{Config, LayerDescriptor, MAX_DOCUMENT, Platform};
 use crate::path::Escaped;
 
 /// How deep indexes nest: buildx makes 2 (layout, platforms); containerd follows a few more.
-const MAX_INDEX_DEPTH: usize = 4;
+pub(super) const MAX_INDEX_DEPTH: usize = 4;
 
 /// Where blobs are found by digest.
 pub(super) trait Blobs {
@@ -32,10 +32,7 @@ pub(super) fn resolve(
     tag: Option<&str>,
     platform: Option<&Platform>,
 ) -> Result<SourceImage, SourceError> {
-    let what = "index.json";
-    let document = Document::parse(index_json, "");
-    let document = document.map_err(|source| SourceError::Manifest { what: what.to_owned(), source })?;
-    let Document::Index(entries) = document else {
+    let Document::Index(entries) = parse_document("index.json".to_owned(), index_json, "")? else {
         return Err(SourceError::NotALayout { path: blobs.path().to_owned(), missing: "list of manifests" });
     };
     let entries = choose_by_name(blobs.path(), entries, tag)?;
@@ -48,8 +45,13 @@ pub(super) fn resolve(
     read_image(blobs, chosen, name)
 }
 
+/// Reads a document; `what` names it in errors.
+pub(super) fn parse_document(what: String, bytes: &[u8], media_type: &str) -> Result<Document, SourceError> {
+    Document::parse(bytes, media_type).map_err(|source| SourceError::Manifest { what, source })
+}
+
 /// The entries that the name leads to; several only where they are one image for several platforms.
-fn choose_by_name(
+pub(super) fn choose_by_name(
     path: &Path,
     entries: Vec<IndexEntry>,
     tag: Option<&str>,
@@ -106,9 +108,7 @@ fn collect(
 ) -> Result<(), SourceError> {
     let bytes = read_document(blobs, entry.blob)?;
     let digest = entry.blob.digest;
-    let document = Document::parse(&bytes, &entry.media_type)
-        .map_err(|source| SourceError::Manifest { what: format!("manifest {digest}"), source })?;
-    match document {
+    match parse_document(format!("manifest {digest}"), &bytes, &entry.media_type)? {
         Document::Manifest(manifest) => {
             candidates.push(Candidate { manifest, digest, index, platform: entry.platform.clone() });
             Ok(())
@@ -199,7 +199,7 @@ fn read_image(
     })
 }
 
-fn read_config(blobs: &dyn Blobs, blob: Blob) -> Result<(Config, Vec<u8>), SourceError> {
+pub(super) fn read_config(blobs: &dyn Blobs, blob: Blob) -> Result<(Config, Vec<u8>), SourceError> {
     let bytes = read_document(blobs, blob)?;
     let image_id = ImageId::from(blob.digest);
     let config = Config::parse(&bytes).map_err(|source| SourceError::Config { image_id, source })?;
@@ -216,7 +216,7 @@ pub(super) fn open_sized(blobs: &dyn Blobs, blob: Blob) -> Result<Box<dyn Read +
 }
 
 /// A whole document, verified.
-fn read_document(blobs: &dyn Blobs, blob: Blob) -> Result<Vec<u8>, SourceError> {
+pub(super) fn read_document(blobs: &dyn Blobs, blob: Blob) -> Result<Vec<u8>, SourceError> {
     if blob.size > MAX_DOCUMENT {
         return Err(SourceError::DocumentTooLarge { what: format!("blob {}", blob.digest) });
     }

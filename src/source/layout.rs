@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::documents::{Blobs, open_sized, resolve};
-use super::{Source, SourceError, SourceImage};
+use super::{Platforms, Source, SourceError, SourceImage, platforms};
 use crate::digest::BlobDigest;
 use crate::image::manifest::{Blob, is_known_layout_version};
 use crate::image::{LayerDescriptor, MAX_DOCUMENT, Platform};
@@ -82,6 +82,10 @@ impl Blobs for Layout {
 impl Source for Layout {
     fn image(&self, platform: Option<&Platform>) -> Result<SourceImage, SourceError> {
         resolve(self, &self.read_file("index.json")?, self.tag.as_deref(), platform)
+    }
+
+    fn platforms(&self) -> Result<Platforms, SourceError> {
+        platforms::list(self, &self.read_file("index.json")?, self.tag.as_deref())
     }
 
     fn open_layer(&self, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {

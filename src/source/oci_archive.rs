@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::archive::Archive;
 use super::documents::{Blobs, open_sized, resolve};
-use super::{Source, SourceError, SourceImage};
+use super::{Platforms, Source, SourceError, SourceImage, platforms};
 use crate::digest::BlobDigest;
 use crate::image::manifest::{Blob, is_known_layout_version};
 use crate::image::{LayerDescriptor, Platform};
@@ -56,6 +56,10 @@ impl Blobs for OciArchive {
 impl Source for OciArchive {
     fn image(&self, platform: Option<&Platform>) -> Result<SourceImage, SourceError> {
         resolve(self, &self.read_file("index.json")?, self.tag.as_deref(), platform)
+    }
+
+    fn platforms(&self) -> Result<Platforms, SourceError> {
+        platforms::list(self, &self.read_file("index.json")?, self.tag.as_deref())
     }
 
     fn open_layer(&self, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {

@@ -22,7 +22,7 @@ fn nginx(line: &str) -> Fixture {
         .cmd(&["nginx"])
 }
 
-/// An image whose plan has a finding of `code`; `None` for what only the command line raises.
+/// An image whose plan has a finding of `code`; `None` for what the command line raises, or an index of several images.
 fn raising(code: Code) -> Option<Fixture> {
     Some(match code {
         Code::ShellStays => app("/bin/sh f 0755 elf static").cmd(&["sh", "-c", "/app/main $PORT"]),
@@ -55,7 +55,10 @@ fn raising(code: Code) -> Option<Fixture> {
         Code::HealthcheckDropped => app("").healthcheck(&["CMD-SHELL", "true"]),
         Code::SecretBaked => app("/etc/ssh/ssh_host_rsa_key f 0600 5"),
         Code::LowPort => app("").port("80/tcp"),
-        Code::ImageNamePlaceholder => return None,
+        Code::ImageNamePlaceholder
+        | Code::AttestationLeftOut
+        | Code::PlatformLeftOut
+        | Code::PlatformsDisagree => return None,
         Code::ShadowedKept => app("/x f 5\n--\n/x w").strip_level(),
         Code::EnvRedirect => Fixture::new("/usr/bin/python3 f 0755 elf static").cmd(&["python3"]),
         Code::WritableFile => nginx("pid /etc/nginx.pid;"),

@@ -109,7 +109,7 @@ fn elf(facts: &ElfFacts) -> Vec<u8> {
     .build()
 }
 
-/// Writes an image of `layers`, each stored by its codec, as `DIRECTORY:latest`.
+/// Writes an image of `layers`, each stored by its codec, as `DIRECTORY:latest`. For linux/amd64 unless `config` says.
 pub fn write(directory: &Path, layers: &[(Codec, Vec<u8>)], config: &Value) {
     let blobs = directory.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
@@ -119,8 +119,11 @@ pub fn write(directory: &Path, layers: &[(Codec, Vec<u8>)], config: &Value) {
         (digest, bytes.len())
     };
     let mut config = config.clone();
-    config["os"] = json!("linux");
-    config["architecture"] = json!("amd64");
+    for (key, usual) in [("os", "linux"), ("architecture", "amd64")] {
+        if config.get(key).is_none() {
+            config[key] = json!(usual);
+        }
+    }
     let diff_ids: Vec<DiffId> = layers.iter().map(|(_, tar)| DiffId::of(tar)).collect();
     config["rootfs"] = json!({"type": "layers", "diff_ids": diff_ids});
     let descriptors: Vec<Value> = layers

@@ -15,6 +15,7 @@ mod images;
 mod layers;
 mod layout;
 mod plan;
+mod platforms;
 mod record;
 mod sound;
 mod sources;

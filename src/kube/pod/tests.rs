@@ -18,7 +18,30 @@ fn options() -> PodOptions {
         name: "My Nginx_1".to_owned(),
         image: format!("registry.example/nginx@sha256:{}", "b".repeat(64)),
         namespace: Some("web".to_owned()),
+        run_as: RunAs::Manifest,
+        united: Vec::new(),
     }
+}
+
+#[test]
+fn pod_of_several_platforms_names_every_manifest_and_no_user_where_they_differ() {
+    let digest = BlobDigest::of(b"manifest");
+    let united = vec![("linux/amd64".to_owned(), digest), ("linux/arm/v7".to_owned(), digest)];
+    let options = PodOptions { run_as: RunAs::Image, united, ..options() };
+    rendered_is_the_pod(&manifest(), &options);
+    let pod = pod(&manifest(), &options);
+    let annotations: Vec<String> = pod.metadata.annotations.unwrap().into_keys().collect();
+    assert_eq!(
+        annotations,
+        [
+            "kiln.dev/source",
+            "kiln.dev/writable-manifest.linux-amd64",
+            "kiln.dev/writable-manifest.linux-arm-v7"
+        ]
+    );
+    let security = pod.spec.unwrap().security_context.unwrap();
+    assert_eq!((security.run_as_user, security.run_as_group), (None, None));
+    assert_eq!(security.run_as_non_root, Some(true));
 }
 
 fn rendered_is_the_pod(manifest: &Manifest, options: &PodOptions) -> String {

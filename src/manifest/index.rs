@@ -1,0 +1,55 @@
+//! The writable manifests of an image for several platforms, in one document.
+//!
+//! Adds nothing to them: each is as it stands in its image.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Manifest;
+
+/// The document's media type.
+const MEDIA_TYPE: &str = "application/vnd.kiln.writable-manifest-index.v1+json";
+
+/// The writable manifests of an image for several platforms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestIndex {
+    /// `application/vnd.kiln.writable-manifest-index.v1+json`.
+    pub media_type: String,
+    /// One for each platform, in the order of the index.
+    pub platforms: Vec<PlatformManifest>,
+}
+
+/// The writable manifest of the image for one platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlatformManifest {
+    /// `OS/ARCH[/VARIANT]`.
+    pub platform: String,
+    /// Digest of the hardened image.
+    pub image: String,
+    /// As it stands in the image.
+    pub manifest: Manifest,
+}
+
+impl ManifestIndex {
+    /// The document of `platforms`.
+    pub fn new(platforms: Vec<PlatformManifest>) -> Self {
+        Self { media_type: MEDIA_TYPE.to_owned(), platforms }
+    }
+
+    /// Indented, fields in a fixed order, a newline at the end.
+    pub fn render(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self)
+            .unwrap_or_else(|error| unreachable!("strings, numbers and lists always serialise: {error}"));
+        text.push('\n');
+        text
+    }
+}
+
+/// The JSON Schema of the document.
+pub fn index_schema() -> String {
+    let text = serde_json::to_string_pretty(&schemars::schema_for!(ManifestIndex))
+        .unwrap_or_else(|error| unreachable!("a schema is JSON: {error}"));
+    text + "\n"
+}

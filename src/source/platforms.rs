@@ -1,0 +1,166 @@
+//! What platforms an image is for: the images of its index, and what stands beside them there.
+//!
+//! Reads documents only; a layer is opened for no platform.
+
+use std::collections::BTreeMap;
+
+use super::documents::{Blobs, MAX_INDEX_DEPTH, choose_by_name, parse_document, read_config, read_document};
+use super::{SourceError, SourceImage};
+use crate::digest::BlobDigest;
+use crate::image::Platform;
+use crate::image::manifest::{Document, IndexEntry, parse_annotations};
+use crate::path::Escaped;
+
+/// Most platforms of one image. Go knows some fifty pairs of system and processor, and the most ported images have a dozen.
+const MAX_PLATFORMS: usize = 64;
+
+/// The system whose images kiln hardens.
+const LINUX: &str = "linux";
+
+/// What an image has for which platform.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Platforms {
+    /// The index, where there is one; a layout's own `index.json` is none.
+    pub index_digest: Option<BlobDigest>,
+    /// Annotations of that index.
+    pub annotations: BTreeMap<String, String>,
+    /// Linux platforms in the order of the index, each once; never empty. [`super::Source::image`] gives each exactly.
+    pub linux: Vec<Platform>,
+    /// What else the index holds, in its order.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An entry of an index that is no image to harden.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The document it leads to.
+    pub digest: BlobDigest,
+    /// Why it is left out.
+    pub why: WhyLeftOut,
+}
+
+/// Why an entry of an index is left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhyLeftOut {
+    /// It says something of an image: an attestation, a signature, a bill of materials.
+    Attestation,
+    /// An image for a system that is not Linux.
+    OtherSystem(Platform),
+    /// The place does not hold it: copied for some platforms only.
+    Absent(Option<Platform>),
+    /// An earlier entry is for the same platform; clients take that one.
+    Twice(Platform),
+}
+
+impl Platforms {
+    /// Those of an image without an index.
+    pub(super) fn of(image: &SourceImage) -> Result<Self, SourceError> {
+        let mut found = Self::default();
+        let digest = image.manifest_digest.unwrap_or_else(|| BlobDigest::from(image.image_id));
+        found.add(&image.config.platform, digest, &mut BTreeMap::new());
+        found.checked()
+    }
+
+    fn add(&mut self, platform: &Platform, digest: BlobDigest, seen: &mut BTreeMap<Platform, BlobDigest>) {
+        let why = if platform.os() != LINUX {
+            WhyLeftOut::OtherSystem(platform.clone())
+        } else if let Some(first) = seen.get(platform) {
+            if *first == digest {
+                return;
+            }
+            WhyLeftOut::Twice(platform.clone())
+        } else {
+            seen.insert(platform.clone(), digest);
+            self.linux.push(platform.clone());
+            return;
+        };
+        self.left_out.push(LeftOut { digest, why });
+    }
+
+    fn checked(self) -> Result<Self, SourceError> {
+        if self.linux.len() > MAX_PLATFORMS {
+            return Err(SourceError::TooManyPlatforms { found: self.linux.len(), limit: MAX_PLATFORMS });
+        }
+        if self.linux.is_empty() {
+            let others = self.left_out.iter().filter_map(|left| match &left.why {
+                WhyLeftOut::OtherSystem(platform) | WhyLeftOut::Absent(Some(platform)) => {
+                    Some(Escaped::new(platform.to_string().as_bytes()).to_string())
+                }
+                _ => None,
+            });
+            return Err(SourceError::NoLinux { platforms: others.collect() });
+        }
+        Ok(self)
+    }
+}
+
+/// Lists the platforms of the image that `tag` chooses from a layout's own index.
+pub(super) fn list(
+    blobs: &dyn Blobs,
+    index_json: &[u8],
+    tag: Option<&str>,
+) -> Result<Platforms, SourceError> {
+    let Document::Index(entries) = parse_document("index.json".to_owned(), index_json, "")? else {
+        return Err(SourceError::NotALayout { path: blobs.path().to_owned(), missing: "list of manifests" });
+    };
+    let chosen = choose_by_name(blobs.path(), entries.clone(), tag)?;
+    // What stands beside an image in the layout's own index, under the same name or with none, is about it.
+    let names: Vec<_> = chosen.iter().map(|entry| entry.name.clone()).collect();
+    let beside = entries.into_iter().filter(|entry| entry.is_attestation && names.contains(&entry.name));
+    let entries: Vec<IndexEntry> = chosen.into_iter().chain(beside).collect();
+    list_entries(blobs, &entries)
+}
+
+/// Lists the platforms that `entries` lead to: the root of an image, or all that a layout has of it.
+pub(super) fn list_entries(blobs: &dyn Blobs, entries: &[IndexEntry]) -> Result<Platforms, SourceError> {
+    let mut found = Platforms::default();
+    let mut seen = BTreeMap::new();
+    for entry in entries {
+        walk(blobs, entry, 1, &mut found, &mut seen)?;
+    }
+    found.checked()
+}
+
+fn walk(
+    blobs: &dyn Blobs,
+    entry: &IndexEntry,
+    depth: usize,
+    found: &mut Platforms,
+    seen: &mut BTreeMap<Platform, BlobDigest>,
+) -> Result<(), SourceError> {
+    let digest = entry.blob.digest;
+    if entry.is_attestation {
+        found.left_out.push(LeftOut { digest, why: WhyLeftOut::Attestation });
+        return Ok(());
+    }
+    // Nothing of another system's image is looked at: it may not even be there.
+    if let Some(platform) = entry.platform.as_ref().filter(|platform| platform.os() != LINUX) {
+        found.add(platform, digest, seen);
+        return Ok(());
+    }
+    let bytes = match read_document(blobs, entry.blob) {
+        Err(SourceError::MissingBlob { .. }) if depth > 1 => {
+            found.left_out.push(LeftOut { digest, why: WhyLeftOut::Absent(entry.platform.clone()) });
+            return Ok(());
+        }
+        other => other?,
+    };
+    match parse_document(format!("manifest {digest}"), &bytes, &entry.media_type)? {
+        Document::Manifest(manifest) => {
+            let platform = match &entry.platform {
+                Some(platform) => platform.clone(),
+                None => read_config(blobs, manifest.config)?.0.platform,
+            };
+            found.add(&platform, digest, seen);
+            Ok(())
+        }
+        Document::Index(_) if depth >= MAX_INDEX_DEPTH => Err(SourceError::IndexDepth(MAX_INDEX_DEPTH)),
+        Document::Index(entries) => {
+            if found.index_digest.is_none() {
+                found.index_digest = Some(digest);
+                found.annotations = parse_annotations(&bytes);
+            }
+            entries.iter().try_for_each(|entry| walk(blobs, entry, depth + 1, found, seen))
+        }
+    }
+}
