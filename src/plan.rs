@@ -20,6 +20,7 @@ pub mod verdict;
 pub mod writable;
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -144,8 +145,7 @@ impl PathContent {
 }
 
 /// Why an entry goes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
     /// The catalog names it.
     Catalogued {
@@ -176,8 +176,8 @@ pub enum Reason {
     WhiteoutOfNothing,
     /// `--strip`.
     Requested {
-        /// The glob.
-        glob: String,
+        /// The glob; shared, for as many entries as it matches.
+        glob: Arc<String>,
     },
 }
 
@@ -287,8 +287,8 @@ pub struct Port {
 /// What happens to one tar member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It stays, changed as the patch says.
-    Keep(Patch),
+    /// It stays, changed as the patch says. Equal patches are one: most of an image's members lose the same bits.
+    Keep(Arc<Patch>),
     /// It is not written.
     Drop(Reason),
     /// It is not written, because the member that holds the data takes its name.
@@ -296,7 +296,7 @@ pub enum Verdict {
 }
 
 /// How a member that stays is changed. The default changes nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Patch {
     /// New permission bits.
     pub mode: Option<u16>,
@@ -307,7 +307,7 @@ pub struct Patch {
     /// New target of a hard link, because the data moved.
     pub link: Option<ImagePath>,
     /// New content (filtered package databases).
-    pub content: Option<std::sync::Arc<[u8]>>,
+    pub content: Option<Arc<[u8]>>,
     /// `security.capability` goes.
     pub drop_capabilities: bool,
 }
@@ -318,7 +318,7 @@ pub struct Addition {
     /// Where.
     pub path: ImagePath,
     /// Content of a file; `None` is a directory.
-    pub content: Option<std::sync::Arc<[u8]>>,
+    pub content: Option<Arc<[u8]>>,
     /// Permission bits.
     pub mode: u16,
     /// Owner.
@@ -328,14 +328,14 @@ pub struct Addition {
 }
 
 /// Something that goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
     /// Where it was.
     pub path: ImagePath,
     /// Why it goes.
     pub reason: Reason,
-    /// The package that owned it.
-    pub package: Option<String>,
+    /// The package that owned it; shared, for as many entries as it has.
+    pub package: Option<Arc<str>>,
     /// Layer, from 0 at the bottom.
     pub layer: u32,
     /// Bytes of content; 0 for what has none. Hard links count once.
@@ -412,6 +412,18 @@ impl Plan {
             line(format!("add {path} {mode:o} {uid}:{gid} {content}\n"));
         }
         hasher.blob()
+    }
+}
+
+impl Verdict {
+    /// The verdict on what stays as it is.
+    pub fn unchanged() -> Self {
+        Self::Keep(Arc::default())
+    }
+
+    /// Whether it stays as it is.
+    pub fn is_unchanged(&self) -> bool {
+        matches!(self, Self::Keep(patch) if **patch == Patch::default())
     }
 }
 

@@ -67,7 +67,7 @@ impl Rootfs {
 
     /// The member at `id`.
     pub fn member(&self, id: EntryId) -> Option<&Entry> {
-        self.layers.get(id.layer as usize)?.entries.get(id.member as usize)
+        self.layers.get(id.layer() as usize)?.entries.get(id.member() as usize)
     }
 
     /// Whether `path` itself (links not followed) is a directory.

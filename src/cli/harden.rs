@@ -2,6 +2,7 @@
 //!
 //! Does not harden: that is the pipeline's.
 
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -45,10 +46,10 @@ pub(super) fn run(
         target.write(&done.pod, world)?;
     }
     if let Some(target) = report_to {
-        target.write(&done.report.render(), world)?;
+        target.write_with(world, |out| done.report.write_to(out))?;
     }
     match (args.talk.format, stdout) {
-        (Format::Json, _) => world.say(&done.report.render())?,
+        (Format::Json, _) => world.say_with(|out| done.report.write_to(out))?,
         (Format::Text, _) if args.talk.quiet => {}
         (Format::Text, Stdout::Free) => {
             let text = done.report.summary(world.out_style, detail(&args.talk));
@@ -78,10 +79,10 @@ enum Told {
 }
 
 impl Told {
-    fn render(&self) -> String {
+    fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
         match self {
-            Self::One(report) => report.render(),
-            Self::Several(report) => report.render(),
+            Self::One(report) => report.write_to(out),
+            Self::Several(report) => report.write_to(out),
         }
     }
 

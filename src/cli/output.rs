@@ -3,7 +3,7 @@
 //! Does not know what the text says.
 
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,16 @@ impl World<'_> {
 
     /// As [`Self::say`].
     pub(super) fn say_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        match self.out.write_all(bytes).and_then(|()| self.out.flush()) {
+        self.say_with(|out| out.write_all(bytes))
+    }
+
+    /// As [`Self::say`], for what is too long to be held as one text.
+    pub(super) fn say_with(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let mut out = BufWriter::new(&mut self.out);
+        match write(&mut out).and_then(|()| out.flush()) {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                 Err(Failure::input(anyhow::Error::new(error).context("stdout")))
             }
@@ -101,23 +110,38 @@ impl Target {
 
     /// Writes `text` there: whole, or not at all.
     pub(super) fn write(self, text: &str, world: &mut World<'_>) -> Result<(), Failure> {
+        self.write_with(world, |out| out.write_all(text.as_bytes()))
+    }
+
+    /// As [`Self::write`], for what is too long to be held as one text.
+    pub(super) fn write_with(
+        self,
+        world: &mut World<'_>,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Failure> {
         let (path, result) = match self {
-            Self::Stdout => return world.say(text),
-            Self::Stream(path, mut file) => (path, file.write_all(text.as_bytes())),
-            Self::New(pending) => (pending.path.clone(), pending.commit(text.as_bytes())),
+            Self::Stdout => return world.say_with(write),
+            Self::Stream(path, file) => (path, buffered(&file, write)),
+            Self::New(pending) => (pending.path.clone(), pending.commit(write)),
         };
         result.with_context(|| format!("cannot write `{}`", path.display())).map_err(Failure::input)
     }
 }
 
 impl Pending {
-    fn commit(mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
+    fn commit(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        buffered(self.file.as_file(), write)?;
         self.file.as_file().sync_all()?;
         self.file.persist(&self.path).map_err(|error| error.error)?;
         // The name is on disk only when the directory is.
         File::open(directory_of(&self.path))?.sync_all()
     }
+}
+
+fn buffered(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = BufWriter::new(file);
+    write(&mut out)?;
+    out.flush()
 }
 
 fn directory_of(path: &Path) -> &Path {

@@ -30,7 +30,7 @@ pub enum RewriteError {
 
 /// Whether a layer with these verdicts stays as it is, bit for bit.
 pub fn is_unchanged(verdicts: &[Verdict]) -> bool {
-    verdicts.iter().all(|verdict| *verdict == Verdict::Keep(Patch::default()))
+    verdicts.iter().all(Verdict::is_unchanged)
 }
 
 /// Copies `reader`'s members to `out` as `verdicts` say, by position, and ends the archive.

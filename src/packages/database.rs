@@ -17,6 +17,41 @@ use crate::rootfs::Rootfs;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackageId(pub(super) u32);
 
+/// Packages that own one path. Nearly every file has one, and there are as many as an image has files: no list of
+/// their own for those.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Owners {
+    #[default]
+    Nobody,
+    One(PackageId),
+    #[expect(
+        clippy::box_collection,
+        reason = "few paths have many owners: the rest would pay for a list's width"
+    )]
+    Many(Box<Vec<PackageId>>),
+}
+
+impl Owners {
+    /// Adds a package, once.
+    pub(super) fn add(&mut self, id: PackageId) {
+        match self {
+            Self::Nobody => *self = Self::One(id),
+            Self::One(other) if *other == id => {}
+            Self::One(other) => *self = Self::Many(Box::new(vec![*other, id])),
+            Self::Many(list) if list.contains(&id) => {}
+            Self::Many(list) => list.push(id),
+        }
+    }
+
+    fn as_slice(&self) -> &[PackageId] {
+        match self {
+            Self::Nobody => &[],
+            Self::One(id) => std::slice::from_ref(id),
+            Self::Many(list) => list,
+        }
+    }
+}
+
 /// What dpkg says has become of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum State {
@@ -92,7 +127,7 @@ pub struct Database {
     pub(super) packages: Vec<Package>,
     pub(super) by_name: BTreeMap<String, Vec<PackageId>>,
     pub(super) providers: BTreeMap<String, Vec<PackageId>>,
-    pub(super) owners: HashMap<ImagePath, Vec<PackageId>>,
+    pub(super) owners: HashMap<ImagePath, Owners>,
     pub(super) sums: HashMap<ImagePath, String>,
     pub(super) diversions: Vec<Diversion>,
     pub(super) alternatives: Vec<Alternative>,
@@ -140,7 +175,7 @@ impl Database {
 
     /// Installed packages that own `path`, which is canonical: no directory link in it. A directory has many.
     pub fn owners(&self, path: &ImagePath) -> &[PackageId] {
-        self.owners.get(path).map_or(&[], Vec::as_slice)
+        self.owners.get(path).map_or(&[], Owners::as_slice)
     }
 
     /// The package that owns the file `path`: the first, where several list it.

@@ -253,10 +253,7 @@ impl<'a> Reader<'a> {
                 database.providers.entry(name.clone()).or_default().push(id);
             }
             for path in package.files.iter().chain(package.conffiles.keys()) {
-                let owners = database.owners.entry(path.clone()).or_default();
-                if !owners.contains(&id) {
-                    owners.push(id);
-                }
+                database.owners.entry(path.clone()).or_default().add(id);
             }
             sums.extend(package.conffiles.iter().map(|(path, sum)| (path.clone(), sum.clone())));
             // A sum is of use only where there are bytes to compare it with.

@@ -3,6 +3,7 @@
 //! Knows the merged tree only; what that means for layers is `plan::verdict`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::application;
 use super::keep::{Kept, Why};
@@ -34,8 +35,15 @@ impl Fate {
 
 /// Settles every name of the tree. The directories `mount_points` stay whatever is in them.
 pub fn settle(known: &Known<'_>, kept: &Kept, level: Level, mount_points: &BTreeSet<ImagePath>) -> Fate {
-    let mut settling =
-        Settling { known, kept, level, strip: known.compile(&known.options.strip), fate: Fate::default() };
+    let globs = &known.options.strip;
+    let mut settling = Settling {
+        known,
+        kept,
+        level,
+        strip: known.compile(globs),
+        strip_globs: globs.iter().cloned().map(Arc::new).collect(),
+        fate: Fate::default(),
+    };
     settling.files();
     settling.scripts();
     settling.data_of_upper_links();
@@ -57,6 +65,8 @@ struct Settling<'a> {
     kept: &'a Kept,
     level: Level,
     strip: crate::path::glob::PathGlobs,
+    /// What `strip` was compiled from.
+    strip_globs: Vec<Arc<String>>,
     fate: Fate,
 }
 
@@ -95,9 +105,9 @@ impl Settling<'_> {
     }
 
     fn reason(&self, path: &ImagePath) -> Reason {
-        let asked = self.strip.first_match(&path.absolute()).and_then(|at| self.known.options.strip.get(at));
+        let asked = self.strip.first_match(&path.absolute()).and_then(|at| self.strip_globs.get(at));
         if let Some(glob) = asked {
-            return Reason::Requested { glob: glob.clone() };
+            return Reason::Requested { glob: Arc::clone(glob) };
         }
         if let Some(class) = self.kept.catalogued.get(path).copied().or_else(|| self.known.class(path)) {
             return Reason::Catalogued { class };
@@ -153,7 +163,7 @@ impl Settling<'_> {
         }
         for (inode, names) in &self.known.names {
             let name_of = |path: &ImagePath| self.known.rootfs.node(path).and_then(|node| node.name);
-            let upper = |path: &ImagePath| name_of(path).is_some_and(|name| name.layer > inode.layer);
+            let upper = |path: &ImagePath| name_of(path).is_some_and(|name| name.layer() > inode.layer());
             if names.iter().any(|path| self.fate.stays(path) && upper(path)) {
                 let own: Vec<&ImagePath> =
                     names.iter().filter(|path| name_of(path) == Some(*inode)).collect();

@@ -2,13 +2,14 @@
 //!
 //! Decides nothing about names; it finds where each name's bytes lie and what they are called from now on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::access::{Access, Permissions};
 use super::fate::Fate;
 use super::known::Known;
 use super::{Level, Patch, Reason, Removed, Verdict};
+use crate::packages::PackageId;
 use crate::path::ImagePath;
 use crate::rootfs::{Entry, EntryId, Kind};
 
@@ -45,19 +46,58 @@ pub fn judge(
         moved_to: BTreeSet::new(),
     };
     judge.find_names();
-    let mut out = Verdicts::default();
+    let mut book = Book::default();
     for (layer, index) in (0u32..).zip(known.rootfs.layers()) {
         let mut members = Vec::with_capacity(index.entries.len());
         for (member, entry) in (0u32..).zip(&index.entries) {
-            let id = EntryId { layer, member };
+            let id = EntryId::new(layer, member);
             let verdict = judge.verdict(id, entry);
-            judge.account(&mut out, id, entry, &verdict);
-            members.push(verdict);
+            judge.account(&mut book, id, entry, &verdict);
+            members.push(book.shared(verdict));
         }
-        out.members.push(members);
+        book.out.members.push(members);
     }
-    out.removed.sort_by(|a, b| (&a.path, a.layer, a.bytes).cmp(&(&b.path, b.layer, b.bytes)));
+    let mut out = book.out;
+    // In place: there are as many as an image has entries.
+    out.removed.sort_unstable_by(|a, b| {
+        (&a.path, a.layer, a.bytes, &a.reason).cmp(&(&b.path, b.layer, b.bytes, &b.reason))
+    });
+    out.removed.shrink_to_fit();
     out
+}
+
+/// Verdicts so far. What many members have in common is held once.
+#[derive(Default)]
+struct Book {
+    out: Verdicts,
+    /// Patches of bits and owners only, which few images have more than a dozen of.
+    patches: HashSet<Arc<Patch>>,
+    /// Names of packages.
+    packages: HashMap<PackageId, Arc<str>>,
+}
+
+impl Book {
+    fn shared(&mut self, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::Keep(patch)
+                if patch.path.is_none() && patch.link.is_none() && patch.content.is_none() =>
+            {
+                if let Some(same) = self.patches.get(&patch) {
+                    return Verdict::Keep(Arc::clone(same));
+                }
+                self.patches.insert(Arc::clone(&patch));
+                Verdict::Keep(patch)
+            }
+            other => other,
+        }
+    }
+
+    fn package(&mut self, known: &Known<'_>, path: &ImagePath) -> Option<Arc<str>> {
+        let packages = known.packages?;
+        let id = *known.owners(path).first()?;
+        let name = self.packages.entry(id).or_insert_with(|| Arc::from(packages.get(id).name.as_str()));
+        Some(Arc::clone(name))
+    }
 }
 
 struct Judge<'a> {
@@ -79,8 +119,10 @@ impl<'a> Judge<'a> {
         self.live = self.known.rootfs.layers().iter().map(|layer| vec![None; layer.entries.len()]).collect();
         for (path, node) in self.known.rootfs.nodes() {
             let (Some(name), Some(inode)) = (node.name, node.inode) else { continue };
-            let slot =
-                self.live.get_mut(name.layer as usize).and_then(|layer| layer.get_mut(name.member as usize));
+            let slot = self
+                .live
+                .get_mut(name.layer() as usize)
+                .and_then(|layer| layer.get_mut(name.member() as usize));
             if let Some(slot) = slot {
                 *slot = Some(path);
             }
@@ -106,7 +148,7 @@ impl<'a> Judge<'a> {
 
     /// The name that a member gives in the merged tree.
     fn live(&self, id: EntryId) -> Option<&'a ImagePath> {
-        *self.live.get(id.layer as usize)?.get(id.member as usize)?
+        *self.live.get(id.layer() as usize)?.get(id.member() as usize)?
     }
 
     /// Under which name the data of `inode` stands from now on: its own if that stays, else the first other.
@@ -120,7 +162,7 @@ impl<'a> Judge<'a> {
     fn verdict(&self, id: EntryId, entry: &Entry) -> Verdict {
         match &entry.kind {
             Kind::Whiteout | Kind::Opaque => match self.level {
-                Level::Strip => Verdict::Keep(Patch::default()),
+                Level::Strip => Verdict::unchanged(),
                 Level::Distroless => Verdict::Drop(Reason::WhiteoutOfNothing),
             },
             Kind::Hardlink(target) => self.link(id, entry, target),
@@ -135,22 +177,22 @@ impl<'a> Judge<'a> {
             return Verdict::Drop(reason.clone());
         }
         let Some(inode) = self.known.rootfs.node(path).and_then(|node| node.inode) else {
-            return Verdict::Keep(Patch::default());
+            return Verdict::unchanged();
         };
-        let Some((data, data_path)) = self.data_name(inode) else { return Verdict::Keep(Patch::default()) };
+        let Some((data, data_path)) = self.data_name(inode) else { return Verdict::unchanged() };
         let mut patch = self.known.rootfs.member(inode).map_or_else(Patch::default, |inode| {
             self.patch(path, inode, Permissions { mode: entry.mode, uid: entry.uid, gid: entry.gid })
         });
         patch.content = None;
         patch.path = self.new_path(id, entry, path);
         if self.stays_hidden(inode) {
-            return Verdict::Keep(patch);
+            return Verdict::Keep(Arc::new(patch));
         }
         if data == id {
             return Verdict::Merged;
         }
         patch.link = (target != data_path).then(|| data_path.clone());
-        Verdict::Keep(patch)
+        Verdict::Keep(Arc::new(patch))
     }
 
     fn directory(&self, id: EntryId, entry: &Entry) -> Verdict {
@@ -171,7 +213,7 @@ impl<'a> Judge<'a> {
             let mut patch =
                 self.patch(path, entry, Permissions { mode: entry.mode, uid: entry.uid, gid: entry.gid });
             patch.path = self.new_path(id, entry, path);
-            Verdict::Keep(patch)
+            Verdict::Keep(Arc::new(patch))
         }
     }
 
@@ -213,7 +255,7 @@ impl<'a> Judge<'a> {
             false if self.stays_hidden(id) => None,
             false => Some(path.clone()),
         };
-        Verdict::Keep(patch)
+        Verdict::Keep(Arc::new(patch))
     }
 
     /// A member that the merged tree does not show.
@@ -239,7 +281,7 @@ impl<'a> Judge<'a> {
             .flat_map(|path| std::iter::once(path.clone()).chain(path.ancestors()));
         match hidden_by.find_map(|path| self.fate.gone.get(&path)) {
             Some(reason) => Verdict::Drop(reason.clone()),
-            None => Verdict::Keep(Patch::default()),
+            None => Verdict::unchanged(),
         }
     }
 
@@ -262,7 +304,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn account(&self, out: &mut Verdicts, id: EntryId, entry: &Entry, verdict: &Verdict) {
+    fn account(&self, book: &mut Book, id: EntryId, entry: &Entry, verdict: &Verdict) {
         let size = entry.file().map_or(0, |file| file.size);
         let (path, reason, bytes) = match verdict {
             Verdict::Drop(reason) => (self.live(id).unwrap_or(&entry.path), reason.clone(), size),
@@ -274,18 +316,13 @@ impl<'a> Judge<'a> {
             }
             Verdict::Keep(_) => {
                 if self.live(id).is_none() && self.data_name(id).is_none() {
-                    out.shadowed += size;
+                    book.out.shadowed += size;
                 }
                 return;
             }
             Verdict::Merged => return,
         };
-        out.removed.push(Removed {
-            path: path.clone(),
-            reason,
-            package: self.known.owner_name(path),
-            layer: id.layer,
-            bytes,
-        });
+        let package = book.package(self.known, path);
+        book.out.removed.push(Removed { path: path.clone(), reason, package, layer: id.layer(), bytes });
     }
 }

@@ -155,14 +155,14 @@ impl Removed {
             Reason::EmptyDirectory => ("empty-directory", None, None),
             Reason::Shadowed => ("shadowed", None, None),
             Reason::WhiteoutOfNothing => ("whiteout-of-nothing", None, None),
-            Reason::Requested { glob } => ("requested", None, Some(glob.clone())),
+            Reason::Requested { glob } => ("requested", None, Some(glob.to_string())),
         };
         Self {
             path: removed.path.to_string(),
             reason,
             class,
             of,
-            package: removed.package.clone(),
+            package: removed.package.as_deref().map(str::to_owned),
             layer: removed.layer,
             bytes: removed.bytes,
         }

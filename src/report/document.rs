@@ -3,9 +3,10 @@
 //! Values of their own, so that the document stays the same when the plan's insides change.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::Context;
 use super::convert::class_word;
@@ -59,7 +60,8 @@ pub struct Report {
     /// Sums over `removed`.
     pub totals: Sums,
     /// Every entry that goes, of every layer, by path, then layer.
-    pub removed: Vec<Removed>,
+    #[schemars(with = "Vec<Removed>")]
+    pub removed: Gone,
     /// Catalogued programs that stay, by path.
     pub residual: Vec<Residual>,
     /// Packages, by name.
@@ -262,6 +264,32 @@ pub struct Sums {
     pub by_package: BTreeMap<String, Sum>,
 }
 
+/// What goes, row by row: an image can lose hundreds of thousands of entries, so that a row is made only when it is
+/// written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gone(Vec<plan::Removed>);
+
+impl Gone {
+    fn of(plan: &Plan) -> Self {
+        let mut rows = plan.removed.clone();
+        rows.sort_unstable_by(|a, b| {
+            (&a.path, a.layer, &a.reason, a.bytes).cmp(&(&b.path, b.layer, &b.reason, b.bytes))
+        });
+        Self(rows)
+    }
+
+    /// The rows, by path, then layer.
+    pub fn rows(&self) -> impl Iterator<Item = Removed> {
+        self.0.iter().map(Removed::of)
+    }
+}
+
+impl Serialize for Gone {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.rows())
+    }
+}
+
 /// An entry that goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Removed {
@@ -328,8 +356,7 @@ pub struct Finding {
 impl Report {
     /// The report of `plan`.
     pub fn of(plan: &Plan, context: &Context) -> Self {
-        let mut removed: Vec<Removed> = plan.removed.iter().map(Removed::of).collect();
-        removed.sort_by(|a, b| (&a.path, a.layer, a.reason).cmp(&(&b.path, b.layer, b.reason)));
+        let removed = Gone::of(plan);
         Self {
             media_type: FORMAT,
             kiln: context.version.clone(),
@@ -364,11 +391,10 @@ impl Report {
         }
     }
 
-    /// The document: two blanks of indentation, a newline at the end.
-    pub fn render(&self) -> String {
-        let text = serde_json::to_string_pretty(self)
-            .unwrap_or_else(|error| unreachable!("maps have text or number keys: {error}"));
-        text + "\n"
+    /// Writes the document: two blanks of indentation, a newline at the end.
+    pub fn write_to(&self, mut out: &mut dyn Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut out, self)?;
+        out.write_all(b"\n")
     }
 }
 
@@ -381,16 +407,16 @@ pub fn schema() -> String {
 
 impl Sums {
     /// Sums over `removed`.
-    pub fn over(removed: &[Removed]) -> Self {
+    pub fn over(removed: &Gone) -> Self {
         let mut sums = Self::default();
-        for entry in removed {
+        for entry in removed.rows() {
             sums.all.add(entry.bytes);
             sums.by_reason.entry(entry.reason.to_owned()).or_default().add(entry.bytes);
             if let Some(class) = entry.class {
                 sums.by_class.entry(class_word(class).to_owned()).or_default().add(entry.bytes);
             }
             sums.by_layer.entry(entry.layer).or_default().add(entry.bytes);
-            sums.by_package.entry(entry.package.clone().unwrap_or_default()).or_default().add(entry.bytes);
+            sums.by_package.entry(entry.package.unwrap_or_default()).or_default().add(entry.bytes);
         }
         sums
     }
@@ -408,12 +434,18 @@ mod tests {
         })
     }
 
+    fn text(plan: &Plan) -> String {
+        let mut out = Vec::new();
+        Report::of(plan, &fixture::context()).write_to(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
     #[test]
     fn sums_equal_the_listed_entries() {
         let report = Report::of(&fixture::plan(), &fixture::context());
         let listed = Sum {
-            entries: report.removed.len() as u64,
-            bytes: report.removed.iter().map(|entry| entry.bytes).sum(),
+            entries: report.removed.rows().count() as u64,
+            bytes: report.removed.rows().map(|entry| entry.bytes).sum(),
         };
         assert!(listed.entries > 5 && listed.bytes > 0);
         let sums = &report.totals;
@@ -430,14 +462,13 @@ mod tests {
         let mut shuffled = plan.clone();
         shuffled.removed.reverse();
         shuffled.findings.reverse();
-        let context = fixture::context();
-        assert_eq!(Report::of(&plan, &context).render(), Report::of(&shuffled, &context).render());
+        assert_eq!(text(&plan), text(&shuffled));
     }
 
     #[test]
     fn document_is_valid_under_its_own_schema() {
         let schema: serde_json::Value = serde_json::from_str(&schema()).unwrap();
-        let text = Report::of(&fixture::plan(), &fixture::context()).render();
+        let text = text(&fixture::plan());
         let document: serde_json::Value = serde_json::from_str(&text).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
         let problems: Vec<String> = validator.iter_errors(&document).map(|e| e.to_string()).collect();

@@ -113,7 +113,7 @@ pub(crate) fn plan() -> Plan {
             removed("/etc/alternatives/awk", Reason::Derived, None, 0, 0),
             removed("/var/cache/apt", Reason::EmptyDirectory, None, 0, 0),
             removed("/data/gone", Reason::WhiteoutOfNothing, None, 1, 0),
-            removed("/opt/x", Reason::Requested { glob: "/opt/*".into() }, None, 1, 7),
+            removed("/opt/x", Reason::Requested { glob: std::sync::Arc::new("/opt/*".into()) }, None, 1, 7),
         ],
         residual: vec![Residual {
             path: ImagePath::literal("/usr/bin/perl"),

@@ -2,6 +2,8 @@
 //!
 //! Sums over platforms are not made: no machine runs two of them.
 
+use std::io::{self, Write};
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -58,11 +60,10 @@ impl ReportIndex {
         }
     }
 
-    /// The document: two blanks of indentation, a newline at the end.
-    pub fn render(&self) -> String {
-        let text = serde_json::to_string_pretty(self)
-            .unwrap_or_else(|error| unreachable!("maps have text or number keys: {error}"));
-        text + "\n"
+    /// Writes the document: two blanks of indentation, a newline at the end.
+    pub fn write_to(&self, mut out: &mut dyn Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut out, self)?;
+        out.write_all(b"\n")
     }
 
     /// Every finding once, heaviest first; one that not all platforms have names those that do.
@@ -130,7 +131,9 @@ mod tests {
     #[test]
     fn document_is_valid_under_its_own_schema() {
         let schema: serde_json::Value = serde_json::from_str(&index_schema()).unwrap();
-        let document: serde_json::Value = serde_json::from_str(&report().render()).unwrap();
+        let mut text = Vec::new();
+        report().write_to(&mut text).unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&text).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
         let problems: Vec<String> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
         assert_eq!(problems, Vec::<String>::new());

@@ -165,7 +165,7 @@ fn programs(plan: &Plan, rootfs: &Rootfs) -> Vec<Program> {
     for removed in &plan.removed {
         let Reason::Catalogued { class } = removed.reason else { continue };
         let visible = rootfs.node(&removed.path).and_then(|node| node.name);
-        if visible.is_some_and(|id| id.layer == removed.layer) {
+        if visible.is_some_and(|id| id.layer() == removed.layer) {
             let path = removed.path.to_string();
             out.insert(removed.path.clone(), Program { path, class, stays: false, why: None, remedy: None });
         }

@@ -2,6 +2,7 @@
 //!
 //! Does not hold file content, but for the few small files that pass 1 was asked to keep.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::elf::facts::ElfFacts;
@@ -12,10 +13,26 @@ use crate::path::ImagePath;
 /// PAX, GNU long-name and global headers are no members of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntryId {
+    layer: u32,
+    /// Counted from 1, so that no entry at all takes no more room than one: a tree holds two for every name.
+    member: NonZeroU32,
+}
+
+impl EntryId {
+    /// The member `member` of the layer `layer`, both from 0.
+    pub fn new(layer: u32, member: u32) -> Self {
+        Self { layer, member: NonZeroU32::MIN.saturating_add(member) }
+    }
+
     /// Layer, counted from the bottom, from 0.
-    pub layer: u32,
+    pub fn layer(self) -> u32 {
+        self.layer
+    }
+
     /// Tar member within the layer, from 0.
-    pub member: u32,
+    pub fn member(self) -> u32 {
+        self.member.get() - 1
+    }
 }
 
 /// One tar member.

@@ -37,6 +37,8 @@ impl Rootfs {
             rootfs.layers.push(layer);
             rootfs.apply_top()?;
         }
+        // Nodes that grew by one name after the other are half empty; built at once they are full.
+        rootfs.nodes = std::mem::take(&mut rootfs.nodes).into_iter().collect();
         Ok(rootfs)
     }
 
@@ -67,7 +69,7 @@ impl Rootfs {
         }
         let count = self.layers.get(number).map_or(0, |slot| slot.entries.len());
         for member in 0..count {
-            let id = EntryId { layer, member: u32::try_from(member).unwrap_or(u32::MAX) };
+            let id = EntryId::new(layer, u32::try_from(member).unwrap_or(u32::MAX));
             self.add(id)?;
         }
         Ok(())
@@ -89,7 +91,7 @@ impl Rootfs {
                 let found = self.nodes.get(&self.landing(&target)).and_then(|node| node.inode);
                 match found {
                     Some(inode) if !self.member(inode).is_none_or(super::Entry::is_directory) => inode,
-                    _ => return Err(MergeError::HardlinkTarget { layer: id.layer, path: written, target }),
+                    _ => return Err(MergeError::HardlinkTarget { layer: id.layer(), path: written, target }),
                 }
             }
         };

@@ -34,7 +34,7 @@ fn plan_of(layers: &str, config: &Value) -> (Rootfs, Plan) {
 
 fn is_kept(rootfs: &Rootfs, plan: &Plan, path: &str) -> bool {
     let Some(id) = rootfs.node(&ImagePath::literal(path)).and_then(|node| node.name) else { return false };
-    matches!(plan.verdicts[id.layer as usize][id.member as usize], Verdict::Keep(_))
+    matches!(plan.verdicts[id.layer() as usize][id.member() as usize], Verdict::Keep(_))
 }
 
 fn has(plan: &Plan, code: Code) -> bool {
@@ -45,7 +45,7 @@ fn has(plan: &Plan, code: Code) -> bool {
 fn access(rootfs: &Rootfs, plan: &Plan, path: &str) -> String {
     let path = ImagePath::literal(path);
     let id = rootfs.node(&path).and_then(|node| node.name).unwrap();
-    let Verdict::Keep(patch) = &plan.verdicts[id.layer as usize][id.member as usize] else {
+    let Verdict::Keep(patch) = &plan.verdicts[id.layer() as usize][id.member() as usize] else {
         panic!("{path} goes")
     };
     let entry = rootfs.entry(&path).unwrap();

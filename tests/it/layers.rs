@@ -60,7 +60,7 @@ fn index(tar: &[u8]) -> LayerIndex {
 }
 
 fn keep_all(index: &LayerIndex) -> Vec<Verdict> {
-    index.entries.iter().map(|_| Verdict::Keep(Patch::default())).collect()
+    index.entries.iter().map(|_| Verdict::unchanged()).collect()
 }
 
 fn rewritten(tar: &[u8], verdicts: &[Verdict]) -> Vec<u8> {
@@ -98,7 +98,7 @@ fn mode_owner_and_content_change_and_nothing_else() {
         content: Some(Arc::from(&b"new"[..])),
         ..Patch::default()
     };
-    let out = rewritten(&tar, &[Verdict::Keep(patch), Verdict::Keep(Patch::default())]);
+    let out = rewritten(&tar, &[Verdict::Keep(patch.into()), Verdict::unchanged()]);
     let mut seen = Vec::new();
     for entry in tar::Archive::new(&out[..]).entries().unwrap() {
         let mut entry = entry.unwrap();
@@ -121,7 +121,7 @@ fn data_of_a_stripped_name_survives_under_the_kept_link() {
             Tar::new().file("gone", "precious").hardlink("also", "gone").hardlink(kept, "also").finish();
         let path = ImagePath::literal(kept);
         let verdicts = [
-            Verdict::Keep(Patch { path: Some(path), ..Patch::default() }),
+            Verdict::Keep(Patch { path: Some(path), ..Patch::default() }.into()),
             Verdict::Drop(Reason::UnneededPackage),
             Verdict::Merged,
         ];
@@ -143,7 +143,7 @@ fn stale_path_records_go_and_others_stay_when_data_moves() {
         .file("placeholder", "data")
         .finish();
     let patch = Patch { path: Some(ImagePath::literal("new")), drop_capabilities: true, ..Patch::default() };
-    let out = rewritten(&tar, &[Verdict::Keep(patch)]);
+    let out = rewritten(&tar, &[Verdict::Keep(patch.into())]);
     let again = index(&out);
     assert_eq!(again.entries[0].path, ImagePath::literal("new"));
     let names: Vec<_> =

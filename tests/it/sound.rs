@@ -55,7 +55,7 @@ fn names(before: &Rootfs, after: &Rootfs, plan: &Plan, gone: &BTreeSet<ImagePath
         };
         let (Some(then), Some(now)) = (node.inode, now.inode) else { continue };
         let (was, is) = (before.member(then).unwrap(), after.member(now).unwrap());
-        let verdict = plan.verdicts[then.layer as usize].get(then.member as usize);
+        let verdict = plan.verdicts[then.layer() as usize].get(then.member() as usize);
         let edited = matches!(verdict, Some(Verdict::Keep(patch)) if patch.content.is_some());
         if edited || plan.additions.iter().any(|addition| addition.path == *path) {
             continue;

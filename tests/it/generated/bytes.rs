@@ -71,7 +71,7 @@ proptest! {
         for layer in image.layers() {
             let tar = tar_of(&layer);
             let read = index(&tar);
-            let keep: Vec<Verdict> = read.entries.iter().map(|_| Verdict::Keep(Patch::default())).collect();
+            let keep: Vec<Verdict> = read.entries.iter().map(|_| Verdict::unchanged()).collect();
             prop_assert!(is_unchanged(&keep));
             let out = rewrite_layer(&tar, &keep);
             prop_assert!(out[..] == tar[..out.len()] && tar[out.len()..].iter().all(|&byte| byte == 0));
@@ -148,7 +148,7 @@ fn is_whiteout(entry: &Entry) -> bool {
 /// Whatever can be read can be merged, shown and written again.
 fn survive(tar: &[u8]) {
     let Ok(read) = read_index(tar, &|_| Some(1 << 16)) else { return };
-    let keep: Vec<Verdict> = read.entries.iter().map(|_| Verdict::Keep(Patch::default())).collect();
+    let keep: Vec<Verdict> = read.entries.iter().map(|_| Verdict::unchanged()).collect();
     let patched: Vec<Verdict> = read
         .entries
         .iter()
@@ -157,14 +157,15 @@ fn survive(tar: &[u8]) {
             if is_whiteout(entry) {
                 return Verdict::Drop(Reason::WhiteoutOfNothing);
             }
-            Verdict::Keep(Patch {
+            let patch = Patch {
                 mode: Some(0o444),
                 owner: Some((7, 8)),
                 path: Some(ImagePath::literal("moved")),
                 content: is_file.then(|| b"new"[..].into()),
                 drop_capabilities: true,
                 ..Patch::default()
-            })
+            };
+            Verdict::Keep(patch.into())
         })
         .collect();
     let mut out = Vec::new();

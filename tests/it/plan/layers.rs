@@ -3,7 +3,7 @@
 //! Bytes are `generated`'s.
 
 use expect_test::expect;
-use kiln::plan::{Patch, Verdict};
+use kiln::plan::Verdict;
 
 use crate::fixture::{Fixture, rewritten};
 
@@ -79,7 +79,7 @@ fn layer_without_a_change_keeps_every_member_as_it_is() {
     let unchanged: Vec<bool> = plan
         .verdicts
         .iter()
-        .map(|layer| layer.iter().all(|verdict| *verdict == Verdict::Keep(Patch::default())))
+        .map(|layer| layer.iter().all(|verdict| *verdict == Verdict::unchanged()))
         .collect();
     assert_eq!(unchanged, [false, true, false]);
 }
