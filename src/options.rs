@@ -182,6 +182,7 @@ mod tests {
             probe: None,
             env: Vec::new(),
             lowerings: Vec::new(),
+            shells: Vec::new(),
         }
     }
 }

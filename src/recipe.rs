@@ -43,6 +43,8 @@ pub struct Recipe {
     pub env: Vec<EnvRule>,
     /// Scripts that images start it with, and what they end up running.
     pub lowerings: Vec<Lowering>,
+    /// Scripts that images start it with and that no rule lowers, with the reason and the way out.
+    pub shells: Vec<ShellRule>,
 }
 
 /// Something that must stay.
@@ -111,6 +113,9 @@ pub enum Syntax {
     Words,
     /// `name = value`, `[section]` lines skipped; quotes stripped (postgresql, php, mysql).
     Ini,
+    /// `name value…`, `name: value` or `name = value`, a line each, every one of which counts; a name may be two
+    /// words (`stats socket`), and nothing is included (haproxy, nats).
+    Lines,
     /// `name: value` anywhere in a YAML document; dotted names walk down: `storage.filesystem.rootdirectory`.
     Yaml,
 }
@@ -125,6 +130,8 @@ pub enum Meaning {
     Directory,
     /// A port, `address:port` or `port …`.
     Port,
+    /// No value: whoever sets it needs root at the start, which a hardened image never has.
+    Root,
 }
 
 /// A directive of a configuration file.
@@ -187,8 +194,9 @@ pub struct Lowering {
     pub conditions: Vec<Condition>,
     /// What the script is called with.
     pub arguments: Arguments,
-    /// What runs in the end; a word `$@` stands for the script's arguments (after `Arguments::prefix`).
-    /// The first word is an absolute path, `$1` (the script's first argument, looked up in `PATH`) or `$@`.
+    /// What runs in the end; a word `$@` stands for the script's arguments (after `Arguments::prefix`),
+    /// `${@:2}` for those after the first. The first word is an absolute path, `$1` (the script's first
+    /// argument, looked up in `PATH`) or `$@`.
     pub exec: Vec<String>,
     /// Environment that the script adds.
     pub env: Vec<(String, String)>,
@@ -196,6 +204,17 @@ pub struct Lowering {
     pub directories: Vec<ImagePath>,
     /// Why this is what runs, for the report.
     pub why: String,
+}
+
+/// A script that cannot be lowered: its shell stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShellRule {
+    /// Globs of the scripts, as started or with links followed.
+    pub scripts: Vec<String>,
+    /// What it does that no fixed command does; completes "it needs a shell: …".
+    pub why: String,
+    /// What would make the shell needless; completes "to lose the shell, …".
+    pub remedy: String,
 }
 
 /// What must hold for a lowering to be true.

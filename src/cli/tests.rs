@@ -88,6 +88,7 @@ impl Pipeline for Fake {
             probe: None,
             env: Vec::new(),
             lowerings: Vec::new(),
+            shells: Vec::new(),
         })
     }
 

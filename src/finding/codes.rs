@@ -182,6 +182,18 @@ codes! {
         why "What a program writes, loads by name and listens on is partly known from its recipe. Without one kiln relies on what every image says: volumes, units, owners of directories, paths in the program's bytes. A path that the program makes up while it runs is then missing from the manifest.",
         example "low KN030 /usr/sbin/php-fpm8.2: no recipe knows it: what it writes is guessed from the image alone",
         remedy "Start the image under the generated pod spec and look for `Read-only file system` in its log; `--writable DIR` declares what is missing, a recipe of your own (`--recipe FILE`) says it for every image.";
+    VariablesFrozen "KN036" "variables-frozen" Medium: "variables that the replaced script read change nothing any more",
+        why "The script that the image started with read these variables at each start and set the software up by them. The image sets none of them, so the hardened one starts what the script would have started without; but it starts without the script, and a deployment that sets one is not heard.",
+        example "medium KN036 /docker-entrypoint.sh: it read NGINX_ENVSUBST_TEMPLATE_DIR at each start, and what runs instead reads none of them: a deployment that sets one has to set it in the image before it is hardened",
+        remedy "Nothing, if no deployment of the image sets one of them. Otherwise set it in the image (`ENV`), bake what it configures into the image's configuration, or use a variable or a flag that the software reads itself.";
+    UserUnknown "KN037" "user-unknown" Medium: "the image names a user that it does not have",
+        why "The config's `USER` is in none of the image's account files, so no runtime starts the source image. kiln runs it as somebody else, and what the image's author prepared for that user (owners of files, a home) does not fit.",
+        example "medium KN037 ghost: the image asks for this user, and user `ghost` is not in the image's passwd: the pod runs as 65532:65532",
+        remedy "Add the account in the image's build, or name a numeric user: in the image, or with `--user UID[:GID]`.";
+    NeedsRoot "KN038" "needs-root" High: "a setting needs root at the start",
+        why "The software carries this setting out while it starts, with rights that only root has, and ends where it cannot. A hardened image never runs as root.",
+        example "high KN038 /etc/haproxy/haproxy.cfg:4: `chroot /var/lib/haproxy` needs root, and the app does not start as root: take it out, the container confines the app already",
+        remedy "Take the setting out of the configuration in the image's build.";
     LoopbackOnly "KN040" "loopback-only" Medium: "a port is bound to loopback only",
         why "A pod has one network namespace, but the kubelet's probes and all clients come from outside it. What listens on 127.0.0.1 only answers none of them, and the pod never becomes ready.",
         example "medium KN040 6379: /etc/redis/redis.conf:139 (port 6379) is listened on at 127.0.0.1 only: no probe and no client outside the pod reaches it",

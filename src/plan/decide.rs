@@ -49,13 +49,14 @@ pub struct Decision<'a> {
 
 /// Makes the plan.
 pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
-    let start = entrypoint::resolve(known);
+    let mut start = entrypoint::resolve(known);
     let paths: Vec<ImagePath> =
         start.entrypoint.chain.iter().flat_map(|step| [step.path.clone(), step.file.clone()]).collect();
     let mut recipes = recipe::matching(known.recipes, &paths);
     if recipes.is_empty() && is_static(known, &start) {
         recipes.extend(recipe::static_binary(known.recipes));
     }
+    entrypoint::explain(&mut start, &recipes);
     let level = effective_level(known, &start, &recipes);
     let user = user::choose(known, &start, &recipes)?;
     let kept = keep::close_over(known, &start, &recipes, level);

@@ -11,7 +11,9 @@ mod wrapper;
 use super::{Entrypoint, Lowered, Role, Step};
 use crate::catalog::{Catalog, Class};
 use crate::path::ImagePath;
+use crate::path::glob::PathGlobs;
 use crate::plan::known::Known;
+use crate::recipe::{Recipe, ShellRule};
 use crate::rootfs::Content;
 
 pub use lookup::find_program;
@@ -36,6 +38,8 @@ pub struct Start {
     pub switched_user: Option<String>,
     /// Directories that a lowered script would have made.
     pub directories: Vec<ImagePath>,
+    /// Scripts that were lowered and the variables that they read at each start.
+    pub frozen: Vec<Frozen>,
 }
 
 /// Why there is no program.
@@ -52,8 +56,19 @@ pub enum Problem {
 pub struct ShellNeed {
     /// Who needs it: the script or command.
     pub who: String,
+    /// What it does that no fixed command does.
+    pub why: String,
     /// What would remove it.
     pub remedy: String,
+}
+
+/// A script that was lowered, and the variables that it read at each start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frozen {
+    /// The script.
+    pub script: ImagePath,
+    /// Variables, none of which the image sets: what runs now knows none of them.
+    pub variables: Vec<String>,
 }
 
 /// A file that a script of the chain names.
@@ -75,9 +90,30 @@ pub fn resolve(known: &Known<'_>) -> Start {
             ..Start::default()
         },
         prefix: Vec::new(),
+        held: false,
     };
     walk.run(source);
     walk.start
+}
+
+/// Says in the words of a recipe that applies why a script's shell stays, and what would make it needless.
+pub fn explain(start: &mut Start, recipes: &[&Recipe]) {
+    let Some(need) = &mut start.shell else { return };
+    let script = start
+        .entrypoint
+        .chain
+        .iter()
+        .find(|step| step.role == Role::Script && step.path.to_string() == need.who);
+    let Some(script) = script else { return };
+    let is_of = |rule: &&ShellRule| {
+        PathGlobs::new(&rule.scripts).is_ok_and(|globs| {
+            globs.is_match(&script.path.absolute()) || globs.is_match(&script.file.absolute())
+        })
+    };
+    if let Some(rule) = recipes.iter().flat_map(|recipe| &recipe.shells).find(is_of) {
+        rule.why.clone_into(&mut need.why);
+        rule.remedy.clone_into(&mut need.remedy);
+    }
 }
 
 struct Walk<'a, 'k> {
@@ -85,6 +121,8 @@ struct Walk<'a, 'k> {
     start: Start,
     /// Words of wrappers that stay, before the words that are being resolved.
     prefix: Vec<String>,
+    /// A script that stays was passed: it gets its arguments as they are, whatever it does with them.
+    held: bool,
 }
 
 impl Walk<'_, '_> {
@@ -134,10 +172,14 @@ impl Walk<'_, '_> {
     }
 
     fn needs_shell(&mut self, who: String, remedy: &str) {
-        self.start.shell.get_or_insert(ShellNeed { who, remedy: remedy.to_owned() });
+        let why = "nothing says for certain what it ends up running".to_owned();
+        self.start.shell.get_or_insert(ShellNeed { who, why, remedy: remedy.to_owned() });
     }
 
     fn lower(&mut self, from: &[String], to: Vec<String>, why: String) {
+        if self.held {
+            return;
+        }
         self.start.entrypoint.argv = self.prefix.iter().chain(&to).cloned().collect();
         self.start.entrypoint.lowerings.push(Lowered { from: from.to_vec(), to, why });
     }

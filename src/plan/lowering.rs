@@ -16,6 +16,8 @@ pub struct FromRecipe {
     pub env: Vec<(String, String)>,
     /// Directories it makes.
     pub directories: Vec<ImagePath>,
+    /// Variables that the script reads at each start, and that the words here do not.
+    pub frozen: Vec<String>,
     /// Why, with the recipe's name.
     pub why: String,
 }
@@ -52,6 +54,7 @@ pub fn by_recipe(
     for word in &rule.exec {
         match word.as_str() {
             "$@" => argv.extend(arguments.iter().cloned()),
+            "${@:2}" => argv.extend(arguments.iter().skip(1).cloned()),
             "$1" => argv.push(arguments.first()?.clone()),
             word => argv.push(word.to_owned()),
         }
@@ -62,8 +65,21 @@ pub fn by_recipe(
         argv,
         env: rule.env.clone(),
         directories: rule.directories.clone(),
+        frozen: frozen(rule),
         why: format!("recipe `{recipe}`: {}", rule.why),
     })
+}
+
+/// That the image sets none of these is a condition; a deployment may set one all the same.
+fn frozen(rule: &Lowering) -> Vec<String> {
+    rule.conditions
+        .iter()
+        .filter_map(|condition| match condition {
+            Condition::Unset(names) => Some(names.clone()),
+            _ => None,
+        })
+        .flatten()
+        .collect()
 }
 
 fn holds(known: &Known<'_>, condition: &Condition, script: &ImagePath) -> bool {

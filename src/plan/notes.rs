@@ -77,7 +77,7 @@ fn start(decision: &Decision<'_>) -> Vec<Finding> {
         out.push(Finding::new(
             Code::ShellStays,
             &need.who,
-            format!("it needs a shell, and nothing says for certain what it ends up running; to lose the shell, {}", need.remedy),
+            format!("it needs a shell: {}; to lose the shell, {}", need.why, need.remedy),
         ));
     }
     if let Some(program) = start.program.as_ref().filter(|_| decision.recipes.is_empty()) {
@@ -90,6 +90,13 @@ fn start(decision: &Decision<'_>) -> Vec<Finding> {
             lowered.from.join(" "),
             format!("replaced by `{}`: {}", lowered.to.join(" "), lowered.why),
         ));
+    }
+    for frozen in start.frozen.iter().filter(|frozen| !frozen.variables.is_empty()) {
+        let text = format!(
+            "it read {} at each start, and what runs instead reads none of them: a deployment that sets one has to set it in the image before it is hardened",
+            some_of(&frozen.variables)
+        );
+        out.push(Finding::new(Code::VariablesFrozen, &frozen.script, text));
     }
     out
 }
@@ -244,6 +251,16 @@ fn identity(decision: &Decision<'_>) -> Vec<Finding> {
             Code::UserChanged,
             format!("{}:{}", user.uid, user.gid),
             format!("the image ran as `{before}`, and now as {name} ({}:{}): {from}", user.uid, user.gid),
+        ));
+    }
+    if !matches!(user.origin, UserOrigin::Option)
+        && !known.config.user.is_empty()
+        && let Err(error) = known.accounts.resolve(&known.config.user)
+    {
+        out.push(Finding::new(
+            Code::UserUnknown,
+            &known.config.user,
+            format!("the image asks for this user, and {error}: the pod runs as {}:{}", user.uid, user.gid),
         ));
     }
     let (mut unreadable, mut opened) = (Vec::new(), Vec::new());

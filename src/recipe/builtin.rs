@@ -12,7 +12,34 @@ macro_rules! recipes {
     };
 }
 
-recipes!["httpd", "nginx", "node", "postgresql", "python", "redis", "registry", "static"];
+recipes![
+    "caddy",
+    "dotnet",
+    "etcd",
+    "grafana",
+    "haproxy",
+    "httpd",
+    "java",
+    "keycloak",
+    "memcached",
+    "minio",
+    "mysql",
+    "nats",
+    "nginx",
+    "node",
+    "php-fpm",
+    "postgresql",
+    "prometheus",
+    "python",
+    "rabbitmq",
+    "redis",
+    "registry",
+    "ruby",
+    "static",
+    "tomcat",
+    "traefik",
+    "vault",
+];
 
 static BUILTIN: LazyLock<Vec<Recipe>> = LazyLock::new(|| {
     TEXTS

@@ -12,7 +12,9 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::raw::{self, Problems, Table};
-use super::{Directive, EnvRule, KeepRule, Meaning, PortRule, Probe, Purpose, Recipe, Syntax, WritableRule};
+use super::{
+    Directive, EnvRule, KeepRule, Meaning, PortRule, Probe, Purpose, Recipe, ShellRule, Syntax, WritableRule,
+};
 use crate::path::ImagePath;
 use crate::path::glob::check_glob;
 
@@ -117,6 +119,7 @@ impl Checker<'_, '_> {
             probe: self.probe(&mut table),
             env: self.each(&mut table, "env", "[[env]]", Self::env),
             lowerings: self.each(&mut table, "lowerings", "[[lowerings]]", Self::lowering),
+            shells: self.each(&mut table, "shells", "[[shells]]", Self::shell),
         };
         self.twice(&table, "port", recipe.ports.iter().map(|rule| rule.port.to_string()));
         self.twice(&table, "port name", recipe.ports.iter().map(|rule| rule.name.clone()));
@@ -146,6 +149,15 @@ impl Checker<'_, '_> {
             item.finish(self.problems);
         }
         out
+    }
+
+    fn shell(&mut self, item: &mut Table<'_>) -> ShellRule {
+        let scripts = item.some_strings("scripts", self.problems);
+        ShellRule {
+            scripts: self.globs(scripts),
+            why: item.string("why", self.problems).into_inner(),
+            remedy: item.string("remedy", self.problems).into_inner(),
+        }
     }
 
     fn keep(&mut self, item: &mut Table<'_>, key: &'static str) -> KeepRule {
@@ -183,9 +195,9 @@ impl Checker<'_, '_> {
         let syntax = item.string("syntax", self.problems);
         let names = item.some_strings("names", self.problems);
         let meaning = item.string("meaning", self.problems);
-        let meaning = self.word(&meaning, Meaning::Port, "meaning", "file, directory, port");
+        let meaning = self.word(&meaning, Meaning::Port, "meaning", "file, directory, port, root");
         let purpose = item.optional("purpose", self.problems);
-        if purpose.is_none() && meaning != Meaning::Port {
+        if purpose.is_none() && !matches!(meaning, Meaning::Port | Meaning::Root) {
             self.problems.add(item.span(), "`purpose` of [[directives]] is missing");
         }
         let purpose = purpose.map_or(Purpose::Run, |purpose| {
@@ -193,7 +205,7 @@ impl Checker<'_, '_> {
         });
         Directive {
             files: self.globs(files),
-            syntax: self.word(&syntax, Syntax::Words, "syntax", "nginx, apache, words, ini, yaml"),
+            syntax: self.word(&syntax, Syntax::Words, "syntax", "nginx, apache, words, ini, lines, yaml"),
             names: self.distinct("directive name", names),
             meaning,
             purpose,

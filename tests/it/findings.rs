@@ -71,6 +71,16 @@ fn raising(code: Code) -> Option<Fixture> {
             Fixture::new("/usr/bin/perl f 0755 elf interp=/ld.so\n/ld.so f 0755 elf").cmd(&["perl"])
         }
         Code::RecipeNone => Fixture::new("/app f 0755 elf interp=/ld.so\n/ld.so f 0755 elf").cmd(&["/app"]),
+        Code::VariablesFrozen => app("/bin/sh f 0755 elf static\n/run.sh f 0755 \"#!/bin/sh\\nexec /app/main\\n\"")
+            .cmd(&["/run.sh"])
+            .recipe(
+                "name = \"mine\"\ntitle = \"Mine\"\nprograms = [\"/app/main\"]\n[[lowerings]]\nscripts = [\"/run.sh\"]\narguments = []\nexec = [\"/app/main\"]\nwhy = \"x\"\n[lowerings.when]\nlines = [\"exec /app/main\"]\nunset = [\"APP_PORT\"]\n",
+            ),
+        Code::UserUnknown => app("").user("ghost"),
+        Code::NeedsRoot => Fixture::new(
+            "/usr/sbin/haproxy f 0755 elf static\n/etc/haproxy/haproxy.cfg f \"global\\n  chroot /var/lib/haproxy\\n\"",
+        )
+        .cmd(&["haproxy", "-f", "/etc/haproxy/haproxy.cfg"]),
         Code::LoopbackOnly => nginx("server { listen 127.0.0.1:8080; }"),
         Code::ConfigUnknown => nginx("pid $gone;"),
         Code::WritableRefused => app("").volume("/etc"),

@@ -7,16 +7,18 @@ use std::fmt::Write as _;
 use expect_test::Expect;
 use kiln::accounts::Accounts;
 use kiln::digest::BlobDigest;
+use kiln::finding::Code;
 use kiln::image::Config;
 use kiln::options::{Options, UserRecipe};
 use kiln::packages::Database;
+use kiln::path::glob::PathGlobs;
 use kiln::path::{Escaped, ImagePath};
 use kiln::plan::decide::decide;
 use kiln::plan::known::Known;
 use kiln::plan::user::UserError;
 use kiln::plan::{Addition, Level, Patch, Plan, Reason, Verdict};
-use kiln::recipe::{self, Recipe};
-use kiln::rootfs::{Entry, File, Kind, LayerIndex, Rootfs, dump};
+use kiln::recipe::{self, Condition, Recipe};
+use kiln::rootfs::{Content, Entry, File, Kind, LayerIndex, Rootfs, dump};
 use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 
@@ -27,6 +29,14 @@ pub struct Fixture {
     pub layers: Vec<LayerIndex>,
     pub config: Value,
     pub options: Options,
+    pub stand_ins: Vec<StandIn>,
+}
+
+/// A script that takes the place of one whose text a recipe knows by its digest only.
+pub struct StandIn {
+    recipe: &'static str,
+    path: &'static str,
+    digest: BlobDigest,
 }
 
 impl Fixture {
@@ -51,7 +61,7 @@ impl Fixture {
             let database = database(&packages, &layers);
             layers[place].entries.extend(database);
         }
-        Self { layers, config: json!({"config": {}}), options: Options::default() }
+        Self { layers, config: json!({"config": {}}), options: Options::default(), stand_ins: Vec::new() }
     }
 
     fn set(mut self, key: &str, value: Value) -> Self {
@@ -122,6 +132,37 @@ impl Fixture {
         self
     }
 
+    /// Adds an entrypoint script at `path` that `recipe` takes for the one that it knows.
+    pub fn stands_in(mut self, recipe: &'static str, path: &'static str) -> Self {
+        let text = format!("#!/bin/sh\n# known to {recipe}\nexec \"$@\" # {path}\n");
+        let digest = recipe::lines_digest(text.as_bytes());
+        let mut script = text_file(path, text);
+        script.mode = 0o755;
+        if let Kind::File(file) = &mut script.kind {
+            file.content = Content::Script(b"/bin/sh".as_slice().into());
+        }
+        self.layers.last_mut().unwrap().entries.push(script);
+        self.stand_ins.push(StandIn { recipe, path, digest });
+        self
+    }
+
+    /// kiln's own recipes, stand-ins known.
+    fn builtin(&self) -> Vec<Recipe> {
+        let mut recipes = recipe::builtin().to_vec();
+        for stand_in in &self.stand_ins {
+            let recipe = recipes.iter_mut().find(|recipe| recipe.name == stand_in.recipe).unwrap();
+            let path = ImagePath::literal(stand_in.path).absolute();
+            for condition in recipe.lowerings.iter_mut().flat_map(|lowering| &mut lowering.conditions) {
+                if let Condition::Known { files, digests } = condition
+                    && PathGlobs::new(files).unwrap().is_match(&path)
+                {
+                    digests.push(stand_in.digest);
+                }
+            }
+        }
+        recipes
+    }
+
     pub fn rootfs(&self) -> Rootfs {
         Rootfs::merge(self.layers.clone()).unwrap()
     }
@@ -133,7 +174,7 @@ impl Fixture {
         let packages = Database::read(&rootfs);
         let accounts = Accounts::read(&rootfs);
         let own = self.options.recipes.iter().map(|own| own.recipe.clone());
-        let recipes: Vec<Recipe> = own.chain(recipe::builtin().iter().cloned()).collect();
+        let recipes: Vec<Recipe> = own.chain(self.builtin()).collect();
         let known = Known::new(&rootfs, &config, packages.as_ref(), &accounts, &recipes, &self.options);
         let plan = decide(&known)?;
         sound::check(&rootfs, &config, &plan);
@@ -145,7 +186,7 @@ impl Fixture {
     }
 
     /// Compares what `parts` name of the plan: `start`, `user`, `gone`, `residual`, `codes`, `findings`, `after`,
-    /// `packages`, `writable`.
+    /// `packages`, `writable`, `serves` (recipes, ports, probe, environment), `shell`.
     pub fn shows(&self, parts: &str, expect: &Expect) {
         let plan = self.plan();
         let text: String = parts.split_whitespace().map(|part| render(&self.layers, &plan, part)).collect();
@@ -348,6 +389,21 @@ fn render(layers: &[LayerIndex], plan: &Plan, part: &str) -> String {
                     "writable {} {:?} {:04o} {}:{}",
                     path.path, path.content, path.mode, path.uid, path.gid
                 );
+            }
+        }
+        "serves" => {
+            let _ = writeln!(out, "recipes {}", plan.recipes.join(" "));
+            for port in &plan.ports {
+                let _ = writeln!(out, "port {} {}", port.port, port.name);
+            }
+            let _ = writeln!(out, "probe {:?}", plan.probe);
+            for rule in &plan.env {
+                let _ = writeln!(out, "env {}={}", rule.name, rule.value);
+            }
+        }
+        "shell" => {
+            for finding in plan.findings.iter().filter(|finding| finding.code == Code::ShellStays) {
+                let _ = writeln!(out, "{finding}");
             }
         }
         part => panic!("no part {part}"),

@@ -90,5 +90,5 @@ fn hardened(first: &Fixture, plan: &kiln::plan::Plan) -> Fixture {
     let mut layers = rewritten(&first.layers, plan);
     // What stays writable is empty in both.
     layers.retain(|layer| !layer.entries.is_empty());
-    Fixture { layers, config, options: first.options.clone() }
+    Fixture { layers, config, options: first.options.clone(), stand_ins: Vec::new() }
 }

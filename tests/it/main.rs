@@ -16,6 +16,7 @@ mod layers;
 mod layout;
 mod plan;
 mod platforms;
+mod recipes;
 mod record;
 mod sound;
 mod sources;

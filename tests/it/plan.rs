@@ -35,9 +35,9 @@ const DEBIAN: &str = r#"
 "#;
 
 /// [`DEBIAN`] with more on top, in the same layer.
-fn debian(more: &str) -> crate::fixture::Fixture {
+pub fn debian(more: &str) -> crate::fixture::Fixture {
     crate::fixture::Fixture::new(&format!("{DEBIAN}{more}"))
 }
 
 /// A program of the distribution's that needs the C library.
-const ELF: &str = "f 0755 elf interp=/lib64/ld-linux-x86-64.so.2 needed=libc.so.6";
+pub const ELF: &str = "f 0755 elf interp=/lib64/ld-linux-x86-64.so.2 needed=libc.so.6";

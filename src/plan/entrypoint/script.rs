@@ -3,7 +3,7 @@
 //! Does not know what a script means: a recipe says that, or its interpreter stays.
 
 use super::lookup::text;
-use super::{Next, Problem, Walk};
+use super::{Frozen, Next, Problem, Walk};
 use crate::catalog::{Catalog, Class};
 use crate::path::ImagePath;
 use crate::plan::{Role, lowering};
@@ -17,12 +17,15 @@ impl Walk<'_, '_> {
         argv: &[String],
         line: &[u8],
     ) -> Next {
-        if let Some(lowered) = self.recipe_lowering(path, file, argv) {
+        if !self.held
+            && let Some(lowered) = self.recipe_lowering(path, file, argv)
+        {
             self.lower(argv, lowered.argv.clone(), lowered.why);
             for pair in lowered.env {
                 self.start.entrypoint.env.push(pair);
             }
             self.start.directories.extend(lowered.directories);
+            self.start.frozen.push(Frozen { script: path.clone(), variables: lowered.frozen });
             return Next::Words(lowered.argv);
         }
         let line = String::from_utf8_lossy(line).into_owned();
@@ -38,7 +41,18 @@ impl Walk<'_, '_> {
             return Next::Done;
         };
         if interpreter_path.name() == b"env" {
+            if self.held {
+                self.push(&interpreter_path, &interpreter_file, Role::Wrapper);
+            }
             return self.env_script(path, argv, argument.as_deref());
+        }
+        // `#!/usr/bin/dumb-init /bin/sh`: the kernel hands the wrapper its one argument, then the script.
+        if Catalog::builtin().wrapper(interpreter_path.name()).is_some() {
+            let mut words = vec![text(&interpreter_path)];
+            words.extend(argument);
+            words.push(text(path));
+            words.extend(argv.iter().skip(1).cloned());
+            return Next::Words(words);
         }
         let class = Catalog::builtin().program(interpreter_file.name());
         self.push(path, file, Role::Script);
@@ -48,6 +62,7 @@ impl Walk<'_, '_> {
                 path.to_string(),
                 "start the program that the script ends in, or give kiln a recipe that lowers it",
             );
+            self.held = true;
             self.scan(file, 0);
             return self.arguments_program(argv);
         }

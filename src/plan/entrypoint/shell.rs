@@ -12,7 +12,8 @@ impl Walk<'_, '_> {
         if let [_, flag, text] = argv
             && flag == "-c"
         {
-            if let Some(words) = command::simple_command(text)
+            if !self.held
+                && let Some(words) = command::simple_command(text)
                 && words.first().is_some_and(|word| self.find(word).is_some())
             {
                 self.lower(argv, words.clone(), "a shell would run exactly this one command".into());
@@ -31,6 +32,7 @@ impl Walk<'_, '_> {
         if let Some((script_path, script_file)) = script.and_then(|word| self.find_file(word)) {
             self.needs_shell(script_path.to_string(), "start the program that the script ends in");
             self.push(&script_path, &script_file, Role::Script);
+            self.held = true;
             self.scan(&script_file, 0);
             return self.arguments_program(argv);
         }

@@ -19,7 +19,7 @@ impl Walk<'_, '_> {
         // Options change more than the user or a variable; a wrapper with some stays.
         let plain = |words: &[String]| words.iter().all(|word| word == "--" || word.starts_with("-S"));
         match (wrapper.kind, parsed.skipped.as_slice()) {
-            (WrapperKind::UserSwitch, [user]) if wrapper.operands == 1 => {
+            (WrapperKind::UserSwitch, [user]) if wrapper.operands == 1 && !self.held => {
                 let why = format!(
                     "`{}` only switches the user, and the container starts as that user",
                     path.name().escape_ascii()
@@ -27,7 +27,7 @@ impl Walk<'_, '_> {
                 self.start.switched_user = Some(user.clone());
                 self.lower(argv, parsed.command.clone(), why);
             }
-            (WrapperKind::Environment, skipped) if plain(skipped) => {
+            (WrapperKind::Environment, skipped) if plain(skipped) && !self.held => {
                 self.start.entrypoint.env.extend(parsed.assignments);
                 self.lower(
                     argv,
@@ -35,7 +35,12 @@ impl Walk<'_, '_> {
                     "`env` only sets the environment and starts this".into(),
                 );
             }
-            _ => {
+            (kind, skipped) => {
+                if let (WrapperKind::UserSwitch, [user]) = (kind, skipped)
+                    && wrapper.operands == 1
+                {
+                    self.start.switched_user = Some(user.clone());
+                }
                 self.push(path, file, Role::Wrapper);
                 let own = argv.len().saturating_sub(parsed.command.len());
                 self.prefix.extend(argv.iter().take(own).cloned());

@@ -72,7 +72,7 @@ impl Reading<'_> {
     fn named(&self, syntax: Syntax) -> ConfigFiles {
         let bare = match syntax {
             Syntax::Nginx | Syntax::Apache => Bare::NotTaken,
-            Syntax::Words | Syntax::Ini | Syntax::Yaml => Bare::Taken,
+            Syntax::Words | Syntax::Ini | Syntax::Lines | Syntax::Yaml => Bare::Taken,
         };
         self.line.config_files(self.inputs, bare)
     }
@@ -192,6 +192,14 @@ impl Reading<'_> {
         found: &mut Found,
     ) {
         let Context { base, bound, confidence, why } = *context;
+        if directive.meaning == Meaning::Root {
+            found.findings.push(Finding::new(
+                Code::NeedsRoot,
+                &why.source,
+                format!("`{}` needs root, and the app does not start as root: take it out, the container confines the app already", why.detail),
+            ));
+            return;
+        }
         if directive.meaning == Meaning::Port {
             for word in port_words(directive.syntax, words) {
                 match super::ports::parse_listen(word) {
@@ -250,7 +258,7 @@ fn unclear(directive: &Directive, value: &str, why: &Evidence, found: &mut Found
 fn same_name(syntax: Syntax, a: &str, b: &str) -> bool {
     match syntax {
         Syntax::Apache | Syntax::Words => a.eq_ignore_ascii_case(b),
-        Syntax::Nginx | Syntax::Ini | Syntax::Yaml => a == b,
+        Syntax::Nginx | Syntax::Ini | Syntax::Lines | Syntax::Yaml => a == b,
     }
 }
 
@@ -267,19 +275,21 @@ fn working_base_name(syntax: Syntax) -> Option<&'static str> {
     match syntax {
         Syntax::Words => Some("dir"),
         Syntax::Ini => Some("data_directory"),
-        Syntax::Nginx | Syntax::Apache | Syntax::Yaml => None,
+        Syntax::Nginx | Syntax::Apache | Syntax::Lines | Syntax::Yaml => None,
     }
 }
 
 /// The first address that ports without one are bound to, where all of them are loopback addresses: redis and
-/// postgres name ports and addresses in two settings.
+/// postgres, mysql and nats name ports and addresses in two settings.
 fn bound_to_loopback(syntax: Syntax, settings: &[Setting]) -> Option<String> {
-    let name = match syntax {
-        Syntax::Words => "bind",
-        Syntax::Ini => "listen_addresses",
+    let names: &[&str] = match syntax {
+        Syntax::Words => &["bind"],
+        Syntax::Ini => &["listen_addresses", "bind-address", "bind_address"],
+        Syntax::Lines => &["host", "net"],
         _ => return None,
     };
-    let setting = settings.iter().rev().find(|setting| setting.name.eq_ignore_ascii_case(name))?;
+    let is_named = |setting: &&Setting| names.iter().any(|name| setting.name.eq_ignore_ascii_case(name));
+    let setting = settings.iter().rev().find(is_named)?;
     let addresses: Vec<&str> = setting
         .words
         .iter()
@@ -293,7 +303,7 @@ fn bound_to_loopback(syntax: Syntax, settings: &[Setting]) -> Option<String> {
 
 /// The words of a port directive that may hold a port.
 fn port_words(syntax: Syntax, words: &[String]) -> impl Iterator<Item = &str> {
-    let all = syntax == Syntax::Ini;
+    let all = matches!(syntax, Syntax::Ini | Syntax::Lines);
     words.iter().take(1).flat_map(move |word| word.split(move |c: char| all && c == ',')).map(str::trim)
 }
 

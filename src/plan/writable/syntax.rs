@@ -58,6 +58,7 @@ pub(super) fn read(
         Syntax::Apache => apache::read(&mut reader, inputs, file, line),
         Syntax::Words => lines::read_words(&mut reader, file, inputs.working_dir),
         Syntax::Ini => lines::read_ini(&mut reader, file),
+        Syntax::Lines => lines::read_lines(&mut reader, file, inputs.working_dir),
         Syntax::Yaml => yaml::read(&mut reader, file, inputs.working_dir),
     }
     reader.out
@@ -79,7 +80,7 @@ pub(super) fn read_command_line(inputs: &Inputs<'_>, syntax: Syntax, line: &Comm
         }
         Syntax::Words => lines::words_of_command_line(&mut reader, line, inputs.working_dir),
         Syntax::Ini => lines::ini_of_command_line(&mut reader, line, inputs.working_dir),
-        Syntax::Yaml => {}
+        Syntax::Lines | Syntax::Yaml => {}
     }
     reader.out
 }

@@ -142,6 +142,7 @@ pub(super) fn recipe(name: &str) -> Recipe {
         probe: None,
         env: Vec::new(),
         lowerings: Vec::new(),
+        shells: Vec::new(),
     }
 }
 

@@ -1,9 +1,13 @@
 //! Tests of `recipe::check`.
 
+mod images;
+
 use expect_test::{Expect, expect};
 
 use super::super::{builtin, builtin_text, matching, static_binary};
 use super::*;
+
+use images::IMAGES;
 
 fn check(text: &str, expect: &Expect) {
     let told = match parse_recipe("mine.toml", text) {
@@ -90,7 +94,7 @@ sha256 = ["abc"]
             line 3: glob `/usr/bin/[x` is not valid: unclosed character class; missing ']'
             line 3: glob `/usr/bin/app` stands twice
             line 3: glob `usr/bin/app` does not begin with `/` or `**/`
-            line 4: unknown key `user` in the recipe; known are `name`, `title`, `programs`, `users`, `keep`, `plugins`, `writable`, `directives`, `ports`, `probe`, `env`, `lowerings`
+            line 4: unknown key `user` in the recipe; known are `name`, `title`, `programs`, `users`, `keep`, `plugins`, `writable`, `directives`, `ports`, `probe`, `env`, `lowerings`, `shells`
             line 6: `why` of [[keep]] is missing
             line 7: glob `/../etc` contains `..`
             line 10: path `var/lib/app` is not absolute
@@ -99,7 +103,7 @@ sha256 = ["abc"]
             line 13: size-mib `0` is not from 1 to 4294967295
             line 26: `files` of [[directives]] is missing or empty
             line 26: `purpose` of [[directives]] is missing
-            line 28: syntax `xml` is not one of nginx, apache, words, ini, yaml
+            line 28: syntax `xml` is not one of nginx, apache, words, ini, lines, yaml
             line 29: directive name `dir` stands twice
             line 33: port is 0, not from 1 to 65535
             line 34: `A_PORT` is no Kubernetes port name (15 of a-z, 0-9 and `-`, a letter among them)
@@ -290,6 +294,7 @@ when = { unmodified = ["/run.sh"], lines = ["exec \"$@\""], absent = ["/etc/app.
                         why: "it executes its arguments",
                     },
                 ],
+                shells: [],
             }
         "#]],
     );
@@ -317,81 +322,6 @@ fn a_lowering_starts_a_program_that_its_recipe_knows() {
         }
     }
 }
-
-/// One small image per recipe: the main program in each layout that the recipe covers, and what it must find there.
-const IMAGES: &[(&str, &str, &[&str])] = &[
-    (
-        "httpd",
-        "/usr/sbin/apache2 f 0755 elf interp=/lib64/ld-linux-x86-64.so.2
-         /etc/apache2/apache2.conf f
-         /usr/share/apache2/icons/a.gif f
-         /usr/lib/apache2/modules/mod_dir.so f elf",
-        &["/usr/sbin/apache2"],
-    ),
-    (
-        "httpd",
-        "/usr/local/apache2/bin/httpd f 0755 elf
-         /usr/local/apache2/conf/httpd.conf f
-         /usr/local/apache2/modules/mod_dir.so f elf",
-        &["/usr/local/apache2/bin/httpd"],
-    ),
-    (
-        "nginx",
-        "/usr/sbin/nginx f 0755 elf
-         /etc/nginx/nginx.conf f
-         /usr/share/nginx/html/index.html f
-         /usr/lib/nginx/modules/ngx_stream_module.so f elf",
-        &["/usr/sbin/nginx"],
-    ),
-    ("node", "/usr/local/bin/node f 0755 elf", &["/usr/local/bin/node"]),
-    (
-        "node",
-        "/usr/bin/node f 0755 elf
-         /usr/bin/nodejs l node
-         /usr/share/nodejs/express/index.js f",
-        &["/usr/bin/node", "/usr/bin/nodejs"],
-    ),
-    (
-        "postgresql",
-        "/usr/lib/postgresql/15/bin/postgres f 0755 elf
-         /usr/lib/postgresql/15/lib/hstore.so f elf
-         /usr/share/postgresql/15/postgres.bki f
-         /etc/postgresql/15/main/postgresql.conf f",
-        &["/usr/lib/postgresql/15/bin/postgres"],
-    ),
-    (
-        "python",
-        "/usr/bin/python3 l python3.11
-         /usr/bin/python3.11 f 0755 elf
-         /opt/venv/bin/python l python3
-         /opt/venv/bin/python3 l /usr/bin/python3
-         /etc/python3.11/sitecustomize.py f
-         /usr/lib/python3/dist-packages/flask/__init__.py f
-         /usr/lib/python3.11/lib-dynload/_json.so f elf",
-        &["/usr/bin/python3", "/usr/bin/python3.11", "/opt/venv/bin/python", "/opt/venv/bin/python3"],
-    ),
-    (
-        "python",
-        "/usr/local/bin/python3.12 f 0755 elf
-         /usr/local/lib/python3.12/site-packages/flask/__init__.py f
-         /usr/local/lib/python3.12/lib-dynload/_json.so f elf",
-        &["/usr/local/bin/python3.12"],
-    ),
-    (
-        "redis",
-        "/usr/bin/redis-server l redis-check-rdb
-         /usr/bin/redis-check-rdb f 0755 elf
-         /etc/redis/redis.conf f",
-        &["/usr/bin/redis-server"],
-    ),
-    ("redis", "/usr/local/bin/redis-server f 0755 elf", &["/usr/local/bin/redis-server"]),
-    (
-        "registry",
-        "/usr/bin/docker-registry f 0755 elf
-         /etc/docker/registry/config.yml f",
-        &["/usr/bin/docker-registry"],
-    ),
-];
 
 #[test]
 fn every_recipe_recognises_its_software_and_its_rules_find_something() {

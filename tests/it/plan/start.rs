@@ -68,7 +68,7 @@ fn entrypoint_script_keeps_its_shell_and_the_tools_it_names() {
         stays /usr/bin/dash Shell: `/entrypoint.sh` needs a shell
         stays /usr/bin/sh Shell: `/entrypoint.sh` needs a shell
         stays /usr/sbin/nginx Application: it is the program that the image is for
-        high KN001 /entrypoint.sh: it needs a shell, and nothing says for certain what it ends up running; to lose the shell, start the program that the script ends in, or give kiln a recipe that lowers it
+        high KN001 /entrypoint.sh: it needs a shell: nothing says for certain what it ends up running; to lose the shell, start the program that the script ends in, or give kiln a recipe that lowers it
         medium KN005 /usr/bin/cat: the script `/entrypoint.sh` of the entrypoint names it
         medium KN005 /usr/bin/dash: `/entrypoint.sh` needs a shell
         medium KN005 /usr/bin/sh: `/entrypoint.sh` needs a shell
@@ -385,4 +385,43 @@ fn shell_for_its_own_sake_stays() {
             codes KN001 KN005 KN005 KN030 KN015
         "#]],
     );
+}
+
+/// What a script that stays does with its arguments is its own affair.
+#[test]
+fn arguments_of_a_script_that_stays_are_not_touched() {
+    let image = format!(
+        "{}\n/usr/sbin/gosu {ELF}\npackage gosu has=/usr/sbin/gosu
+        /run.sh f 0755 \"#!/bin/sh\\necho $1\\nexec \\x22$@\\x22\\n\"",
+        server()
+    );
+    for arguments in
+        [&["gosu", "www-data", "nginx"][..], &["sh", "-c", "nginx -g x"], &["env", "A=1", "nginx"]]
+    {
+        let plan = debian(&image).entrypoint(&["/run.sh"]).cmd(arguments).plan();
+        assert_eq!(plan.entrypoint.argv, [&["/run.sh"], arguments].concat());
+        let started = plan.entrypoint.chain.last().map(|step| step.path.to_string());
+        assert_eq!(started.as_deref(), Some("/usr/sbin/nginx"));
+        let word = format!("/usr/{}bin/{}", if arguments[0] == "gosu" { "s" } else { "" }, arguments[0]);
+        assert!(plan.residual.iter().any(|residual| residual.path.to_string() == word), "{word} stays");
+    }
+}
+
+#[test]
+fn shell_behind_a_wrapper_in_the_first_line_stays() {
+    debian(&format!(
+        "{}\n/usr/bin/dumb-init f 0755 elf static\n/run.sh f 0755 \"#!/usr/bin/dumb-init /bin/sh\\nexec nginx\\n\"",
+        server()
+    ))
+    .entrypoint(&["/run.sh"])
+    .shows("start residual", &expect![[r#"
+        start ["/run.sh"]
+          Wrapper /usr/bin/dumb-init
+          Interpreter /bin/sh -> /usr/bin/dash
+          Script /run.sh
+          Program /usr/sbin/nginx
+        stays /usr/bin/dash Shell: `/run.sh` needs a shell
+        stays /usr/bin/sh Shell: `/run.sh` needs a shell
+        stays /usr/sbin/nginx Application: it is the program that the image is for
+    "#]]);
 }

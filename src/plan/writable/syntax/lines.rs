@@ -60,6 +60,29 @@ pub(super) fn words_of_command_line(reader: &mut Reader<'_>, line: &CommandLine,
     keep_last(&mut reader.out, |setting| setting.name.to_ascii_lowercase());
 }
 
+/// Reads `name value…` lines, each of which counts: two words may be the name (`stats socket`), `:` or `=` may stand
+/// after it, and what braces hold is read as if it stood outside.
+pub(super) fn read_lines(reader: &mut Reader<'_>, file: &ImagePath, working_dir: &str) {
+    let Some(text) = reader.open(file, 0) else { return };
+    for (number, line) in text.lines().enumerate() {
+        let mut words = split_words(without_comment(line)).into_iter();
+        let Some(name) = words.next() else { continue };
+        let name = name.trim_end_matches([':', '=']).to_owned();
+        let words: Vec<String> = words.skip_while(|word| matches!(word.as_str(), ":" | "=")).collect();
+        let source = place_of(file, number + 1);
+        let mut push = |name: String, words: &[String]| {
+            let (source, base) = (source.clone(), working_dir.to_owned());
+            reader.push(Setting { name, words: words.to_vec(), source, base });
+        };
+        if let [second, rest @ ..] = words.as_slice()
+            && !rest.is_empty()
+        {
+            push(format!("{name} {second}"), rest);
+        }
+        push(name, &words);
+    }
+}
+
 /// Reads `name = value` lines (postgresql also has `name value`); of one name the last of its section counts.
 pub(super) fn read_ini(reader: &mut Reader<'_>, file: &ImagePath) {
     let mut sections = Vec::new();
