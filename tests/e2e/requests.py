@@ -71,6 +71,72 @@ def registry(host):
     return "a blob pushed and pulled"
 
 
+def memcached(host):
+    with socket.create_connection((host, 11211), timeout=10) as connection:
+        connection.sendall(b"set key 0 60 5\r\nvalue\r\nget key\r\nquit\r\n")
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    if answer != b"STORED\r\nVALUE key 0 5\r\nvalue\r\nEND\r\n":
+        raise RuntimeError(f"answered {answer!r}")
+    return "set, get"
+
+
+def greets(port, first, greeting):
+    """A server that says something of its own, or after `first` was sent."""
+
+    def ask(host):
+        with socket.create_connection((host, port), timeout=20) as connection:
+            connection.sendall(first)
+            answer = connection.recv(65536)
+        if greeting not in answer:
+            raise RuntimeError(f"answered {answer[:80]!r}")
+        return f"greeted with {greeting.decode()!r}"
+
+    return ask
+
+
+def php(host):
+    """The script over FastCGI (specification 1.0, 3 and 6.2)."""
+
+    def record(kind, data):
+        return bytes([1, kind, 0, 1]) + len(data).to_bytes(2, "big") + b"\0\0" + data
+
+    parameters = {"REQUEST_METHOD": "GET", "SCRIPT_FILENAME": "/srv/app/index.php", "SCRIPT_NAME": "/index.php"}
+    pairs = b"".join(
+        bytes([len(name), len(value)]) + name.encode() + value.encode() for name, value in parameters.items()
+    )
+    with socket.create_connection((host, 9000), timeout=10) as connection:
+        connection.sendall(record(1, b"\0\1\0\0\0\0\0\0") + record(4, pairs) + record(4, b"") + record(5, b""))
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    if b"hello from php" not in answer or b"Warning" in answer:
+        raise RuntimeError(f"answered {answer!r}")
+    return "a script with a session and a scratch file"
+
+
+def etcd(host):
+    import base64
+    import json
+
+    def encode(text):
+        return base64.b64encode(text).decode()
+
+    body = json.dumps({"key": encode(b"key"), "value": encode(b"value")})
+    http_call(host, 2379, "POST", "/v3/kv/put", body)
+    _, data = http_call(host, 2379, "POST", "/v3/kv/range", json.dumps({"key": encode(b"key")}))
+    if encode(b"value") not in data.decode():
+        raise RuntimeError(f"answered {data!r}")
+    return "put, range"
+
+
+def prometheus(host):
+    http_call(host, 9090, "GET", "/-/ready")
+    http_call(host, 9090, "GET", "/api/v1/query?query=up")
+    return "a query"
+
+
 REQUESTS = {
     "nginx": pages(80),
     "nginx-logs": pages(80),
@@ -80,4 +146,19 @@ REQUESTS = {
     "node": upload(3000),
     "redis": redis,
     "registry": registry,
+    "memcached": memcached,
+    "haproxy": pages(8080),
+    "mariadb": greets(3306, b"", b"MariaDB"),
+    # A request for SSL is answered by one letter (PostgreSQL, 55.2.10).
+    "postgresql": greets(5432, b"\0\0\0\x08\x04\xd2\x16\x2f", b"S"),
+    # Connection.Start names the product (AMQP 0-9-1, 4.2.2).
+    "rabbitmq": greets(5672, b"AMQP\0\0\x09\x01", b"RabbitMQ"),
+    "php-fpm": php,
+    "tomcat": pages(8080),
+    "tomcat-script": pages(8080),
+    "puma": upload(9292),
+    "caddy": pages(8080),
+    "prometheus": prometheus,
+    "etcd": etcd,
+    "nats": greets(4222, b"", b"INFO "),
 }
