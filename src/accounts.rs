@@ -85,7 +85,7 @@ impl Accounts {
     /// Reads the accounts of `rootfs`; files that are missing or were not kept hold none.
     pub fn read(rootfs: &Rootfs) -> Self {
         let bytes = |path| rootfs.bytes_following(&ImagePath::literal(path)).unwrap_or_default();
-        Self::parse(bytes(PASSWD), bytes(GROUP))
+        Self::parse(&bytes(PASSWD), &bytes(GROUP))
     }
 
     /// Reads passwd and group files; lines that are none are passed over, as the C library does.

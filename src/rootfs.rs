@@ -4,12 +4,15 @@
 
 pub mod dump;
 pub mod entry;
+mod kept;
 pub mod merge;
 pub mod resolve;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub use entry::{Content, Entry, EntryId, File, Kind};
+pub use kept::Kept;
 
 use crate::path::ImagePath;
 
@@ -104,7 +107,12 @@ impl Rootfs {
     }
 
     /// Bytes that pass 1 kept of the regular file at `path` (links not followed).
-    pub fn bytes(&self, path: &ImagePath) -> Option<&[u8]> {
-        self.entry(path)?.file()?.bytes.as_deref()
+    pub fn bytes(&self, path: &ImagePath) -> Option<Cow<'_, [u8]>> {
+        self.entry(path)?.file()?.bytes.as_ref().map(Kept::bytes)
+    }
+
+    /// Whether pass 1 kept bytes of the regular file at `path` (links not followed).
+    pub fn has_bytes(&self, path: &ImagePath) -> bool {
+        self.entry(path).and_then(Entry::file).is_some_and(|file| file.bytes.is_some())
     }
 }

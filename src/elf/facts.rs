@@ -157,7 +157,7 @@ enum Stage {
 impl FactsReader {
     /// Begins a file of `size` bytes.
     pub fn new(size: u64) -> Self {
-        let mut windows = Windows::default();
+        let mut windows = Windows::new(size);
         windows.keep(std::iter::once(0..if size <= WHOLE { size } else { HEAD }).collect());
         Self { size, windows, stage: Stage::Head(size.min(HEAD)), scanner: None, unterminated: false }
     }
@@ -181,7 +181,7 @@ impl FactsReader {
             if self.windows.at() >= goal {
                 self.advance();
             } else if let Stage::Head(_) = self.stage
-                && self.windows.get(0, MAGIC.len() as u64).is_some_and(|magic| magic != MAGIC)
+                && self.windows.get(0, MAGIC.len() as u64).is_some_and(|magic| *magic != *MAGIC)
             {
                 self.forget();
             }
@@ -227,9 +227,9 @@ impl FactsReader {
         }
         let Some(headers) = parse::headers(&self.windows) else { return };
         if headers.may_be_program() {
-            self.unterminated = memchr::memmem::find(head, GO_NOTE).is_some();
+            self.unterminated = memchr::memmem::find(&head, GO_NOTE).is_some();
             let mut scanner = PathScanner::new();
-            scanner.push(head);
+            scanner.push(&head);
             self.scanner = Some(scanner);
         }
         if self.size <= WHOLE {

@@ -3,12 +3,11 @@
 //! Keeps the bytes of the few files that were asked for and of shell scripts; decides nothing.
 
 use std::io::Read;
-use std::sync::Arc;
 
 use super::stream::{Member, StreamError, TarStream};
 use crate::elf::facts::{FactsReader, Outcome};
 use crate::path::{Escaped, ImagePath, PathError};
-use crate::rootfs::{Content, Entry, File, Kind, LayerIndex};
+use crate::rootfs::{Content, Entry, File, Kept, Kind, LayerIndex};
 
 /// Why a layer has no index.
 #[derive(Debug, thiserror::Error)]
@@ -201,7 +200,7 @@ fn file<R: Read>(
             Outcome::Unreadable => Content::ElfUnreadable,
         };
     }
-    let bytes = limit.map(|_| Arc::from(kept));
+    let bytes = limit.map(|_| Kept::new(&kept));
     *budget = budget.saturating_sub(limit.unwrap_or(0));
     Ok(File { size: member.size, content, bytes })
 }

@@ -226,7 +226,7 @@ impl Database {
     /// or its bytes were not kept.
     pub fn is_unmodified(&self, rootfs: &Rootfs, path: &ImagePath) -> Option<bool> {
         let expected = self.md5(path)?;
-        Some(md5_hex(rootfs.bytes(path)?) == expected)
+        Some(md5_hex(&rootfs.bytes(path)?) == expected)
     }
 
     /// Where a path that `id` lists as `listed` lies in the image: directory links followed, diversions applied.

@@ -8,6 +8,7 @@ pub mod filter;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use alternatives::{LINKS, RECORDS};
@@ -101,12 +102,12 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Bytes of a file; a file that is there without bytes was too large.
-    fn bytes(&mut self, path: &ImagePath) -> Option<&'a [u8]> {
+    fn bytes(&mut self, path: &ImagePath) -> Option<Cow<'a, [u8]>> {
         let found = self.rootfs.resolve(path)?.path;
         let file = self.rootfs.entry(&found)?.file()?;
         match (&file.bytes, file.size) {
-            (Some(bytes), _) => Some(bytes),
-            (None, 0) => Some(&[]),
+            (Some(bytes), _) => Some(bytes.bytes()),
+            (None, 0) => Some(Cow::default()),
             (None, _) => {
                 self.database.warnings.push(Warning::TooLarge(path.clone()));
                 None
@@ -140,7 +141,7 @@ impl<'a> Reader<'a> {
     fn diversions(&mut self) {
         let file = self.admin.child(b"diversions");
         let Some(bytes) = self.bytes(&file) else { return };
-        let lines: Vec<&[u8]> = lines(bytes).collect();
+        let lines: Vec<&[u8]> = lines(&bytes).collect();
         for (number, triple) in lines.chunks(3).enumerate() {
             let parsed = match triple {
                 [from, to, package] => {
@@ -162,7 +163,7 @@ impl<'a> Reader<'a> {
 
     fn status(&mut self, file: &ImagePath) {
         let Some(bytes) = self.bytes(file) else { return };
-        for (number, stanza) in stanzas(bytes).enumerate() {
+        for (number, stanza) in stanzas(&bytes).enumerate() {
             let Some(package) = self.package(stanza, file, number + 1) else { continue };
             let info = self.admin.child(b"info");
             let plain = package.name.clone();
@@ -187,7 +188,7 @@ impl<'a> Reader<'a> {
             let Some(bytes) = self.bytes(file) else { continue };
             let sums = directory.child(&[file.name(), b".md5sums"].concat());
             let sums = self.rootfs.node(&sums).is_some().then_some(sums);
-            for (number, stanza) in stanzas(bytes).enumerate() {
+            for (number, stanza) in stanzas(&bytes).enumerate() {
                 if let Some(package) = self.package(stanza, file, number + 1) {
                     self.add(package, None, sums.as_ref());
                 }
@@ -258,14 +259,14 @@ impl<'a> Reader<'a> {
             sums.extend(package.conffiles.iter().map(|(path, sum)| (path.clone(), sum.clone())));
             // A sum is of use only where there are bytes to compare it with.
             let rootfs = self.rootfs;
-            database.sums.extend(sums.into_iter().filter(|(path, _)| rootfs.bytes(path).is_some()));
+            database.sums.extend(sums.into_iter().filter(|(path, _)| rootfs.has_bytes(path)));
         }
         database.packages.push(package);
     }
 
     fn list(&mut self, package: &str, file: &ImagePath) -> Vec<ImagePath> {
         let mut files = Vec::new();
-        for (number, line) in lines(self.bytes(file).unwrap_or_default()).enumerate() {
+        for (number, line) in lines(&self.bytes(file).unwrap_or_default()).enumerate() {
             match self.location(package, line) {
                 Some(path) if path.is_root() => {}
                 Some(path) => files.push(path),
@@ -277,7 +278,7 @@ impl<'a> Reader<'a> {
 
     fn sums(&mut self, package: &str, file: &ImagePath) -> Vec<(ImagePath, String)> {
         let mut sums = Vec::new();
-        for (number, line) in lines(self.bytes(file).unwrap_or_default()).enumerate() {
+        for (number, line) in lines(&self.bytes(file).unwrap_or_default()).enumerate() {
             let parsed =
                 split_sum(line).and_then(|(sum, path)| Some((self.location(package, path)?, md5(sum)?)));
             match parsed {
@@ -293,7 +294,7 @@ impl<'a> Reader<'a> {
             self.rootfs.children(&ImagePath::literal(RECORDS)).map(|(path, _)| path.clone()).collect();
         for record in records {
             let Some(bytes) = self.bytes(&record) else { continue };
-            let Some(alternative) = alternatives::parse(&record, bytes) else {
+            let Some(alternative) = alternatives::parse(&record, &bytes) else {
                 self.database.warnings.push(Warning::Line { file: record, line: 1 });
                 continue;
             };

@@ -18,8 +18,8 @@ pub fn edits(known: &Known<'_>, fate: &Fate) -> BTreeMap<ImagePath, Arc<[u8]>> {
     let filter = Filter { known, database, fate };
     for (path, _) in known.rootfs.below(&ImagePath::literal("var/lib/dpkg")) {
         let Some(bytes) = known.rootfs.bytes(path).filter(|_| fate.stays(path)) else { continue };
-        let Some(new) = filter.filtered(path, bytes) else { continue };
-        if new != bytes {
+        let Some(new) = filter.filtered(path, &bytes) else { continue };
+        if *new != *bytes {
             out.insert(path.clone(), Arc::from(new));
         }
     }

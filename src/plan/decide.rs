@@ -275,7 +275,7 @@ fn add_account(
     let Some(name) = &user.name else { return };
     let files = [ImagePath::literal("etc/passwd"), ImagePath::literal("etc/group")];
     let [passwd, group] = files.each_ref().map(|path| known.rootfs.bytes_following(path).unwrap_or_default());
-    let (passwd, group) = accounts::with_account(passwd, group, user.uid, user.gid, name);
+    let (passwd, group) = accounts::with_account(&passwd, &group, user.uid, user.gid, name);
     for (path, bytes) in files.into_iter().zip([passwd, group]) {
         match known.rootfs.resolve(&path) {
             Some(resolved) => {

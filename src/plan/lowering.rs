@@ -89,7 +89,7 @@ fn holds(known: &Known<'_>, condition: &Condition, script: &ImagePath) -> bool {
             known.packages.is_some_and(|packages| packages.is_unmodified(known.rootfs, &file) == Some(true))
         }),
         Condition::Lines(lines) => known.rootfs.bytes(script).is_some_and(|bytes| {
-            recipe::effective_lines(bytes).into_iter().eq(lines.iter().map(String::as_bytes))
+            recipe::effective_lines(&bytes).into_iter().eq(lines.iter().map(String::as_bytes))
         }),
         Condition::Known { files, digests } => {
             let globs = known.compile(files);
@@ -99,7 +99,7 @@ fn holds(known: &Known<'_>, condition: &Condition, script: &ImagePath) -> bool {
                 known
                     .rootfs
                     .bytes_following(path)
-                    .is_some_and(|bytes| digests.contains(&recipe::lines_digest(bytes)))
+                    .is_some_and(|bytes| digests.contains(&recipe::lines_digest(&bytes)))
             })
         }
         Condition::Absent(globs) => {

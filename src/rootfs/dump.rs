@@ -5,9 +5,8 @@
 //! [`Escaped`] does, blanks as `\x20`. A fixture separates layers by lines `--`. Does not hold content.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
-use super::{Content, Entry, File, Kind, LayerIndex, Rootfs};
+use super::{Content, Entry, File, Kept, Kind, LayerIndex, Rootfs};
 use crate::elf::facts::{ElfFacts, ObjectKind};
 use crate::path::{Escaped, ImagePath, unescape};
 
@@ -145,14 +144,14 @@ fn parse_file(rest: &str) -> Option<File> {
             ),
             None => Content::Data,
         };
-        return Some(File { size: bytes.len() as u64, content, bytes: Some(Arc::from(bytes)) });
+        return Some(File { size: bytes.len() as u64, content, bytes: Some(Kept::new(&bytes)) });
     }
     if let Some(line) = rest.strip_prefix("#!") {
         let bytes = format!("#!{line}\n").into_bytes();
         return Some(File {
             size: bytes.len() as u64,
             content: Content::Script(line.trim().as_bytes().into()),
-            bytes: Some(Arc::from(bytes)),
+            bytes: Some(Kept::new(&bytes)),
         });
     }
     if let Some(options) = rest.strip_prefix("elf") {

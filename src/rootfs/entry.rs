@@ -3,8 +3,8 @@
 //! Does not hold file content, but for the few small files that pass 1 was asked to keep.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
+use super::Kept;
 use crate::elf::facts::ElfFacts;
 use crate::path::ImagePath;
 
@@ -88,7 +88,7 @@ pub struct File {
     /// What its first bytes say it is.
     pub content: Content,
     /// The bytes, where pass 1 was asked to keep them.
-    pub bytes: Option<Arc<[u8]>>,
+    pub bytes: Option<Kept>,
 }
 
 /// What a file's content is.

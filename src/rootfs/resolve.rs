@@ -2,6 +2,8 @@
 //!
 //! Does not know `PATH` or loaders; `plan::entrypoint` and `elf::search` do.
 
+use std::borrow::Cow;
+
 use super::{Entry, Kind, Rootfs};
 use crate::path::ImagePath;
 
@@ -40,7 +42,7 @@ impl Rootfs {
     }
 
     /// Kept bytes of the file at the end of `path`, links followed.
-    pub fn bytes_following(&self, path: &ImagePath) -> Option<&[u8]> {
+    pub fn bytes_following(&self, path: &ImagePath) -> Option<Cow<'_, [u8]>> {
         self.bytes(&self.resolve(path)?.path)
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Does not read tar streams; `generated` does. Nothing is asserted here but that a fixture is one.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use expect_test::Expect;
@@ -18,7 +19,7 @@ use kiln::plan::known::Known;
 use kiln::plan::user::UserError;
 use kiln::plan::{Addition, Level, Patch, Plan, Reason, Verdict};
 use kiln::recipe::{self, Condition, Recipe};
-use kiln::rootfs::{Content, Entry, File, Kind, LayerIndex, Rootfs, dump};
+use kiln::rootfs::{Content, Entry, File, Kept, Kind, LayerIndex, Rootfs, dump};
 use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 
@@ -196,7 +197,7 @@ impl Fixture {
     /// Content of the file at `path` in the finished image.
     pub fn text_after(&self, path: &str) -> String {
         let after = after(&self.layers, &self.plan());
-        let bytes = after.bytes(&ImagePath::literal(path)).map(<[u8]>::to_vec);
+        let bytes = after.bytes(&ImagePath::literal(path)).map(Cow::into_owned);
         String::from_utf8(bytes.unwrap_or_else(|| format!("no file {path}").into_bytes())).unwrap()
     }
 }
@@ -228,7 +229,7 @@ fn database(packages: &[String], layers: &[LayerIndex]) -> Vec<Entry> {
             let entries = layers.iter().flat_map(|layer| &layer.entries);
             let bytes = entries
                 .filter(|entry| entry.path == canonical)
-                .find_map(|entry| entry.file()?.bytes.as_deref());
+                .find_map(|entry| Some(entry.file()?.bytes.as_ref()?.bytes()));
             if let Some(bytes) = bytes {
                 let sum: String =
                     Md5::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
@@ -252,7 +253,8 @@ fn database(packages: &[String], layers: &[LayerIndex]) -> Vec<Entry> {
 }
 
 pub fn text_file(path: &str, text: String) -> Entry {
-    let file = File { size: text.len() as u64, bytes: Some(text.into_bytes().into()), ..File::default() };
+    let file =
+        File { size: text.len() as u64, bytes: Some(Kept::new(&text.into_bytes())), ..File::default() };
     Entry {
         path: ImagePath::literal(path),
         kind: Kind::File(file),
@@ -288,7 +290,8 @@ fn patched(entry: &Entry, patch: &Patch) -> Entry {
         Kind::Hardlink(target) => *target = patch.link.clone().unwrap_or_else(|| target.clone()),
         Kind::File(file) => {
             if let Some(content) = &patch.content {
-                *file = File { size: content.len() as u64, bytes: Some(content.clone()), ..File::default() };
+                *file =
+                    File { size: content.len() as u64, bytes: Some(Kept::new(content)), ..File::default() };
             }
         }
         _ => assert!(patch.content.is_none(), "{}: only files have content", entry.path),
@@ -309,9 +312,11 @@ fn patched(entry: &Entry, patch: &Patch) -> Entry {
 fn added(addition: &Addition) -> Entry {
     let kind = match &addition.content {
         None => Kind::Directory,
-        Some(content) => {
-            Kind::File(File { size: content.len() as u64, bytes: Some(content.clone()), ..File::default() })
-        }
+        Some(content) => Kind::File(File {
+            size: content.len() as u64,
+            bytes: Some(Kept::new(content)),
+            ..File::default()
+        }),
     };
     let Addition { path, mode, uid, gid, .. } = addition;
     Entry { path: path.clone(), kind, mode: *mode, uid: *uid, gid: *gid, mtime: 0, xattrs: None }

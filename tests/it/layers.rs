@@ -127,7 +127,7 @@ fn data_of_a_stripped_name_survives_under_the_kept_link() {
         ];
         let out = rewritten(&tar, &verdicts);
         let rootfs = Rootfs::merge(vec![index(&out)]).unwrap();
-        assert_eq!(rootfs.bytes(&ImagePath::literal(kept)), Some(&b"precious"[..]));
+        assert_eq!(rootfs.bytes(&ImagePath::literal(kept)), Some(b"precious"[..].into()));
         assert!(rootfs.node(&ImagePath::literal("gone")).is_none());
     }
 }

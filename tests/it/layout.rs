@@ -87,7 +87,7 @@ fn path_of(bytes: &[u8]) -> &Path {
 /// Bytes that an index of the tar stream sees as what the fixture says.
 fn content(file: &File) -> Vec<u8> {
     match (&file.bytes, &file.content) {
-        (Some(bytes), _) => bytes.to_vec(),
+        (Some(bytes), _) => bytes.bytes().into_owned(),
         (None, Content::Elf(facts)) => elf(facts),
         (None, _) => (0..file.size).map(|at| b'a' + (at % 23) as u8).collect(),
     }

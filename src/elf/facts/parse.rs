@@ -2,6 +2,7 @@
 //!
 //! Follows program headers and dynamic section, as loaders do; section headers are hints where to look, no more.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use goblin::container::{Container, Ctx};
@@ -89,7 +90,7 @@ struct Tags {
 pub(super) fn headers(windows: &Windows) -> Option<Headers> {
     // The larger of the two classes' headers, or what there is.
     let bytes = windows.get(0, 64).or_else(|| windows.get(0, 52))?;
-    let header = Elf::parse_header(bytes).ok()?;
+    let header = Elf::parse_header(&bytes).ok()?;
     let ctx = Ctx::new(header.container().ok()?, header.endianness().ok()?);
     Some(Headers { header, ctx })
 }
@@ -103,7 +104,7 @@ pub(super) fn layout(windows: &Windows) -> Option<Layout> {
     }
     let table = headers.segments();
     let bytes = windows.get(table.start, table.end - table.start)?;
-    let segments = ProgramHeader::parse(bytes, 0, usize::from(header.e_phnum), ctx).ok()?;
+    let segments = ProgramHeader::parse(&bytes, 0, usize::from(header.e_phnum), ctx).ok()?;
     Some(Layout { headers, segments })
 }
 
@@ -168,7 +169,7 @@ impl Layout {
             .get(self.headers.header.e_shoff, size * count)
             // goblin takes the first section to tell a count that the header could not.
             .and_then(|bytes| {
-                SectionHeader::parse(bytes, 0, usize::from(self.headers.header.e_shnum), self.headers.ctx)
+                SectionHeader::parse(&bytes, 0, usize::from(self.headers.header.e_shnum), self.headers.ctx)
                     .ok()
             })
         else {
@@ -239,7 +240,7 @@ pub(super) fn facts(windows: &Windows) -> Option<Found> {
     if layout.segment(PT_INTERP).is_some_and(|range| range.start < range.end) {
         let range = layout.interpreter()?;
         let bytes = windows.get(range.start, range.end - range.start)?;
-        let end = memchr::memchr(0, bytes)?;
+        let end = memchr::memchr(0, &bytes)?;
         facts.interpreter = Some(bytes.get(..end)?.into());
     }
     let mut is_pie = false;
@@ -278,7 +279,7 @@ fn dynamic_tags(windows: &Windows, layout: &Layout) -> Option<Tags> {
     let range = layout.dynamic()?;
     let bytes = windows.get(range.start, range.end - range.start)?;
     let section = ProgramHeader { p_type: PT_DYNAMIC, p_filesz: bytes.len() as u64, ..ProgramHeader::new() };
-    let entries = Dynamic::parse(bytes, &[section], layout.headers.ctx).ok()??.dyns;
+    let entries = Dynamic::parse(&bytes, &[section], layout.headers.ctx).ok()??.dyns;
     let mut tags = Tags::default();
     let symbols = entries.iter().find(|entry| entry.d_tag == dynamic::DT_SYMTAB).map(|entry| entry.d_val);
     for Dyn { d_tag, d_val } in entries {
@@ -304,7 +305,7 @@ fn dynamic_tags(windows: &Windows, layout: &Layout) -> Option<Tags> {
 }
 
 /// The dynamic string table.
-struct Strings<'a>(&'a [u8]);
+struct Strings<'a>(Cow<'a, [u8]>);
 
 impl<'a> Strings<'a> {
     fn find(windows: &'a Windows, layout: &Layout, tags: &Tags) -> Option<Self> {
@@ -313,7 +314,7 @@ impl<'a> Strings<'a> {
         windows.get(range.start, size).map(Self)
     }
 
-    fn get(&self, offset: u64) -> Option<&'a [u8]> {
+    fn get(&self, offset: u64) -> Option<&[u8]> {
         let rest = self.0.get(usize::try_from(offset).ok()?..)?;
         let rest = rest.get(..rest.len().min(MAX_STRING))?;
         rest.get(..memchr::memchr(0, rest)?)
@@ -327,7 +328,7 @@ fn imports_shell(windows: &Windows, layout: &Layout, tags: &Tags, strings: &Stri
         return false;
     };
     let Ok(count) = usize::try_from(count) else { return false };
-    let Ok(symbols) = Symtab::parse(bytes, 0, count, layout.headers.ctx) else { return false };
+    let Ok(symbols) = Symtab::parse(&bytes, 0, count, layout.headers.ctx) else { return false };
     symbols.iter().any(|symbol| {
         symbol.st_shndx == 0
             && strings.get(symbol.st_name as u64).is_some_and(|name| SHELL_CALLS.contains(&name))
@@ -339,7 +340,7 @@ fn imports_shell(windows: &Windows, layout: &Layout, tags: &Tags, strings: &Stri
 fn symbol_count(windows: &Windows, layout: &Layout, tags: &Tags) -> Option<u64> {
     let second_word = |address: u64| {
         let bytes = windows.get(layout.locate(address)?.start.checked_add(4)?, 4)?;
-        let word: [u8; 4] = bytes.try_into().ok()?;
+        let word: [u8; 4] = (*bytes).try_into().ok()?;
         let read =
             if layout.headers.ctx.is_little_endian() { u32::from_le_bytes } else { u32::from_be_bytes };
         Some(u64::from(read(word)))

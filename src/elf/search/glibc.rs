@@ -77,7 +77,7 @@ impl Search<'_> {
 
     fn cache(&self) -> Option<&Cache> {
         self.cache
-            .get_or_init(|| Cache::parse(self.rootfs.bytes_following(&ImagePath::literal(CACHE))?))
+            .get_or_init(|| Cache::parse(&self.rootfs.bytes_following(&ImagePath::literal(CACHE))?))
             .as_ref()
     }
 

@@ -18,7 +18,7 @@ impl Search<'_> {
         }
         let file = [b"etc/ld-musl-", arch, b".path"].concat();
         let listed = ImagePath::parse(&file).ok().and_then(|file| self.rootfs.bytes_following(&file));
-        let system = listed.unwrap_or(b"/lib:/usr/local/lib:/usr/lib");
+        let system = listed.as_deref().unwrap_or(b"/lib:/usr/local/lib:/usr/lib");
         let chain = [(by.facts, by.origin)];
         let own_paths = chain.iter().chain(by.inherited).filter_map(|(facts, origin)| {
             Some((&**facts.runpath.as_ref().or(facts.rpath.as_ref())?, *origin))

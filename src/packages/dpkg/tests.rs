@@ -170,20 +170,20 @@ proptest::proptest! {
         status in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400),
         at in 0usize..2000, byte in proptest::prelude::any::<u8>(),
     ) {
-        use crate::rootfs::{LayerIndex, Rootfs, Kind};
+        use crate::rootfs::{Kept, LayerIndex, Rootfs, Kind};
         let mut layers = crate::rootfs::dump::parse_layers(DEBIAN);
         for entry in layers.iter_mut().flat_map(|layer: &mut LayerIndex| &mut layer.entries) {
             if let Kind::File(file) = &mut entry.kind
                 && entry.path.as_bytes().starts_with(b"var/lib/dpkg")
                 && let Some(bytes) = &file.bytes
             {
-                let mut bytes = bytes.to_vec();
+                let mut bytes = bytes.bytes().into_owned();
                 let length = bytes.len();
                 bytes[at % length] = byte;
                 if entry.path.name() == b"diversions" {
                     bytes.extend_from_slice(&status);
                 }
-                file.bytes = Some(bytes.into());
+                file.bytes = Some(Kept::new(&bytes));
             }
         }
         let rootfs = Rootfs::merge(layers).unwrap();

@@ -12,7 +12,7 @@ impl Walk<'_, '_> {
     /// Remembers what the script `file` names, and what the scripts it names name.
     pub(super) fn scan(&mut self, file: &ImagePath, depth: usize) {
         let Some(text) =
-            self.known.rootfs.bytes(file).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            self.known.rootfs.bytes(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         else {
             return;
         };

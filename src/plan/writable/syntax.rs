@@ -99,7 +99,7 @@ impl Reader<'_> {
         if depth > MAX_DEPTH || self.seen.len() >= MAX_FILES || !self.seen.insert(resolved.clone()) {
             return None;
         }
-        Some(String::from_utf8_lossy(self.rootfs.bytes(&resolved)?).into_owned())
+        Some(String::from_utf8_lossy(&self.rootfs.bytes(&resolved)?).into_owned())
     }
 
     fn push(&mut self, setting: Setting) {

@@ -42,7 +42,7 @@ pub(super) fn candidates(inputs: &Inputs<'_>) -> Vec<Candidate> {
             let Some(text) = inputs.rootfs.bytes_following(path) else { continue };
             let stem = String::from_utf8_lossy(name.strip_suffix(b".conf").unwrap_or(name)).into_owned();
             let is_named = names.contains(stem.as_str());
-            for (number, line) in String::from_utf8_lossy(text).lines().enumerate() {
+            for (number, line) in String::from_utf8_lossy(&text).lines().enumerate() {
                 out.extend(candidate(inputs, path, number + 1, line, is_named));
             }
         }

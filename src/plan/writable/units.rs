@@ -125,7 +125,7 @@ fn units(rootfs: &Rootfs) -> BTreeMap<String, Unit> {
             && !is_alias()
             && let Some(text) = rootfs.bytes_following(&path)
         {
-            out.insert(name.clone(), Unit { name, settings: parse(&path, text) });
+            out.insert(name.clone(), Unit { name, settings: parse(&path, &text) });
         }
     }
     for path in DIRECTORIES.iter().flat_map(|directory| children(directory)) {
@@ -135,7 +135,7 @@ fn units(rootfs: &Rootfs) -> BTreeMap<String, Unit> {
             if drop_in.name().ends_with(b".conf")
                 && let Some(text) = rootfs.bytes_following(drop_in)
             {
-                unit.settings.extend(parse(drop_in, text));
+                unit.settings.extend(parse(drop_in, &text));
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! What to rewrite comes from real plans; nothing here depends on codecs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use kiln::layer::index::read_index;
@@ -9,7 +10,7 @@ use kiln::layer::rewrite::{is_unchanged, rewrite};
 use kiln::layer::writer::write_layer;
 use kiln::path::ImagePath;
 use kiln::plan::{Patch, Reason, Verdict};
-use kiln::rootfs::{Entry, Kind, LayerIndex, Rootfs, dump};
+use kiln::rootfs::{Entry, Kept, Kind, LayerIndex, Rootfs, dump};
 use proptest::prelude::*;
 
 use super::oracle::Tree;
@@ -38,12 +39,12 @@ fn lines(rootfs: &Rootfs) -> BTreeMap<String, String> {
             continue;
         };
         let (kind, content) = match &entry.kind {
-            Kind::File(file) => (b'0', file.bytes.as_deref().unwrap_or_default()),
-            Kind::Symlink(target) => (b'2', &**target),
-            Kind::Directory => (b'5', &b""[..]),
-            Kind::CharDevice(..) => (b'3', &b""[..]),
-            Kind::BlockDevice(..) => (b'4', &b""[..]),
-            Kind::Fifo => (b'6', &b""[..]),
+            Kind::File(file) => (b'0', file.bytes.as_ref().map(Kept::bytes).unwrap_or_default()),
+            Kind::Symlink(target) => (b'2', Cow::Borrowed(&**target)),
+            Kind::Directory => (b'5', Cow::default()),
+            Kind::CharDevice(..) => (b'3', Cow::default()),
+            Kind::BlockDevice(..) => (b'4', Cow::default()),
+            Kind::Fifo => (b'6', Cow::default()),
             other => panic!("{path} is {other:?}"),
         };
         let first: &mut String = first.entry(node.inode).or_insert_with(|| name.clone());

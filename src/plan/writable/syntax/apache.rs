@@ -17,7 +17,7 @@ pub(super) fn read(reader: &mut Reader<'_>, inputs: &Inputs<'_>, file: &ImagePat
     let mut state = State::new(inputs, line, prefix_of(file));
     let shell = ImagePath::parse(format!("{}/envvars", directory_of(file)).as_bytes()).ok();
     if let Some(text) = shell.and_then(|shell| reader.rootfs.bytes_following(&shell)) {
-        state.shell_variables(&String::from_utf8_lossy(text));
+        state.shell_variables(&String::from_utf8_lossy(&text));
     }
     state.read_file(reader, file, 0);
 }

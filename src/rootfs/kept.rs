@@ -1,0 +1,77 @@
+//! Bytes of a file that pass 1 kept, packed while nobody reads them.
+//!
+//! Does not know what they are for.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use triomphe::ThinArc;
+
+/// Files of fewer bytes are held as they are: packing them saves little.
+const PACKED_FROM: usize = 512;
+
+/// zstd's fastest level but the negative ones: a package's list of files shrinks to a sixth of its bytes.
+const LEVEL: i32 = 1;
+
+/// The bytes of one file, one word wide.
+///
+/// A package database is most of what decisions need of an image, and grows with the number of its files. All of it
+/// is read once, little of it twice.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Kept(ThinArc<Form, u8>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Plain,
+    /// Packed; this many bytes before.
+    Packed(usize),
+}
+
+impl Kept {
+    /// Keeps a copy of `bytes`.
+    pub fn new(bytes: &[u8]) -> Self {
+        if bytes.len() >= PACKED_FROM {
+            let packed = zstd::bulk::compress(bytes, LEVEL).unwrap_or_else(|error| {
+                unreachable!("zstd takes any bytes, with room for all of them: {error}")
+            });
+            if packed.len() < bytes.len() {
+                return Self(ThinArc::from_header_and_slice(Form::Packed(bytes.len()), &packed));
+            }
+        }
+        Self(ThinArc::from_header_and_slice(Form::Plain, bytes))
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        let held = &self.0.slice;
+        match self.0.header.header {
+            Form::Plain => Cow::Borrowed(held),
+            Form::Packed(length) => Cow::Owned(
+                zstd::bulk::decompress(held, length)
+                    .unwrap_or_else(|error| unreachable!("zstd packed these bytes itself: {error}")),
+            ),
+        }
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", String::from_utf8_lossy(&self.bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_back_as_they_went_in_and_text_takes_less() {
+        let list: Vec<u8> =
+            (0..500).flat_map(|n| format!("/usr/share/doc/package/{n}\n").into_bytes()).collect();
+        let noise: Vec<u8> = (0..2000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        for bytes in [&b""[..], b"root:x:0:0", &noise, &list] {
+            assert_eq!(*Kept::new(bytes).bytes(), *bytes);
+        }
+        assert!(Kept::new(&list).0.slice.len() < list.len() / 5);
+    }
+}
