@@ -31,7 +31,7 @@
 //! | 2 | [`catalog`], [`recipe`] | what is known about software in general, as data |
 //! | 3 | [`options`], [`plan`] | what is asked for; what will happen, and why |
 //! | 4 | [`layer`], [`manifest`], [`kube`], [`report`] | new bytes, new documents |
-//! | 5 | [`source`], [`sink`] | edges: one file per place where images are |
+//! | 5 | [`daemon`], [`source`], [`sink`] | edges: one file per place where images are; the daemon's socket |
 //! | 6 | [`harden`] | the pipeline: one function per stage, one that calls them |
 //! | 7 | [`cli`], `main` | arguments, output, exit status |
 //!
@@ -64,6 +64,11 @@ pub mod accounts;
 pub mod catalog;
 #[expect(clippy::disallowed_methods, reason = "edge: files, environment and streams of the user")]
 pub mod cli;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "edge: talks to a daemon's socket, which the environment names"
+)]
+pub mod daemon;
 pub mod digest;
 pub mod elf;
 pub mod evidence;

@@ -12,7 +12,7 @@ pub const STDIO: &str = "-";
 /// Longest name of an image in a layout or archive, in bytes: more than any registry accepts with host and tag.
 const MAX_NAME: usize = 512;
 
-/// An image on this machine.
+/// An image on this machine, in files or in a daemon.
 ///
 /// The path ends at the first `:`, so that it cannot contain one; that is how skopeo and podman split it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +31,11 @@ pub enum Reference {
         /// Value of the annotation `org.opencontainers.image.ref.name`.
         tag: Option<String>,
     },
+    /// `docker-daemon:NAME[:TAG]` or `docker-daemon:sha256:ID`: an image of the Docker daemon, or podman's service.
+    DockerDaemon {
+        /// Repository and tag, always with a tag, or the image's ID.
+        name: String,
+    },
     /// `docker-archive:FILE[:NAME[:TAG]]`: what `docker save` writes.
     DockerArchive {
         /// The archive; [`STDIO`] is stdin or stdout.
@@ -46,12 +51,9 @@ pub enum ReferenceError {
     /// `docker://…` or a bare name.
     #[error("image `{0}` is in a registry: registry references are not supported yet")]
     Registry(String),
-    /// `docker-daemon:…`.
-    #[error("image `{0}` is in a daemon: daemon references are not supported yet")]
-    Daemon(String),
     /// A transport of other tools.
     #[error(
-        "image `{text}` names the transport `{transport}`: expected `oci:`, `oci-archive:` or `docker-archive:`"
+        "image `{text}` names the transport `{transport}`: expected `oci:`, `oci-archive:`, `docker-archive:` or `docker-daemon:`"
     )]
     Transport {
         /// The whole text.
@@ -106,7 +108,10 @@ impl FromStr for Reference {
                 let (path, tag) = split_path(text, rest, "docker-archive")?;
                 Ok(Self::DockerArchive { file: path, tag: tag.map(repo_tag).transpose()? })
             }
-            "docker-daemon" => Err(ReferenceError::Daemon(text.to_owned())),
+            "docker-daemon" if rest.is_empty() => {
+                Err(ReferenceError::NoPath(text.to_owned(), "docker-daemon"))
+            }
+            "docker-daemon" => Ok(Self::DockerDaemon { name: repo_tag(rest)? }),
             other => Err(match OTHER_TRANSPORTS.into_iter().find(|&known| known == other) {
                 Some(transport) => ReferenceError::Transport { text: text.to_owned(), transport },
                 None => ReferenceError::Registry(text.to_owned()),
@@ -121,6 +126,7 @@ impl fmt::Display for Reference {
             Self::OciLayout { directory, tag } => ("oci", directory, tag),
             Self::OciArchive { file, tag } => ("oci-archive", file, tag),
             Self::DockerArchive { file, tag } => ("docker-archive", file, tag),
+            Self::DockerDaemon { name } => return write!(f, "docker-daemon:{name}"),
         };
         write!(f, "{transport}:{}", path.display())?;
         match tag {
@@ -172,7 +178,8 @@ fn repo_tag(text: &str) -> Result<String, ReferenceError> {
     let name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/".contains(&byte);
     let tag_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     let good = text.len() <= MAX_NAME
-        && repository.split('/').all(|component| !component.is_empty())
+        // As Docker's grammar; in a daemon's URL, `..` would climb.
+        && repository.split('/').all(|component| component.starts_with(|c: char| c.is_ascii_alphanumeric()))
         && repository.bytes().all(name_byte)
         && !tag.is_empty()
         && tag.bytes().all(tag_byte);
@@ -215,7 +222,9 @@ mod tests {
         assert!(matches!(parse("docker://nginx"), Err(ReferenceError::Registry(_))));
         assert!(matches!(parse("nginx"), Err(ReferenceError::Registry(_))));
         assert!(matches!(parse("host:5000/nginx:1.25"), Err(ReferenceError::Registry(_))));
-        assert!(matches!(parse("docker-daemon:nginx:1"), Err(ReferenceError::Daemon(_))));
+        assert_eq!(parse("docker-daemon:nginx"), Ok(Reference::DockerDaemon { name: "nginx:latest".into() }));
+        assert!(matches!(parse("docker-daemon:"), Err(ReferenceError::NoPath(..))));
+        assert!(matches!(parse("docker-daemon:../x"), Err(ReferenceError::BadRepoTag(_))));
         assert!(matches!(parse("dir:/x"), Err(ReferenceError::Transport { transport: "dir", .. })));
         assert_eq!(parse(""), Err(ReferenceError::Empty));
     }
@@ -235,7 +244,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_displayed_parses_to_the_same(text in "(oci|oci-archive|docker-archive):[^:\0]{1,12}(:[a-z0-9./:_-]{1,12})?") {
+        fn what_is_displayed_parses_to_the_same(text in "(oci|oci-archive|docker-archive|docker-daemon):[^:\0]{1,12}(:[a-z0-9./:_-]{1,12})?") {
             if let Ok(reference) = parse(&text) {
                 prop_assert_eq!(parse(&reference.to_string()), Ok(reference));
             }

@@ -4,6 +4,7 @@
 
 mod archive;
 mod docker_archive;
+mod docker_daemon;
 mod layout;
 mod oci_archive;
 mod staging;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use staging::{BlobWriter, Staging};
 
+use crate::daemon::DaemonError;
 use crate::digest::BlobDigest;
 use crate::image::{LayerDescriptor, LayerError, Published, VerifyingReader};
 use crate::reference::Reference;
@@ -52,7 +54,7 @@ impl Destinations {
         for reference in references {
             // Two images in one layout are two destinations; two archives in one file are not.
             let key = match reference {
-                Reference::OciLayout { .. } => reference.to_string(),
+                Reference::OciLayout { .. } | Reference::DockerDaemon { .. } => reference.to_string(),
                 Reference::OciArchive { file, .. } | Reference::DockerArchive { file, .. } => {
                     file.display().to_string()
                 }
@@ -111,6 +113,7 @@ fn open_sink(reference: &Reference) -> Result<Box<dyn Sink>, SinkError> {
         Reference::DockerArchive { file, tag } => {
             Box::new(docker_archive::DockerArchive { target: archive::Target::open(file)?, tag: tag.clone() })
         }
+        Reference::DockerDaemon { name } => Box::new(docker_daemon::DockerDaemon::open(name)?),
     })
 }
 
@@ -149,8 +152,16 @@ pub enum SinkError {
     #[error("stdout is a terminal: redirect it to a file or a pipe")]
     Terminal,
     /// A place for one image only.
-    #[error("`{}` cannot hold images for several platforms: a docker archive has no index; expected `oci:` or `oci-archive:`", .0.display())]
+    #[error("`{}` cannot hold images for several platforms: a docker archive and a daemon have no index; expected `oci:` or `oci-archive:`", .0.display())]
     NoIndex(PathBuf),
+    /// The ID of an image as the name of a new one.
+    #[error(
+        "`docker-daemon:{0}` is an image's ID, which follows from its content: expected `docker-daemon:NAME[:TAG]`"
+    )]
+    ChosenId(String),
+    /// The daemon does not take it, or there is none.
+    #[error(transparent)]
+    Daemon(DaemonError),
     /// One place twice.
     #[error("destination `{0}` is given twice")]
     Twice(Reference),

@@ -4,6 +4,7 @@
 
 mod archive;
 mod docker_archive;
+mod docker_daemon;
 mod documents;
 mod layout;
 mod oci_archive;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 
 pub use platforms::{LeftOut, Platforms, WhyLeftOut};
 
+use crate::daemon::DaemonError;
 use crate::digest::{BlobDigest, ImageId};
 use crate::image::config::ConfigError;
 use crate::image::manifest::ManifestError;
@@ -57,7 +59,8 @@ pub struct SourceImage {
     pub name: Option<String>,
 }
 
-/// Opens what `reference` names; reads no image yet. Compressed archives and stdin are spooled to a temporary file first.
+/// Opens what `reference` names; reads no image yet. Compressed archives, stdin and what a daemon exports are spooled to a
+/// temporary file first.
 pub fn open_source(reference: &Reference) -> Result<Box<dyn Source>, SourceError> {
     Ok(match reference {
         Reference::OciLayout { directory, tag } => Box::new(layout::Layout::open(directory, tag.clone())?),
@@ -65,6 +68,7 @@ pub fn open_source(reference: &Reference) -> Result<Box<dyn Source>, SourceError
         Reference::DockerArchive { file, tag } => {
             Box::new(docker_archive::DockerArchive::open(file, tag.clone())?)
         }
+        Reference::DockerDaemon { name } => Box::new(docker_daemon::open(name)?),
     })
 }
 
@@ -236,6 +240,9 @@ pub enum SourceError {
     /// No image at all.
     #[error("`{}` has no image", .0.display())]
     NoImage(PathBuf),
+    /// The daemon has it not, or there is none.
+    #[error(transparent)]
+    Daemon(DaemonError),
     /// Images for other machines only.
     #[error("no image for platform `{wanted}`: {}", found(platforms))]
     NoSuchPlatform {

@@ -15,7 +15,7 @@ use crate::plan::Level;
 #[derive(Debug, Parser)]
 #[command(name = "kiln", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(after_help = "Images are named as skopeo names them: oci:DIR[:REF], oci-archive:FILE[:REF], \
-    docker-archive:FILE[:REF]; - is stdin or stdout.\n\n\
+    docker-archive:FILE[:REF], docker-daemon:NAME; - is stdin or stdout.\n\n\
     Exit status: 0 done; 1 findings at or above the threshold; 2 usage; 3 bad input or output; \
     4 network or registry, worth a retry; 70 a bug of kiln.")]
 pub(super) struct Args {

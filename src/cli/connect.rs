@@ -5,6 +5,7 @@
 mod platforms;
 
 use super::{BuiltinRecipe, Failure, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline};
+use crate::daemon::DaemonError;
 use crate::digest::BlobDigest;
 use crate::finding::{Code, Finding};
 use crate::harden::{self, HardenError};
@@ -123,7 +124,7 @@ fn destination_names(references: &[Reference], digest: BlobDigest) -> Vec<ImageN
 fn parse(name: &str) -> Result<Reference, Failure> {
     name.parse().map_err(|error| {
         Failure::usage(error)
-            .hint("images are named `oci:DIR[:REF]`, `oci-archive:FILE[:REF]` or `docker-archive:FILE[:REF]`")
+            .hint("images are named `oci:DIR[:REF]`, `oci-archive:FILE[:REF]`, `docker-archive:FILE[:REF]` or `docker-daemon:NAME`")
     })
 }
 
@@ -142,6 +143,10 @@ fn failure(error: HardenError) -> Failure {
 }
 
 fn source_failure(error: SourceError) -> Failure {
+    let error = match error {
+        SourceError::Daemon(error) => return daemon_failure(error),
+        other => other,
+    };
     let hint = match &error {
         SourceError::NoSuchTag { .. } | SourceError::SeveralImages { .. } => {
             Some("name one of them after the path: `oci:DIR:REF`")
@@ -158,8 +163,22 @@ fn source_failure(error: SourceError) -> Failure {
 
 fn sink_failure(error: SinkError) -> Failure {
     match error {
-        SinkError::Twice(_) | SinkError::NoIndex(_) => Failure::usage(error),
+        SinkError::Twice(_) | SinkError::NoIndex(_) | SinkError::ChosenId(_) => Failure::usage(error),
+        SinkError::Daemon(error) => daemon_failure(error),
         _ => Failure::input(error),
+    }
+}
+
+fn daemon_failure(error: DaemonError) -> Failure {
+    match error {
+        DaemonError::Host(_) => Failure::usage(error),
+        DaemonError::NoImage { .. } => {
+            Failure::input(error).hint("`docker image ls` or `podman image ls` names the images that are there")
+        }
+        DaemonError::NotThere(_) => Failure::network(error).hint(
+            "start the daemon (`systemctl start docker`, `podman system service`), or name its socket: DOCKER_HOST=unix://PATH",
+        ),
+        DaemonError::Talk { .. } | DaemonError::Refused { .. } => Failure::network(error),
     }
 }
 

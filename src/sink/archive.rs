@@ -55,16 +55,10 @@ impl Target {
 
     /// A new archive: beside the file it becomes, or in the temporary directory.
     pub(super) fn create(&self) -> Result<TarWriter, SinkError> {
-        let directory = match self {
-            Self::File(path) => parent(path),
-            Self::Stdout => tempfile::env::temp_dir(),
-        };
-        let file = temp_file_in(&directory)?;
-        let path = match self {
-            Self::File(path) => Some(path.clone()),
-            Self::Stdout => None,
-        };
-        Ok(TarWriter { file: BufWriter::with_capacity(128 << 10, file), path, directory })
+        match self {
+            Self::File(path) => TarWriter::new(parent(path), Some(path.clone())),
+            Self::Stdout => TarWriter::scratch(),
+        }
     }
 }
 
@@ -76,6 +70,16 @@ pub(super) struct TarWriter {
 }
 
 impl TarWriter {
+    fn new(directory: PathBuf, path: Option<PathBuf>) -> Result<Self, SinkError> {
+        let file = temp_file_in(&directory)?;
+        Ok(Self { file: BufWriter::with_capacity(128 << 10, file), path, directory })
+    }
+
+    /// An archive in the temporary directory that becomes no file.
+    pub(super) fn scratch() -> Result<Self, SinkError> {
+        Self::new(tempfile::env::temp_dir(), None)
+    }
+
     fn shown(&self) -> PathBuf {
         self.path.clone().unwrap_or_else(|| self.directory.clone())
     }
@@ -110,9 +114,24 @@ impl TarWriter {
     }
 
     /// Ends the archive and writes it to disk under its temporary name.
-    pub(super) fn finish(mut self) -> Result<Box<dyn Prepared>, SinkError> {
+    pub(super) fn finish(self) -> Result<Box<dyn Prepared>, SinkError> {
+        let path = self.path.clone();
+        let file = self.end()?;
+        Ok(match path {
+            Some(path) => Box::new(ReadyFile { file, path }),
+            None => Box::new(ReadyStream(file)),
+        })
+    }
+
+    /// Ends the archive and opens it at its start; it is gone when that is closed.
+    pub(super) fn into_file(self) -> Result<File, SinkError> {
         let shown = self.shown();
-        let finish = || {
+        self.end()?.reopen().map_err(write_error(&shown))
+    }
+
+    fn end(mut self) -> Result<NamedTempFile, SinkError> {
+        let shown = self.shown();
+        let end = || {
             self.file.write_all(&ZEROS)?;
             self.file.write_all(&ZEROS)?;
             let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -121,11 +140,7 @@ impl TarWriter {
             }
             Ok(file)
         };
-        let file = finish().map_err(write_error(&shown))?;
-        Ok(match self.path {
-            Some(path) => Box::new(ReadyFile { file, path }),
-            None => Box::new(ReadyStream(file)),
-        })
+        end().map_err(write_error(&shown))
     }
 }
 

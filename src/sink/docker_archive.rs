@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::archive::Target;
+use super::archive::{TarWriter, Target};
 use super::{Prepared, Sink, SinkError, Staging};
 use crate::digest::{BlobDigest, DiffId};
 use crate::image::json::canonical_bytes;
-use crate::image::{FinishedLayer, LayerDescriptor, LayerReader, Published};
+use crate::image::{FinishedImage, FinishedLayer, LayerDescriptor, LayerReader, Published};
 
 pub(super) struct DockerArchive {
     pub(super) target: Target,
@@ -30,33 +30,42 @@ impl Sink for DockerArchive {
         let Published::Image(image) = published else {
             return Err(SinkError::NoIndex(self.target.path().to_owned()));
         };
-        let mut tar = self.target.create()?;
-        let member = |diff_id: &DiffId| format!("{}.tar", diff_id.hex());
-        let config = format!("{}.json", BlobDigest::from(image.image_id()).hex());
-        let mut item = Map::new();
-        item.insert("Config".to_owned(), json!(config));
-        item.insert("RepoTags".to_owned(), json!(self.tag.iter().collect::<Vec<_>>()));
-        item.insert(
-            "Layers".to_owned(),
-            image.layers.iter().map(|layer| Value::from(member(&layer.diff_id))).collect(),
-        );
-        // First, so that a reader of a stream knows what will come.
-        tar.add_bytes("manifest.json", &canonical_bytes(&json!([item])))?;
-        tar.add_bytes(&config, &image.config_bytes)?;
-        let mut written = Vec::new();
-        for layer in &image.layers {
-            // One tar stream may be several layers.
-            if !written.contains(&layer.diff_id) {
-                let failed = |source| SinkError::Decompress { digest: layer.digest, source };
-                let stored = staging.open_blob(&layer.digest)?;
-                let mut reader = LayerReader::new(stored, &descriptor(layer)).map_err(failed)?;
-                tar.add_stream(&member(&layer.diff_id), &mut reader)?;
-                reader.finish().map_err(failed)?;
-                written.push(layer.diff_id);
-            }
-        }
-        tar.finish()
+        write(self.target.create()?, self.tag.as_deref(), image, staging)?.finish()
     }
+}
+
+/// Writes an archive with one image, named `tag`.
+pub(super) fn write(
+    mut tar: TarWriter,
+    tag: Option<&str>,
+    image: &FinishedImage,
+    staging: &Staging,
+) -> Result<TarWriter, SinkError> {
+    let member = |diff_id: &DiffId| format!("{}.tar", diff_id.hex());
+    let config = format!("{}.json", BlobDigest::from(image.image_id()).hex());
+    let mut item = Map::new();
+    item.insert("Config".to_owned(), json!(config));
+    item.insert("RepoTags".to_owned(), json!(tag.iter().collect::<Vec<_>>()));
+    item.insert(
+        "Layers".to_owned(),
+        image.layers.iter().map(|layer| Value::from(member(&layer.diff_id))).collect(),
+    );
+    // First, so that a reader of a stream knows what will come.
+    tar.add_bytes("manifest.json", &canonical_bytes(&json!([item])))?;
+    tar.add_bytes(&config, &image.config_bytes)?;
+    let mut written = Vec::new();
+    for layer in &image.layers {
+        // One tar stream may be several layers.
+        if !written.contains(&layer.diff_id) {
+            let failed = |source| SinkError::Decompress { digest: layer.digest, source };
+            let stored = staging.open_blob(&layer.digest)?;
+            let mut reader = LayerReader::new(stored, &descriptor(layer)).map_err(failed)?;
+            tar.add_stream(&member(&layer.diff_id), &mut reader)?;
+            reader.finish().map_err(failed)?;
+            written.push(layer.diff_id);
+        }
+    }
+    Ok(tar)
 }
 
 fn descriptor(layer: &FinishedLayer) -> LayerDescriptor {

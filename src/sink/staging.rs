@@ -42,6 +42,7 @@ impl Staging {
             Reference::OciLayout { directory: path, .. }
             | Reference::OciArchive { file: path, .. }
             | Reference::DockerArchive { file: path, .. } => (path != Path::new(STDIO)).then(|| parent(path)),
+            Reference::DockerDaemon { .. } => None,
         };
         let parent = references.iter().find_map(place).unwrap_or_else(tempfile::env::temp_dir);
         let layouts = references.iter().any(|reference| matches!(reference, Reference::OciLayout { .. }));

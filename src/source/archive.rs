@@ -21,7 +21,7 @@ use crate::reference::STDIO;
 const MAX_MEMBERS: usize = 100_000;
 
 /// Longest archive that is spooled, in bytes: 256 GiB. A compressed bomb must not fill the disk without an end.
-const MAX_SPOOL: u64 = 256 << 30;
+pub(super) const MAX_SPOOL: u64 = 256 << 30;
 
 /// Longest chain of links between members; `docker save` makes chains of one.
 const MAX_LINKS: usize = 8;
@@ -55,9 +55,14 @@ impl Archive {
             let file = File::open(path).map_err(open_error)?;
             if kind.is_file() && read_codec(path, &file)? == Codec::Plain { file } else { spool(path, file)? }
         };
+        Self::of_file(path.to_owned(), file)
+    }
+
+    /// Finds the members of `file`, which `path` names in messages.
+    pub(super) fn of_file(path: PathBuf, file: File) -> Result<Self, SourceError> {
         let file = Arc::new(file);
-        let members = scan(path, &file)?;
-        Ok(Self { path: path.to_owned(), file, members })
+        let members = scan(&path, &file)?;
+        Ok(Self { path, file, members })
     }
 
     /// For messages.

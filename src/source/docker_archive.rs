@@ -44,7 +44,11 @@ impl Item {
 
 impl DockerArchive {
     pub(super) fn open(file: &Path, tag: Option<String>) -> Result<Self, SourceError> {
-        Ok(Self { archive: Archive::open(file)?, tag, blobs: Mutex::default() })
+        Ok(Self::new(Archive::open(file)?, tag))
+    }
+
+    pub(super) fn new(archive: Archive, tag: Option<String>) -> Self {
+        Self { archive, tag, blobs: Mutex::default() }
     }
 
     fn choose(&self) -> Result<Item, SourceError> {

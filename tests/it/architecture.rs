@@ -31,6 +31,7 @@ const ROWS: &[(u32, &str)] = &[
     (4, "manifest"),
     (4, "report"),
     // Edges, one file per place.
+    (5, "daemon"),
     (5, "sink"),
     (5, "source"),
     // A pipeline each.
@@ -42,7 +43,7 @@ const ROWS: &[(u32, &str)] = &[
 ];
 
 /// Modules that touch the world.
-const EDGES: &[&str] = &["source", "sink", "cli", "main"];
+const EDGES: &[&str] = &["daemon", "source", "sink", "cli", "main"];
 
 /// What touches the world.
 const WORLD: &[&str] = &[

@@ -8,6 +8,7 @@
 mod architecture;
 mod cli;
 mod corners;
+mod daemon;
 mod findings;
 mod fixture;
 mod generated;
