@@ -183,6 +183,7 @@ mod tests {
             env: Vec::new(),
             lowerings: Vec::new(),
             shells: Vec::new(),
+            caveats: Vec::new(),
         }
     }
 }

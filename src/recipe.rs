@@ -45,6 +45,8 @@ pub struct Recipe {
     pub lowerings: Vec<Lowering>,
     /// Scripts that images start it with and that no rule lowers, with the reason and the way out.
     pub shells: Vec<ShellRule>,
+    /// What it needs of the pod or of its author that no pod spec of kiln's gives.
+    pub caveats: Vec<Caveat>,
 }
 
 /// Something that must stay.
@@ -214,6 +216,17 @@ pub struct ShellRule {
     /// What it does that no fixed command does; completes "it needs a shell: …".
     pub why: String,
     /// What would make the shell needless; completes "to lose the shell, …".
+    pub remedy: String,
+}
+
+/// Something that a person has to see to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caveat {
+    /// What it is about: a path, a setting.
+    pub subject: String,
+    /// What fails, and why.
+    pub why: String,
+    /// What to do.
     pub remedy: String,
 }
 

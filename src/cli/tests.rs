@@ -89,6 +89,7 @@ impl Pipeline for Fake {
             env: Vec::new(),
             lowerings: Vec::new(),
             shells: Vec::new(),
+            caveats: Vec::new(),
         })
     }
 

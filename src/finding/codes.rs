@@ -194,6 +194,10 @@ codes! {
         why "The software carries this setting out while it starts, with rights that only root has, and ends where it cannot. A hardened image never runs as root.",
         example "high KN038 /etc/haproxy/haproxy.cfg:4: `chroot /var/lib/haproxy` needs root, and the app does not start as root: take it out, the container confines the app already",
         remedy "Take the setting out of the configuration in the image's build.";
+    RecipeCaveat "KN039" "recipe-caveat" Medium: "the software needs something that no pod spec can give it",
+        why "The recipe of this software knows something that fails in a hardened container and that neither the image's bytes nor the pod spec can mend: its author or whoever deploys it has to see to it.",
+        example "medium KN039 /tmp: Ruby takes no temporary directory that everybody may write and that has no sticky bit, which is what an `emptyDir` is; let the application make a directory of its own",
+        remedy "Do what the finding says; where that is done already, nothing.";
     LoopbackOnly "KN040" "loopback-only" Medium: "a port is bound to loopback only",
         why "A pod has one network namespace, but the kubelet's probes and all clients come from outside it. What listens on 127.0.0.1 only answers none of them, and the pod never becomes ready.",
         example "medium KN040 6379: /etc/redis/redis.conf:139 (port 6379) is listened on at 127.0.0.1 only: no probe and no client outside the pod reaches it",

@@ -80,6 +80,10 @@ fn start(decision: &Decision<'_>) -> Vec<Finding> {
             format!("it needs a shell: {}; to lose the shell, {}", need.why, need.remedy),
         ));
     }
+    for caveat in decision.recipes.iter().flat_map(|recipe| &recipe.caveats) {
+        let text = format!("{}; {}", caveat.why, caveat.remedy);
+        out.push(Finding::new(Code::RecipeCaveat, &caveat.subject, text));
+    }
     if let Some(program) = start.program.as_ref().filter(|_| decision.recipes.is_empty()) {
         let text = "no recipe knows it: what it writes is guessed from the image alone";
         out.push(Finding::new(Code::RecipeNone, program, text));

@@ -13,7 +13,8 @@ use toml::de::DeValue;
 
 use super::raw::{self, Problems, Table};
 use super::{
-    Directive, EnvRule, KeepRule, Meaning, PortRule, Probe, Purpose, Recipe, ShellRule, Syntax, WritableRule,
+    Caveat, Directive, EnvRule, KeepRule, Meaning, PortRule, Probe, Purpose, Recipe, ShellRule, Syntax,
+    WritableRule,
 };
 use crate::path::ImagePath;
 use crate::path::glob::check_glob;
@@ -120,6 +121,7 @@ impl Checker<'_, '_> {
             env: self.each(&mut table, "env", "[[env]]", Self::env),
             lowerings: self.each(&mut table, "lowerings", "[[lowerings]]", Self::lowering),
             shells: self.each(&mut table, "shells", "[[shells]]", Self::shell),
+            caveats: self.each(&mut table, "caveats", "[[caveats]]", Self::caveat),
         };
         self.twice(&table, "port", recipe.ports.iter().map(|rule| rule.port.to_string()));
         self.twice(&table, "port name", recipe.ports.iter().map(|rule| rule.name.clone()));
@@ -155,6 +157,14 @@ impl Checker<'_, '_> {
         let scripts = item.some_strings("scripts", self.problems);
         ShellRule {
             scripts: self.globs(scripts),
+            why: item.string("why", self.problems).into_inner(),
+            remedy: item.string("remedy", self.problems).into_inner(),
+        }
+    }
+
+    fn caveat(&mut self, item: &mut Table<'_>) -> Caveat {
+        Caveat {
+            subject: item.string("subject", self.problems).into_inner(),
             why: item.string("why", self.problems).into_inner(),
             remedy: item.string("remedy", self.problems).into_inner(),
         }

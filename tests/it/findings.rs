@@ -81,6 +81,7 @@ fn raising(code: Code) -> Option<Fixture> {
             "/usr/sbin/haproxy f 0755 elf static\n/etc/haproxy/haproxy.cfg f \"global\\n  chroot /var/lib/haproxy\\n\"",
         )
         .cmd(&["haproxy", "-f", "/etc/haproxy/haproxy.cfg"]),
+        Code::RecipeCaveat => Fixture::new("/usr/bin/ruby f 0755 elf static").cmd(&["ruby"]),
         Code::LoopbackOnly => nginx("server { listen 127.0.0.1:8080; }"),
         Code::ConfigUnknown => nginx("pid $gone;"),
         Code::WritableRefused => app("").volume("/etc"),

@@ -143,6 +143,7 @@ pub(super) fn recipe(name: &str) -> Recipe {
         env: Vec::new(),
         lowerings: Vec::new(),
         shells: Vec::new(),
+        caveats: Vec::new(),
     }
 }
 

@@ -94,7 +94,7 @@ sha256 = ["abc"]
             line 3: glob `/usr/bin/[x` is not valid: unclosed character class; missing ']'
             line 3: glob `/usr/bin/app` stands twice
             line 3: glob `usr/bin/app` does not begin with `/` or `**/`
-            line 4: unknown key `user` in the recipe; known are `name`, `title`, `programs`, `users`, `keep`, `plugins`, `writable`, `directives`, `ports`, `probe`, `env`, `lowerings`, `shells`
+            line 4: unknown key `user` in the recipe; known are `name`, `title`, `programs`, `users`, `keep`, `plugins`, `writable`, `directives`, `ports`, `probe`, `env`, `lowerings`, `shells`, `caveats`
             line 6: `why` of [[keep]] is missing
             line 7: glob `/../etc` contains `..`
             line 10: path `var/lib/app` is not absolute
@@ -295,6 +295,7 @@ when = { unmodified = ["/run.sh"], lines = ["exec \"$@\""], absent = ["/etc/app.
                     },
                 ],
                 shells: [],
+                caveats: [],
             }
         "#]],
     );

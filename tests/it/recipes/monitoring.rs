@@ -101,6 +101,8 @@ fn vault_keeps_its_script_and_the_shell_behind_dumb_init() {
         recipes vault
         port 8200 http
         probe Some(Tcp)
+        env SKIP_CHOWN=1
+        env SKIP_SETCAP=1
         writable /vault/config Empty 0755 100:1000
         writable /vault/file Empty 0755 100:1000
         writable /vault/logs Empty 0755 100:1000

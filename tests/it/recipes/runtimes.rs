@@ -233,23 +233,23 @@ fn puma_keeps_the_gems_that_ruby_finds_by_name() {
     puma().shows(
         "start user serves writable codes packages",
         &expect![[r#"
-        start ["puma", "-b", "tcp://0.0.0.0:9292", "/app/config.ru"]
-          Script /usr/bin/puma
-          Interpreter /usr/bin/ruby -> /usr/bin/ruby3.1
-        user 65532:65532 [] nonroot Added
-        recipes ruby
-        port 9292 port
-        probe Some(Tcp)
-        writable /tmp Empty 1777 0:0
-        codes KN015
-        cuts coreutils: nothing kept leads to it
-        cuts dash: nothing kept leads to it
-        cuts dpkg: nothing kept leads to it
-        keeps libc6: package ruby3.1
-        keeps libruby3.1: /usr/lib/ruby/3.1.0/set.rb
-        keeps puma: /usr/bin/puma
-        keeps ruby-rack: /usr/share/rubygems-integration/all/specifications/rack.gemspec
-        keeps ruby3.1: package puma
-    "#]],
+            start ["puma", "-b", "tcp://0.0.0.0:9292", "/app/config.ru"]
+              Script /usr/bin/puma
+              Interpreter /usr/bin/ruby -> /usr/bin/ruby3.1
+            user 65532:65532 [] nonroot Added
+            recipes ruby
+            port 9292 port
+            probe Some(Tcp)
+            writable /tmp Empty 1777 0:0
+            codes KN039 KN015
+            cuts coreutils: nothing kept leads to it
+            cuts dash: nothing kept leads to it
+            cuts dpkg: nothing kept leads to it
+            keeps libc6: package ruby3.1
+            keeps libruby3.1: /usr/lib/ruby/3.1.0/set.rb
+            keeps puma: /usr/bin/puma
+            keeps ruby-rack: /usr/share/rubygems-integration/all/specifications/rack.gemspec
+            keeps ruby3.1: package puma
+        "#]],
     );
 }
