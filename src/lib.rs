@@ -31,7 +31,7 @@
 //! | 2 | [`catalog`], [`recipe`] | what is known about software in general, as data |
 //! | 3 | [`options`], [`plan`] | what is asked for; what will happen, and why |
 //! | 4 | [`layer`], [`manifest`], [`kube`], [`report`] | new bytes, new documents |
-//! | 5 | [`daemon`], [`source`], [`sink`] | edges: one file per place where images are; the daemon's socket |
+//! | 5 | [`daemon`], [`registry`], [`source`], [`sink`] | edges: the daemon's socket, the registries' protocol; one file per place where images are |
 //! | 6 | [`harden`] | the pipeline: one function per stage, one that calls them |
 //! | 7 | [`cli`], `main` | arguments, output, exit status |
 //!
@@ -50,6 +50,8 @@
 //!   what goes is a [`plan::Removed`].
 //! - Recipes are data, never code; the catalog does not know images, and recipes do not know layers.
 //! - The report changes nothing: it is rendered from the plan after everything is decided.
+//! - A password goes to the registry it is for and to that registry's own token endpoint, never elsewhere; it cannot
+//!   be displayed. `ureq` is known to `registry` and `daemon` only.
 //! - goblin is known to `elf::facts` only, oci-spec to `image`, Kubernetes types to `kube`, `anyhow` and clap to
 //!   `cli`; libraries can be replaced where they are wrapped.
 //! - Library code prints nothing. Names from images reach a terminal escaped only.
@@ -85,6 +87,8 @@ pub mod plan;
 pub mod progress;
 pub mod recipe;
 pub mod reference;
+#[expect(clippy::disallowed_methods, reason = "edge: network, environment and credentials of the user")]
+pub mod registry;
 pub mod report;
 pub mod rootfs;
 #[expect(clippy::disallowed_methods, reason = "edge: writes images to disk and stdout")]

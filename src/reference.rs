@@ -2,9 +2,13 @@
 //!
 //! Does not know whether anything is there.
 
+mod registry;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+pub use registry::{DOCKER_HUB, RegistryReference, Repository};
 
 /// The path that stands for stdin or stdout.
 pub const STDIO: &str = "-";
@@ -12,9 +16,9 @@ pub const STDIO: &str = "-";
 /// Longest name of an image in a layout or archive, in bytes: more than any registry accepts with host and tag.
 const MAX_NAME: usize = 512;
 
-/// An image on this machine, in files or in a daemon.
+/// An image on this machine, in files or in a daemon, or in a registry.
 ///
-/// The path ends at the first `:`, so that it cannot contain one; that is how skopeo and podman split it.
+/// A path ends at the first `:`, so that it cannot contain one; that is how skopeo and podman split it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reference {
     /// `oci:DIR[:REF]`: an OCI image layout in a directory.
@@ -43,17 +47,24 @@ pub enum Reference {
         /// Repository and tag, always with a tag: `latest` where none is given.
         tag: Option<String>,
     },
+    /// `docker://NAME` or a bare name: an image in a registry.
+    Registry(RegistryReference),
 }
 
 /// Why a text names no image that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
-    /// `docker://…` or a bare name.
-    #[error("image `{0}` is in a registry: registry references are not supported yet")]
-    Registry(String),
+    /// `docker:…` without the slashes.
+    #[error("image `{0}` has no `//` after the transport: expected `docker://NAME`")]
+    NoSlashes(String),
+    /// A name that no registry has.
+    #[error(
+        "image `{0}` is not a registry's name: expected `[HOST[:PORT]/]REPOSITORY[:TAG][@sha256:DIGEST]`"
+    )]
+    BadRegistryName(String),
     /// A transport of other tools.
     #[error(
-        "image `{text}` names the transport `{transport}`: expected `oci:`, `oci-archive:`, `docker-archive:` or `docker-daemon:`"
+        "image `{text}` names the transport `{transport}`: expected `docker://`, `oci:`, `oci-archive:`, `docker-archive:` or `docker-daemon:`"
     )]
     Transport {
         /// The whole text.
@@ -91,11 +102,14 @@ impl FromStr for Reference {
         if text.is_empty() {
             return Err(ReferenceError::Empty);
         }
-        let split = text.split_once(':');
-        let Some((transport, rest)) = split else {
-            return Err(ReferenceError::Registry(text.to_owned()));
-        };
+        let (transport, rest) = text.split_once(':').unwrap_or((text, ""));
         match transport {
+            // An image may be named like a transport: a name without a colon has none.
+            _ if !text.contains(':') => registry(text, text),
+            "docker" => match rest.strip_prefix("//") {
+                Some(name) => registry(text, name),
+                None => Err(ReferenceError::NoSlashes(text.to_owned())),
+            },
             "oci" => {
                 let (path, tag) = split_path(text, rest, "oci")?;
                 Ok(Self::OciLayout { directory: path, tag: tag.map(reference_name).transpose()? })
@@ -112,10 +126,10 @@ impl FromStr for Reference {
                 Err(ReferenceError::NoPath(text.to_owned(), "docker-daemon"))
             }
             "docker-daemon" => Ok(Self::DockerDaemon { name: repo_tag(rest)? }),
-            other => Err(match OTHER_TRANSPORTS.into_iter().find(|&known| known == other) {
-                Some(transport) => ReferenceError::Transport { text: text.to_owned(), transport },
-                None => ReferenceError::Registry(text.to_owned()),
-            }),
+            other => match OTHER_TRANSPORTS.into_iter().find(|&known| known == other) {
+                Some(transport) => Err(ReferenceError::Transport { text: text.to_owned(), transport }),
+                None => registry(text, text),
+            },
         }
     }
 }
@@ -127,6 +141,7 @@ impl fmt::Display for Reference {
             Self::OciArchive { file, tag } => ("oci-archive", file, tag),
             Self::DockerArchive { file, tag } => ("docker-archive", file, tag),
             Self::DockerDaemon { name } => return write!(f, "docker-daemon:{name}"),
+            Self::Registry(reference) => return reference.fmt(f),
         };
         write!(f, "{transport}:{}", path.display())?;
         match tag {
@@ -134,6 +149,11 @@ impl fmt::Display for Reference {
             None => Ok(()),
         }
     }
+}
+
+fn registry(text: &str, name: &str) -> Result<Reference, ReferenceError> {
+    let parsed = RegistryReference::parse(name);
+    parsed.map(Reference::Registry).ok_or_else(|| ReferenceError::BadRegistryName(text.to_owned()))
 }
 
 fn split_path<'a>(
@@ -219,9 +239,13 @@ mod tests {
 
     #[test]
     fn registries_and_daemons_are_told_apart_from_nonsense() {
-        assert!(matches!(parse("docker://nginx"), Err(ReferenceError::Registry(_))));
-        assert!(matches!(parse("nginx"), Err(ReferenceError::Registry(_))));
-        assert!(matches!(parse("host:5000/nginx:1.25"), Err(ReferenceError::Registry(_))));
+        for name in ["docker://nginx", "nginx", "oci", "host:5000/nginx:1.25", "docker://[::1]:5000/a/b"] {
+            assert!(matches!(parse(name), Ok(Reference::Registry(_))), "{name}");
+        }
+        assert!(matches!(parse("docker:nginx"), Err(ReferenceError::NoSlashes(_))));
+        for bad in ["docker://", "docker:///x", "https://host/x", "NGINX", "host:5000/x:"] {
+            assert!(matches!(parse(bad), Err(ReferenceError::BadRegistryName(_))), "{bad}");
+        }
         assert_eq!(parse("docker-daemon:nginx"), Ok(Reference::DockerDaemon { name: "nginx:latest".into() }));
         assert!(matches!(parse("docker-daemon:"), Err(ReferenceError::NoPath(..))));
         assert!(matches!(parse("docker-daemon:../x"), Err(ReferenceError::BadRepoTag(_))));
@@ -244,7 +268,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_displayed_parses_to_the_same(text in "(oci|oci-archive|docker-archive|docker-daemon):[^:\0]{1,12}(:[a-z0-9./:_-]{1,12})?") {
+        fn what_is_displayed_parses_to_the_same(text in "((oci|oci-archive|docker-archive|docker-daemon):[^:\0]{1,12}|(docker://)?[a-zA-Z0-9./:_-]{1,12})(:[a-z0-9./:_-]{1,12})?") {
             if let Ok(reference) = parse(&text) {
                 prop_assert_eq!(parse(&reference.to_string()), Ok(reference));
             }

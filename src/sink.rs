@@ -7,6 +7,7 @@ mod docker_archive;
 mod docker_daemon;
 mod layout;
 mod oci_archive;
+mod registry;
 mod staging;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ use crate::daemon::DaemonError;
 use crate::digest::BlobDigest;
 use crate::image::{LayerDescriptor, LayerError, Published, VerifyingReader};
 use crate::reference::Reference;
+use crate::registry::{Registries, RegistryError};
 
 /// A place that takes images.
 pub trait Sink: Send + Sync {
@@ -49,12 +51,14 @@ pub struct Destinations {
 impl Destinations {
     /// Finds out what can be wrong with the destinations before any work is done; changes nothing but for a staging
     /// directory beside the first, which is removed when this is dropped.
-    pub fn open(references: &[Reference]) -> Result<Self, SinkError> {
+    pub fn open(references: &[Reference], registries: &Registries) -> Result<Self, SinkError> {
         let mut seen = BTreeSet::new();
         for reference in references {
             // Two images in one layout are two destinations; two archives in one file are not.
             let key = match reference {
-                Reference::OciLayout { .. } | Reference::DockerDaemon { .. } => reference.to_string(),
+                Reference::OciLayout { .. } | Reference::DockerDaemon { .. } | Reference::Registry(_) => {
+                    reference.to_string()
+                }
                 Reference::OciArchive { file, .. } | Reference::DockerArchive { file, .. } => {
                     file.display().to_string()
                 }
@@ -64,7 +68,8 @@ impl Destinations {
             }
         }
         // Destinations before staging: it may lie inside one of them, which then would not be empty.
-        let sinks = references.iter().map(open_sink).collect::<Result<_, _>>()?;
+        let sinks =
+            references.iter().map(|reference| open_sink(reference, registries)).collect::<Result<_, _>>()?;
         Ok(Self { sinks, staging: Staging::beside(references)? })
     }
 
@@ -104,7 +109,7 @@ impl Destinations {
     }
 }
 
-fn open_sink(reference: &Reference) -> Result<Box<dyn Sink>, SinkError> {
+fn open_sink(reference: &Reference, registries: &Registries) -> Result<Box<dyn Sink>, SinkError> {
     Ok(match reference {
         Reference::OciLayout { directory, tag } => Box::new(layout::Layout::open(directory, tag.clone())?),
         Reference::OciArchive { file, tag } => {
@@ -114,12 +119,19 @@ fn open_sink(reference: &Reference) -> Result<Box<dyn Sink>, SinkError> {
             Box::new(docker_archive::DockerArchive { target: archive::Target::open(file)?, tag: tag.clone() })
         }
         Reference::DockerDaemon { name } => Box::new(docker_daemon::DockerDaemon::open(name)?),
+        Reference::Registry(reference) => Box::new(registry::Registry::open(reference, registries)?),
     })
 }
 
 /// Why an image cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
+    /// A registry that does not take it.
+    #[error(transparent)]
+    Registry(RegistryError),
+    /// A digest as destination.
+    #[error("destination `{0}` names a digest: expected a tag, for the digest comes from the image")]
+    Digested(Reference),
     /// A directory with something else in it.
     #[error("`{}` is a directory with other things in it: expected an OCI image layout, an empty or a new directory", .0.display())]
     NotALayout(PathBuf),

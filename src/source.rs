@@ -9,6 +9,7 @@ mod documents;
 mod layout;
 mod oci_archive;
 mod platforms;
+mod registry;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -23,6 +24,7 @@ use crate::image::manifest::ManifestError;
 use crate::image::media::UnsupportedCompression;
 use crate::image::{Config, LayerDescriptor, Platform};
 use crate::reference::Reference;
+use crate::registry::{Registries, RegistryError};
 
 /// A place that holds images.
 pub trait Source: Send + Sync {
@@ -60,8 +62,8 @@ pub struct SourceImage {
 }
 
 /// Opens what `reference` names; reads no image yet. Compressed archives, stdin and what a daemon exports are spooled to a
-/// temporary file first.
-pub fn open_source(reference: &Reference) -> Result<Box<dyn Source>, SourceError> {
+/// temporary file first. Registries are connected to when the image is asked for.
+pub fn open_source(reference: &Reference, registries: &Registries) -> Result<Box<dyn Source>, SourceError> {
     Ok(match reference {
         Reference::OciLayout { directory, tag } => Box::new(layout::Layout::open(directory, tag.clone())?),
         Reference::OciArchive { file, tag } => Box::new(oci_archive::OciArchive::open(file, tag.clone())?),
@@ -69,12 +71,16 @@ pub fn open_source(reference: &Reference) -> Result<Box<dyn Source>, SourceError
             Box::new(docker_archive::DockerArchive::open(file, tag.clone())?)
         }
         Reference::DockerDaemon { name } => Box::new(docker_daemon::open(name)?),
+        Reference::Registry(reference) => Box::new(registry::Registry::open(reference, registries)),
     })
 }
 
 /// Why an image cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
+    /// A registry that does not give it.
+    #[error(transparent)]
+    Registry(RegistryError),
     /// Nothing there, or not allowed.
     #[error("cannot open `{}`", path.display())]
     Open {

@@ -9,15 +9,18 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::path::ImagePath;
 use crate::plan::Level;
+use crate::registry;
 
 /// Soft clay in, a hard vessel out: container images without shell, package manager, utilities or write
 /// bits, and the pod spec that fits them
 #[derive(Debug, Parser)]
 #[command(name = "kiln", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Images are named as skopeo names them: oci:DIR[:REF], oci-archive:FILE[:REF], \
-    docker-archive:FILE[:REF], docker-daemon:NAME; - is stdin or stdout.\n\n\
+#[command(
+    after_help = "Images are named as skopeo names them: docker://[HOST[:PORT]/]REPO[:TAG][@DIGEST] or without \
+    the docker://, oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF], docker-daemon:NAME; - is stdin or stdout.\n\n\
     Exit status: 0 done; 1 findings at or above the threshold; 2 usage; 3 bad input or output; \
-    4 network or registry, worth a retry; 70 a bug of kiln.")]
+    4 network or registry, worth a retry; 70 a bug of kiln."
+)]
 pub(super) struct Args {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -64,6 +67,8 @@ pub(super) struct HardenArgs {
     #[arg(long, value_name = "FILE", help_heading = "Documents (- is stdout)")]
     pub(super) report: Option<PathBuf>,
     #[command(flatten)]
+    pub(super) registry: RegistryArgs,
+    #[command(flatten)]
     pub(super) talk: TalkArgs,
 }
 
@@ -73,6 +78,8 @@ pub(super) struct InspectArgs {
     pub(super) image: String,
     #[command(flatten)]
     pub(super) analysis: AnalysisArgs,
+    #[command(flatten)]
+    pub(super) registry: RegistryArgs,
     #[command(flatten)]
     pub(super) talk: TalkArgs,
 }
@@ -121,6 +128,24 @@ pub(super) enum Platforms {
     All,
     /// The one that fits `OS/ARCH[/VARIANT]` best.
     One(String),
+}
+
+/// How registries are spoken to.
+#[derive(Debug, ClapArgs)]
+pub(super) struct RegistryArgs {
+    /// Trust the certificates in this file too, PEM
+    #[arg(long, value_name = "FILE", help_heading = "Registries")]
+    pub(super) ca_file: Option<PathBuf>,
+    /// Speak plain HTTP to registries that speak no TLS; to this machine's own it is spoken anyway, to Docker Hub
+    /// never
+    #[arg(long, help_heading = "Registries")]
+    pub(super) plain_http: bool,
+}
+
+impl From<RegistryArgs> for registry::Settings {
+    fn from(args: RegistryArgs) -> Self {
+        Self { ca_file: args.ca_file, plain_http: args.plain_http, ..Self::default() }
+    }
 }
 
 /// What is said, and how.

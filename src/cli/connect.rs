@@ -4,6 +4,8 @@
 
 mod platforms;
 
+use std::path::PathBuf;
+
 use super::{BuiltinRecipe, Failure, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline};
 use crate::daemon::DaemonError;
 use crate::digest::BlobDigest;
@@ -11,11 +13,13 @@ use crate::finding::{Code, Finding};
 use crate::harden::{self, HardenError};
 use crate::image::FinishedLayer;
 use crate::kube::pod::{PodOptions, RunAs, render_pod};
+use crate::layer::rewrite::RewriteError;
 use crate::manifest;
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::recipe::{self, Recipe};
 use crate::reference::Reference;
+use crate::registry::{self, Registries, RegistryError};
 use crate::report::{Context, ImageFacts, ImageName, LayerBlob, LayerChange};
 use crate::sink::{Destinations, SinkError};
 use crate::source::{self, SourceError, SourceImage};
@@ -26,11 +30,14 @@ pub(super) struct Kiln;
 impl Pipeline for Kiln {
     fn harden(&self, request: &HardenRequest, progress: &dyn Progress) -> Result<Hardened, Failure> {
         let references = parse_all(&request.destinations)?;
-        let source = open(&request.source)?;
-        let destinations = Destinations::open(&references).map_err(sink_failure)?;
-        let hardened = harden::harden(&*source, &request.options, destinations, progress).map_err(failure)?;
+        let registries = registries(&request.registry);
+        let reference = parse(&request.source)?;
+        let source = open(&reference, &registries)?;
+        let destinations = Destinations::open(&references, &registries).map_err(sink_failure)?;
+        let hardened = harden::harden(&*source, &request.options, destinations, progress)
+            .map_err(|error| failure(error, &reference))?;
         let mut plan = hardened.plan;
-        let name = image_name(request, hardened.digest, &mut plan.findings);
+        let name = image_name(request, &references, hardened.digest, &mut plan.findings);
         let pod = render_pod(
             &hardened.manifest,
             &PodOptions {
@@ -56,9 +63,17 @@ impl Pipeline for Kiln {
         platforms::harden(request, progress)
     }
 
-    fn inspect(&self, name: &str, options: &Options, progress: &dyn Progress) -> Result<Inspected, Failure> {
-        let source = open(name)?;
-        let analysed = harden::analyse(&*source, options, progress).map_err(failure)?;
+    fn inspect(
+        &self,
+        name: &str,
+        options: &Options,
+        registry: &registry::Settings,
+        progress: &dyn Progress,
+    ) -> Result<Inspected, Failure> {
+        let reference = parse(name)?;
+        let source = open(&reference, &registries(registry))?;
+        let analysed =
+            harden::analyse(&*source, options, progress).map_err(|error| failure(error, &reference))?;
         let config = &analysed.image.config;
         let facts = ImageFacts {
             user: config.user.clone(),
@@ -102,9 +117,18 @@ fn parse_all(names: &[String]) -> Result<Vec<Reference>, Failure> {
     names.iter().map(|name| parse(name)).collect()
 }
 
-/// What the pod calls the image; a placeholder and a finding where nothing says it.
-fn image_name(request: &HardenRequest, digest: BlobDigest, findings: &mut Vec<Finding>) -> String {
-    if let Some(name) = &request.pod_image {
+/// What the pod calls the image: as asked for, or as pushed; a placeholder and a finding where nothing says it.
+fn image_name(
+    request: &HardenRequest,
+    destinations: &[Reference],
+    digest: BlobDigest,
+    findings: &mut Vec<Finding>,
+) -> String {
+    let pushed = destinations.iter().find_map(|reference| match reference {
+        Reference::Registry(reference) => Some(reference.name()),
+        _ => None,
+    });
+    if let Some(name) = request.pod_image.as_ref().or(pushed.as_ref()) {
         return pinned(name, digest);
     }
     let name = format!("registry.invalid/{}", pod_name(request));
@@ -123,48 +147,60 @@ fn destination_names(references: &[Reference], digest: BlobDigest) -> Vec<ImageN
 
 fn parse(name: &str) -> Result<Reference, Failure> {
     name.parse().map_err(|error| {
-        Failure::usage(error)
-            .hint("images are named `oci:DIR[:REF]`, `oci-archive:FILE[:REF]`, `docker-archive:FILE[:REF]` or `docker-daemon:NAME`")
+        Failure::usage(error).hint(
+            "images are named `docker://NAME`, `oci:DIR[:REF]`, `oci-archive:FILE[:REF]`, `docker-archive:FILE[:REF]` or `docker-daemon:NAME`",
+        )
     })
 }
 
-fn open(name: &str) -> Result<Box<dyn source::Source>, Failure> {
-    source::open_source(&parse(name)?).map_err(source_failure)
+fn registries(settings: &registry::Settings) -> Registries {
+    Registries::new(settings.clone(), registry::Environment::of_process())
 }
 
-fn failure(error: HardenError) -> Failure {
+fn open(reference: &Reference, registries: &Registries) -> Result<Box<dyn source::Source>, Failure> {
+    source::open_source(reference, registries).map_err(|error| source_failure(error, reference))
+}
+
+/// `source` is where the image came from: bytes of a registry's that are wrong are the registry's fault.
+fn failure(error: HardenError, source: &Reference) -> Failure {
     match error {
         HardenError::Platform(_) | HardenError::Glob(_) | HardenError::User(_) => Failure::usage(error),
-        HardenError::Source(error) => source_failure(error),
+        HardenError::Source(error) => source_failure(error, source),
+        HardenError::Sink(SinkError::CopyLayer { .. }) => bad_bytes(error, source),
         HardenError::Sink(error) => sink_failure(error),
-        HardenError::Of { platform, source } => failure(*source).within(format!("platform {platform}")),
-        _ => Failure::input(error),
+        HardenError::Of { platform, source: of } => {
+            failure(*of, source).within(format!("platform {platform}"))
+        }
+        HardenError::Encode { .. } | HardenError::Rewrite { source: RewriteError::Write(_), .. } => {
+            Failure::input(error)
+        }
+        _ => bad_bytes(error, source),
     }
 }
 
-fn source_failure(error: SourceError) -> Failure {
+fn source_failure(error: SourceError, source: &Reference) -> Failure {
     let error = match error {
         SourceError::Daemon(error) => return daemon_failure(error),
         other => other,
     };
-    let hint = match &error {
+    match &error {
         SourceError::NoSuchTag { .. } | SourceError::SeveralImages { .. } => {
-            Some("name one of them after the path: `oci:DIR:REF`")
+            Failure::input(error).hint("name one of them after the path: `oci:DIR:REF`")
         }
-        SourceError::NoSuchPlatform { .. } => Some("choose one of them with `--platform`"),
-        _ => None,
-    };
-    let failure = Failure::input(error);
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
+        SourceError::NoSuchPlatform { .. } => {
+            Failure::input(error).hint("choose one of them with `--platform`")
+        }
+        _ => bad_bytes(error, source),
     }
 }
 
 fn sink_failure(error: SinkError) -> Failure {
     match error {
-        SinkError::Twice(_) | SinkError::NoIndex(_) | SinkError::ChosenId(_) => Failure::usage(error),
+        SinkError::Twice(_) | SinkError::NoIndex(_) | SinkError::ChosenId(_) | SinkError::Digested(_) => {
+            Failure::usage(error)
+        }
         SinkError::Daemon(error) => daemon_failure(error),
+        SinkError::Registry(_) => registry_failure(error),
         _ => Failure::input(error),
     }
 }
@@ -180,6 +216,50 @@ fn daemon_failure(error: DaemonError) -> Failure {
         ),
         DaemonError::Talk { .. } | DaemonError::Refused { .. } => Failure::network(error),
     }
+}
+
+fn bad_bytes(error: impl std::error::Error + Send + Sync + 'static, source: &Reference) -> Failure {
+    match source {
+        Reference::Registry(_) => registry_failure(error),
+        _ => Failure::input(error),
+    }
+}
+
+/// What a registry did; or this machine, where the registry's error says so.
+fn registry_failure(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+    let found = RegistryError::find(&error);
+    let hint = found.and_then(registry_hint);
+    let failure = if found.is_some_and(RegistryError::is_local) {
+        Failure::input(error)
+    } else {
+        Failure::network(error)
+    };
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn registry_hint(error: &RegistryError) -> Option<String> {
+    match error {
+        RegistryError::Unauthorized { host, looked_at, .. } => Some(login_hint(host, looked_at)),
+        RegistryError::TokenStatus { host, status: 401 | 403, looked_at, .. } => {
+            Some(login_hint(host, looked_at))
+        }
+        RegistryError::Certificate { .. } => {
+            Some("`--ca-file FILE` trusts the certificates in a file of yours too".to_owned())
+        }
+        RegistryError::NotTls { .. } => Some("`--plain-http` speaks plain HTTP to it".to_owned()),
+        _ => None,
+    }
+}
+
+fn login_hint(host: &str, looked_at: &[PathBuf]) -> String {
+    let files: Vec<_> = looked_at.iter().map(|path| format!("`{}`", path.display())).collect();
+    let files = if files.is_empty() { "no file, for HOME is not set".to_owned() } else { files.join(", ") };
+    format!(
+        "credentials were looked for in {files}; `docker login {host}` or `podman login {host}` stores them"
+    )
 }
 
 fn context(name: &str, image: &SourceImage, options: &Options) -> Context {
@@ -216,8 +296,11 @@ fn pod_name(request: &HardenRequest) -> String {
         return name.clone();
     }
     let first = request.destinations.first().map_or("", String::as_str);
-    let stem =
-        first.split(':').nth(1).unwrap_or(first).trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let path = match first.parse() {
+        Ok(Reference::Registry(reference)) => reference.repository.path,
+        _ => first.split(':').nth(1).unwrap_or(first).to_owned(),
+    };
+    let stem = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let stem = stem.strip_suffix(".tar.gz").or_else(|| stem.strip_suffix(".tar")).unwrap_or(stem);
     let label: String = stem
         .to_ascii_lowercase()

@@ -32,6 +32,7 @@ pub(super) fn run(
         source: args.image,
         destinations: args.output,
         options,
+        registry: args.registry.into(),
         pod_name: args.pod_name,
         pod_image: args.pod_image,
     };

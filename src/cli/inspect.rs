@@ -14,7 +14,8 @@ pub(super) fn run(
     world: &mut World<'_>,
 ) -> Result<Outcome, Failure> {
     let (options, threshold) = analysis::options(args.analysis, pipeline)?;
-    let seen = pipeline.inspect(&args.image, &options, &*progress(&args.talk, world))?;
+    let seen =
+        pipeline.inspect(&args.image, &options, &args.registry.into(), &*progress(&args.talk, world))?;
     let inspection = Inspection::of(&seen.plan, &seen.rootfs, &seen.facts, &seen.context);
     match args.talk.format {
         Format::Json => world.say(&inspection.render())?,

@@ -7,6 +7,7 @@ use crate::options::Options;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
+use crate::registry;
 use crate::report::{Context, ImageFacts, IndexContext};
 use crate::rootfs::Rootfs;
 
@@ -25,8 +26,13 @@ pub trait Pipeline {
     ) -> Result<HardenedPlatforms, Failure>;
 
     /// Reads the image `source` and plans, without writing.
-    fn inspect(&self, source: &str, options: &Options, progress: &dyn Progress)
-    -> Result<Inspected, Failure>;
+    fn inspect(
+        &self,
+        source: &str,
+        options: &Options,
+        registry: &registry::Settings,
+        progress: &dyn Progress,
+    ) -> Result<Inspected, Failure>;
 
     /// kiln's own recipes, by name.
     fn builtin_recipes(&self) -> Vec<BuiltinRecipe>;
@@ -41,12 +47,14 @@ pub trait Pipeline {
 /// What to harden, and into what.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HardenRequest {
-    /// The image, as named: `oci:DIR[:REF]`.
+    /// The image, as named: `oci:DIR[:REF]`, `docker://NAME`.
     pub source: String,
     /// Where to, as named; at least one.
     pub destinations: Vec<String>,
     /// How.
     pub options: Options,
+    /// How registries are spoken to.
+    pub registry: registry::Settings,
     /// `metadata.name` of the pod; else from the image's name.
     pub pod_name: Option<String>,
     /// The image as the pod names it: a registry's; else a placeholder.

@@ -11,6 +11,7 @@ use crate::options::{Builtin, Options};
 use crate::plan::{Level, Plan};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
+use crate::registry;
 use crate::report::{ImageFacts, IndexContext, fixture};
 
 /// Answers every request with the same plan.
@@ -53,7 +54,13 @@ impl Pipeline for Fake {
         })
     }
 
-    fn inspect(&self, _: &str, _: &Options, _: &dyn Progress) -> Result<Inspected, Failure> {
+    fn inspect(
+        &self,
+        _: &str,
+        _: &Options,
+        _: &registry::Settings,
+        _: &dyn Progress,
+    ) -> Result<Inspected, Failure> {
         Ok(Inspected {
             plan: self.plan.clone(),
             rootfs: fixture::rootfs(),

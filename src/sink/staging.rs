@@ -35,14 +35,15 @@ enum Sync {
 }
 
 impl Staging {
-    /// Makes the directory: inside an existing layout, else beside the first file or directory to be made.
+    /// Makes the directory: inside an existing layout, else beside the first file or directory to be made, else among
+    /// temporary files.
     pub fn beside(references: &[Reference]) -> Result<Self, SinkError> {
         let place = |reference: &Reference| match reference {
             Reference::OciLayout { directory, .. } if directory.is_dir() => Some(directory.clone()),
             Reference::OciLayout { directory: path, .. }
             | Reference::OciArchive { file: path, .. }
             | Reference::DockerArchive { file: path, .. } => (path != Path::new(STDIO)).then(|| parent(path)),
-            Reference::DockerDaemon { .. } => None,
+            Reference::DockerDaemon { .. } | Reference::Registry(_) => None,
         };
         let parent = references.iter().find_map(place).unwrap_or_else(tempfile::env::temp_dir);
         let layouts = references.iter().any(|reference| matches!(reference, Reference::OciLayout { .. }));

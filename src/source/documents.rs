@@ -9,7 +9,7 @@ use std::path::Path;
 use super::{SourceError, SourceImage};
 use crate::digest::{BlobDigest, ImageId};
 use crate::image::decode::peek_codec;
-use crate::image::manifest::{Blob, Document, IndexEntry, Manifest};
+use crate::image::manifest::{Blob, Document, IndexEntry, Manifest, ManifestLayer};
 use crate::image::{Config, LayerDescriptor, MAX_DOCUMENT, Platform};
 use crate::path::Escaped;
 
@@ -21,8 +21,30 @@ pub(super) trait Blobs {
     /// For messages.
     fn path(&self) -> &Path;
 
-    /// A blob's size and bytes from the start.
-    fn open_blob(&self, digest: &BlobDigest) -> Result<(u64, Box<dyn Read + Send>), SourceError>;
+    /// A blob's size as found, and its bytes from the start.
+    fn open_blob(&self, blob: Blob) -> Result<(u64, Box<dyn Read + Send>), SourceError>;
+
+    /// A manifest's or index', where those are not blobs like others.
+    fn open_manifest(&self, blob: Blob) -> Result<(u64, Box<dyn Read + Send>), SourceError> {
+        self.open_blob(blob)
+    }
+
+    /// Says that these will be opened soon.
+    fn expect(&self, _layers: &[ManifestLayer]) {}
+
+    /// What reading a document costs.
+    fn cost(&self) -> Cost {
+        Cost::Local
+    }
+}
+
+/// What reading a document costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cost {
+    /// Nothing to speak of.
+    Local,
+    /// A request, which registries count.
+    Request,
 }
 
 /// Reads the image that `tag` and `platform` choose from the layout's own index.
@@ -36,10 +58,20 @@ pub(super) fn resolve(
         return Err(SourceError::NotALayout { path: blobs.path().to_owned(), missing: "list of manifests" });
     };
     let entries = choose_by_name(blobs.path(), entries, tag)?;
+    resolve_entries(blobs, &entries, platform)
+}
+
+/// Reads the image that `platform` chooses of what `entries` lead to.
+pub(super) fn resolve_entries(
+    blobs: &dyn Blobs,
+    entries: &[IndexEntry],
+    platform: Option<&Platform>,
+) -> Result<SourceImage, SourceError> {
     let name = entries.iter().find_map(|entry| entry.name.clone());
+    let asked = platform.cloned().unwrap_or_else(Platform::host);
     let mut candidates = Vec::new();
-    for entry in &entries {
-        collect(blobs, entry, None, 1, &mut candidates)?;
+    for entry in entries {
+        collect(blobs, entry, None, 1, &asked, &mut candidates)?;
     }
     let chosen = choose_by_platform(blobs, candidates, platform)?;
     read_image(blobs, chosen, name)
@@ -104,9 +136,10 @@ fn collect(
     entry: &IndexEntry,
     index: Option<BlobDigest>,
     depth: usize,
+    asked: &Platform,
     candidates: &mut Vec<Candidate>,
 ) -> Result<(), SourceError> {
-    let bytes = read_document(blobs, entry.blob)?;
+    let bytes = read_manifest(blobs, entry.blob)?;
     let digest = entry.blob.digest;
     match parse_document(format!("manifest {digest}"), &bytes, &entry.media_type)? {
         Document::Manifest(manifest) => {
@@ -115,9 +148,10 @@ fn collect(
         }
         Document::Index(_) if depth >= MAX_INDEX_DEPTH => Err(SourceError::IndexDepth(MAX_INDEX_DEPTH)),
         Document::Index(entries) => {
-            for entry in entries.iter().filter(|entry| !entry.is_attestation) {
+            let entries = entries.into_iter().filter(|entry| !entry.is_attestation).collect();
+            for entry in &worth_reading(entries, blobs.cost(), asked) {
                 // An index need not hold every platform's manifest: layouts are often copied for one platform only.
-                match collect(blobs, entry, Some(digest), depth + 1, candidates) {
+                match collect(blobs, entry, Some(digest), depth + 1, asked, candidates) {
                     Err(SourceError::MissingBlob { digest, .. }) if digest == entry.blob.digest => {}
                     other => other?,
                 }
@@ -125,6 +159,15 @@ fn collect(
             Ok(())
         }
     }
+}
+
+/// Without what another entry fits better than, where reading costs.
+fn worth_reading(entries: Vec<IndexEntry>, cost: Cost, asked: &Platform) -> Vec<IndexEntry> {
+    let fit = |entry: &IndexEntry| entry.platform.as_ref().and_then(|offered| asked.distance(offered));
+    let Some(best) = entries.iter().filter_map(fit).min().filter(|_| cost == Cost::Request) else {
+        return entries;
+    };
+    entries.into_iter().filter(|entry| entry.platform.is_none() || fit(entry) == Some(best)).collect()
 }
 
 /// The candidate that fits `wanted` best; the first of equals.
@@ -173,6 +216,7 @@ fn read_image(
             layers: manifest.layers.len(),
         });
     }
+    blobs.expect(&manifest.layers);
     let mut layers = Vec::with_capacity(manifest.layers.len());
     for (layer, &diff_id) in manifest.layers.into_iter().zip(&config.diff_ids) {
         let reader = open_sized(blobs, layer.blob)?;
@@ -208,20 +252,39 @@ pub(super) fn read_config(blobs: &dyn Blobs, blob: Blob) -> Result<(Config, Vec<
 
 /// Opens a blob and holds its size against what was declared, before anything is read.
 pub(super) fn open_sized(blobs: &dyn Blobs, blob: Blob) -> Result<Box<dyn Read + Send>, SourceError> {
-    let (found, reader) = blobs.open_blob(&blob.digest)?;
+    sized(blob, blobs.open_blob(blob)?)
+}
+
+fn sized(
+    blob: Blob,
+    (found, reader): (u64, Box<dyn Read + Send>),
+) -> Result<Box<dyn Read + Send>, SourceError> {
     if found != blob.size {
         return Err(SourceError::WrongSize { digest: blob.digest, expected: blob.size, found });
     }
     Ok(reader)
 }
 
-/// A whole document, verified.
-pub(super) fn read_document(blobs: &dyn Blobs, blob: Blob) -> Result<Vec<u8>, SourceError> {
+/// A whole config, verified.
+fn read_document(blobs: &dyn Blobs, blob: Blob) -> Result<Vec<u8>, SourceError> {
+    read_verified(blobs, blob, |blobs| blobs.open_blob(blob))
+}
+
+/// A whole manifest or index, verified.
+pub(super) fn read_manifest(blobs: &dyn Blobs, blob: Blob) -> Result<Vec<u8>, SourceError> {
+    read_verified(blobs, blob, |blobs| blobs.open_manifest(blob))
+}
+
+fn read_verified(
+    blobs: &dyn Blobs,
+    blob: Blob,
+    open: impl FnOnce(&dyn Blobs) -> Result<(u64, Box<dyn Read + Send>), SourceError>,
+) -> Result<Vec<u8>, SourceError> {
     if blob.size > MAX_DOCUMENT {
         return Err(SourceError::DocumentTooLarge { what: format!("blob {}", blob.digest) });
     }
     let mut bytes = Vec::new();
-    open_sized(blobs, blob)?
+    sized(blob, open(blobs)?)?
         .take(MAX_DOCUMENT)
         .read_to_end(&mut bytes)
         .map_err(|source| SourceError::Read { path: blobs.path().join(blob.digest.hex()), source })?;

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use super::documents::{Blobs, open_sized, resolve};
 use super::{Platforms, Source, SourceError, SourceImage, platforms};
-use crate::digest::BlobDigest;
 use crate::image::manifest::{Blob, is_known_layout_version};
 use crate::image::{LayerDescriptor, MAX_DOCUMENT, Platform};
 
@@ -67,12 +66,12 @@ impl Blobs for Layout {
         &self.directory
     }
 
-    fn open_blob(&self, digest: &BlobDigest) -> Result<(u64, Box<dyn Read + Send>), SourceError> {
+    fn open_blob(&self, Blob { digest, .. }: Blob) -> Result<(u64, Box<dyn Read + Send>), SourceError> {
         let path = self.directory.join("blobs/sha256").join(digest.hex());
         match open_regular(&path) {
             Ok((size, file)) => Ok((size, Box::new(file))),
             Err(SourceError::Open { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                Err(SourceError::MissingBlob { path: self.directory.clone(), digest: *digest })
+                Err(SourceError::MissingBlob { path: self.directory.clone(), digest })
             }
             Err(error) => Err(error),
         }

@@ -8,7 +8,6 @@ use std::path::Path;
 use super::archive::Archive;
 use super::documents::{Blobs, open_sized, resolve};
 use super::{Platforms, Source, SourceError, SourceImage, platforms};
-use crate::digest::BlobDigest;
 use crate::image::manifest::{Blob, is_known_layout_version};
 use crate::image::{LayerDescriptor, Platform};
 
@@ -42,12 +41,10 @@ impl Blobs for OciArchive {
         self.archive.path()
     }
 
-    fn open_blob(&self, digest: &BlobDigest) -> Result<(u64, Box<dyn Read + Send>), SourceError> {
+    fn open_blob(&self, Blob { digest, .. }: Blob) -> Result<(u64, Box<dyn Read + Send>), SourceError> {
         match self.archive.open_member(&format!("blobs/sha256/{}", digest.hex())) {
             Ok((size, reader)) => Ok((size, Box::new(reader))),
-            Err(SourceError::MissingMember { path, .. }) => {
-                Err(SourceError::MissingBlob { path, digest: *digest })
-            }
+            Err(SourceError::MissingMember { path, .. }) => Err(SourceError::MissingBlob { path, digest }),
             Err(error) => Err(error),
         }
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::documents::{Blobs, MAX_INDEX_DEPTH, choose_by_name, parse_document, read_config, read_document};
+use super::documents::{Blobs, MAX_INDEX_DEPTH, choose_by_name, parse_document, read_config, read_manifest};
 use super::{SourceError, SourceImage};
 use crate::digest::BlobDigest;
 use crate::image::Platform;
@@ -138,7 +138,7 @@ fn walk(
         found.add(platform, digest, seen);
         return Ok(());
     }
-    let bytes = match read_document(blobs, entry.blob) {
+    let bytes = match read_manifest(blobs, entry.blob) {
         Err(SourceError::MissingBlob { .. }) if depth > 1 => {
             found.left_out.push(LeftOut { digest, why: WhyLeftOut::Absent(entry.platform.clone()) });
             return Ok(());

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use kiln::digest::{BlobDigest, DiffId, ImageId};
 use kiln::image::{Codec, Config, FinishedImage, FinishedLayer, LayerReader, Platform};
 use kiln::reference::Reference;
+use kiln::registry::Registries;
 use kiln::sink::{Destinations, SinkError};
 use kiln::source::{Source, SourceError, SourceImage, open_source};
 use serde_json::{Value, json};
@@ -56,7 +57,7 @@ fn config(architecture: &str) -> Vec<u8> {
 /// Writes the test image for `architecture` to all of `texts`; the second layer list entry repeats the first layer.
 fn write_image(architecture: &str, texts: &[&str]) -> Result<BlobDigest, SinkError> {
     let references: Vec<Reference> = texts.iter().map(|text| text.parse().unwrap()).collect();
-    let destinations = Destinations::open(&references)?;
+    let destinations = Destinations::open(&references, &Registries::default())?;
     let mut layers = Vec::new();
     for (codec, text) in LAYERS {
         let tar = layer_tar(text);
@@ -77,7 +78,7 @@ fn write_image(architecture: &str, texts: &[&str]) -> Result<BlobDigest, SinkErr
 }
 
 fn open(text: &str) -> Result<(Box<dyn Source>, SourceImage), SourceError> {
-    let source = open_source(&text.parse().unwrap())?;
+    let source = open_source(&text.parse().unwrap(), &Registries::default())?;
     let image = source.image(None)?;
     Ok((source, image))
 }
@@ -211,9 +212,13 @@ fn a_broken_blob_at_the_destination_is_not_taken_for_the_right_one() {
     let layer = BlobDigest::of(&layer_tar("three"));
     write_image("amd64", &[&lab.at("oci", "l:a")]).unwrap();
     let reference = lab.at("oci", "l:b").parse().unwrap();
-    assert!(Destinations::open(std::slice::from_ref(&reference)).unwrap().has_blob(&layer));
+    assert!(
+        Destinations::open(std::slice::from_ref(&reference), &Registries::default())
+            .unwrap()
+            .has_blob(&layer)
+    );
     fs::write(lab.blob("l", layer), b"broken").unwrap();
-    assert!(!Destinations::open(&[reference]).unwrap().has_blob(&layer));
+    assert!(!Destinations::open(&[reference], &Registries::default()).unwrap().has_blob(&layer));
     write_image("amd64", &[&lab.at("oci", "l:b")]).unwrap();
     let (source, image) = open(&lab.at("oci", "l:a")).unwrap();
     check_layers(source.as_ref(), &image);
@@ -224,7 +229,7 @@ fn an_abandoned_run_leaves_nothing() {
     let lab = Lab::new();
     let references = ["oci:L", "oci-archive:O", "docker-archive:D"]
         .map(|text| text.replace(':', &format!(":{}/", lab.0.path().display())).parse().unwrap());
-    let destinations = Destinations::open(&references).unwrap();
+    let destinations = Destinations::open(&references, &Registries::default()).unwrap();
     let mut blob = destinations.new_blob().unwrap();
     blob.write_all(b"half").unwrap();
     let mut other = destinations.new_blob().unwrap();
@@ -240,7 +245,7 @@ fn bad_destinations_are_named_before_any_work() {
     fs::create_dir(lab.path("full")).unwrap();
     fs::write(lab.path("full/precious"), b"x").unwrap();
     fs::create_dir(lab.path("empty")).unwrap();
-    let open = |text: &str| Destinations::open(&[text.parse().unwrap()]).map(drop);
+    let open = |text: &str| Destinations::open(&[text.parse().unwrap()], &Registries::default()).map(drop);
     assert!(matches!(open(&lab.at("oci", "full")), Err(SinkError::NotALayout(_))));
     assert!(matches!(open(&lab.at("oci", "full/precious")), Err(SinkError::WrongKind { .. })));
     assert!(matches!(open(&lab.at("oci-archive", "full")), Err(SinkError::WrongKind { .. })));
@@ -248,7 +253,7 @@ fn bad_destinations_are_named_before_any_work() {
     assert!(matches!(open(&lab.at("oci", "nowhere/f")), Err(SinkError::Parent { .. })));
     let twice =
         [lab.at("oci-archive", "f:a"), lab.at("docker-archive", "f:b")].map(|text| text.parse().unwrap());
-    assert!(matches!(Destinations::open(&twice), Err(SinkError::Twice(_))));
+    assert!(matches!(Destinations::open(&twice, &Registries::default()), Err(SinkError::Twice(_))));
     write_image("amd64", &[&lab.at("oci", "empty")]).unwrap();
     assert_eq!(lab.names("empty"), ["blobs", "index.json", "oci-layout"]);
     assert_eq!(lab.names("full"), ["precious"]);
@@ -281,7 +286,7 @@ fn an_image_is_chosen_by_name_and_platform() {
         "digest": BlobDigest::of(nested.as_bytes()),
     }]);
     fs::write(lab.path("l/index.json"), index.to_string()).unwrap();
-    let source = open_source(&lab.at("oci", "l").parse().unwrap()).unwrap();
+    let source = open_source(&lab.at("oci", "l").parse().unwrap(), &Registries::default()).unwrap();
     for (platform, digest) in [("linux/amd64", amd), ("linux/amd64/v3", amd), ("linux/arm64/v8", arm)] {
         let image = source.image(Some(&platform.parse().unwrap())).unwrap();
         assert_eq!(image.manifest_digest, Some(digest), "{platform}");
@@ -419,7 +424,8 @@ fn a_layer_that_changes_between_the_passes_is_not_copied() {
     let mut bytes = layer_tar("three");
     bytes[0] ^= 1;
     fs::write(lab.blob("l", layer.digest), bytes).unwrap();
-    let destinations = Destinations::open(&[lab.at("oci", "m").parse().unwrap()]).unwrap();
+    let destinations =
+        Destinations::open(&[lab.at("oci", "m").parse().unwrap()], &Registries::default()).unwrap();
     let error = destinations.copy_layer(source.open_layer(layer).unwrap(), layer).unwrap_err();
     assert!(matches!(error, SinkError::CopyLayer { .. }));
     assert!(!destinations.has_blob(&layer.digest));

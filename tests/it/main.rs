@@ -19,5 +19,6 @@ mod plan;
 mod platforms;
 mod recipes;
 mod record;
+mod registry;
 mod sound;
 mod sources;

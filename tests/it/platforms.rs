@@ -12,6 +12,7 @@ use kiln::harden::{HardenError, HardenedIndex, harden, harden_platforms};
 use kiln::image::Codec;
 use kiln::options::Options;
 use kiln::progress::Silent;
+use kiln::registry::Registries;
 use kiln::sink::{Destinations, SinkError};
 use kiln::source::{SourceError, open_source};
 use serde_json::{Value, json};
@@ -91,9 +92,9 @@ impl Lab {
     }
 
     fn harden(&self, to: &[&str], options: &Options) -> Result<HardenedIndex, HardenError> {
-        let source = open_source(&self.name("oci", "in").parse().unwrap()).unwrap();
+        let source = open_source(&self.name("oci", "in").parse().unwrap(), &Registries::default()).unwrap();
         let references: Vec<_> = to.iter().map(|name| name.parse().unwrap()).collect();
-        let destinations = Destinations::open(&references).unwrap();
+        let destinations = Destinations::open(&references, &Registries::default()).unwrap();
         harden_platforms(source.as_ref(), options, destinations, &Silent)
     }
 }
@@ -121,7 +122,7 @@ fn every_linux_image_is_hardened_as_if_alone_and_the_index_names_them_in_order()
     let lab = two().index(0);
     let done = lab.harden(&[&lab.name("oci", "out")], &Options::default()).unwrap();
     assert_eq!(codes(&done.findings), []);
-    let out = open_source(&lab.name("oci", "out").parse().unwrap()).unwrap();
+    let out = open_source(&lab.name("oci", "out").parse().unwrap(), &Registries::default()).unwrap();
     let listed = out.platforms().unwrap();
     assert_eq!(listed.index_digest, Some(done.digest));
     assert_eq!(listed.annotations["org.opencontainers.image.title"], "app");
@@ -131,11 +132,11 @@ fn every_linux_image_is_hardened_as_if_alone_and_the_index_names_them_in_order()
     for (platform, hardened) in &done.platforms {
         let image = out.image(Some(platform)).unwrap();
         assert_eq!(image.manifest_digest, Some(hardened.digest));
-        let source = open_source(&lab.name("oci", "in").parse().unwrap()).unwrap();
-        let alone = Destinations::open(&[lab
-            .name("oci", &format!("one-{}", platform.architecture()))
-            .parse()
-            .unwrap()]);
+        let source = open_source(&lab.name("oci", "in").parse().unwrap(), &Registries::default()).unwrap();
+        let alone = Destinations::open(
+            &[lab.name("oci", &format!("one-{}", platform.architecture())).parse().unwrap()],
+            &Registries::default(),
+        );
         let options = Options { platform: Some(platform.to_string()), ..Options::default() };
         let alone = harden(source.as_ref(), &options, alone.unwrap(), &Silent).unwrap();
         assert_eq!(alone.digest, hardened.digest);
@@ -153,7 +154,8 @@ fn layout_and_archive_hold_the_same_index_and_threads_change_nothing() {
     let bytes = |name: &str| fs::read(lab.path().join(name)).unwrap();
     assert_eq!(bytes("out.tar"), bytes("again.tar"));
     for name in [layout, archive] {
-        let listed = open_source(&name.parse().unwrap()).unwrap().platforms().unwrap();
+        let listed =
+            open_source(&name.parse().unwrap(), &Registries::default()).unwrap().platforms().unwrap();
         assert_eq!((listed.index_digest, listed.linux.len()), (Some(both.digest), 2));
     }
 }
@@ -188,7 +190,10 @@ fn variant_of_the_index_survives_a_config_without_one() {
     let v6 = json!({"os": "linux", "architecture": "arm", "variant": "v6"});
     let lab = Lab::new().image(v6, &app("")).index(0);
     lab.harden(&[&lab.name("oci", "out")], &Options::default()).unwrap();
-    let listed = open_source(&lab.name("oci", "out").parse().unwrap()).unwrap().platforms().unwrap();
+    let listed = open_source(&lab.name("oci", "out").parse().unwrap(), &Registries::default())
+        .unwrap()
+        .platforms()
+        .unwrap();
     assert_eq!(listed.linux[0].to_string(), "linux/arm/v6");
 }
 
@@ -216,7 +221,10 @@ fn platforms_that_disagree_are_told_and_the_union_has_what_each_needs() {
 fn an_image_without_an_index_becomes_an_index_of_one() {
     let lab = Lab::new().image(linux("arm64"), &app(""));
     let done = lab.harden(&[&lab.name("oci", "out")], &Options::default()).unwrap();
-    let listed = open_source(&lab.name("oci", "out").parse().unwrap()).unwrap().platforms().unwrap();
+    let listed = open_source(&lab.name("oci", "out").parse().unwrap(), &Registries::default())
+        .unwrap()
+        .platforms()
+        .unwrap();
     assert_eq!((listed.index_digest, listed.linux.len()), (Some(done.digest), 1));
     assert_ne!(done.digest, done.platforms[0].1.digest);
 }

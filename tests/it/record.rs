@@ -4,6 +4,7 @@ use kiln::harden::harden;
 use kiln::image::Codec;
 use kiln::options::Options;
 use kiln::progress::Silent;
+use kiln::registry::Registries;
 use kiln::rootfs::dump::parse_layers;
 use kiln::sink::Destinations;
 use kiln::source::{SourceImage, open_source};
@@ -29,11 +30,11 @@ fn hardened(text: &str) -> (SourceImage, SourceImage) {
     let tars: Vec<_> = parse_layers(text).iter().map(|layer| (Codec::Gzip, layout::tar_of(layer))).collect();
     layout::write(&lab.path().join("in"), &tars, &config);
     let name = |name: &str| format!("oci:{}:latest", lab.path().join(name).display()).parse().unwrap();
-    let source = open_source(&name("in")).unwrap();
-    let destinations = Destinations::open(&[name("out")]).unwrap();
+    let source = open_source(&name("in"), &Registries::default()).unwrap();
+    let destinations = Destinations::open(&[name("out")], &Registries::default()).unwrap();
     harden(source.as_ref(), &Options::default(), destinations, &Silent).unwrap();
     let before = source.image(None).unwrap();
-    let after = open_source(&name("out")).unwrap().image(None).unwrap();
+    let after = open_source(&name("out"), &Registries::default()).unwrap().image(None).unwrap();
     (before, after)
 }
 

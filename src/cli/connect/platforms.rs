@@ -3,7 +3,8 @@
 //! Maps values only; what is done for each platform is the library's.
 
 use super::{
-    context, destination_names, failure, image_name, layer_changes, open, parse_all, pod_name, sink_failure,
+    context, destination_names, failure, image_name, layer_changes, open, parse, parse_all, pod_name,
+    registries, sink_failure,
 };
 use crate::cli::{Failure, HardenRequest, HardenedPlatforms};
 use crate::digest::BlobDigest;
@@ -17,12 +18,15 @@ use crate::sink::Destinations;
 
 pub(super) fn harden(request: &HardenRequest, progress: &dyn Progress) -> Result<HardenedPlatforms, Failure> {
     let references = parse_all(&request.destinations)?;
-    let source = open(&request.source)?;
-    let destinations = Destinations::open(&references).map_err(sink_failure)?;
-    let done = harden_platforms(&*source, &request.options, destinations, progress).map_err(failure)?;
+    let registries = registries(&request.registry);
+    let reference = parse(&request.source)?;
+    let source = open(&reference, &registries)?;
+    let destinations = Destinations::open(&references, &registries).map_err(sink_failure)?;
+    let done = harden_platforms(&*source, &request.options, destinations, progress)
+        .map_err(|error| failure(error, &reference))?;
     let HardenedIndex { source, digest, platforms, united, mut findings } = done;
 
-    let image = image_name(request, digest, &mut findings);
+    let image = image_name(request, &references, digest, &mut findings);
     let manifest_digest = |hardened: &Hardened| BlobDigest::of(hardened.manifest.render().as_bytes());
     let pod = render_pod(
         &united.manifest,

@@ -9,6 +9,7 @@ use kiln::harden::{Hardened, harden};
 use kiln::image::Codec;
 use kiln::options::Options;
 use kiln::progress::Silent;
+use kiln::registry::Registries;
 use kiln::sink::Destinations;
 use kiln::source::open_source;
 use proptest::prelude::*;
@@ -18,8 +19,8 @@ use crate::layout::{tar_of, write};
 
 fn run(lab: &Path, from: &str, to: &str, options: &Options, jobs: usize) -> Hardened {
     let name = |name: &str| format!("oci:{}:latest", lab.join(name).display()).parse().unwrap();
-    let source = open_source(&name(from)).unwrap();
-    let destinations = Destinations::open(&[name(to)]).unwrap();
+    let source = open_source(&name(from), &Registries::default()).unwrap();
+    let destinations = Destinations::open(&[name(to)], &Registries::default()).unwrap();
     let options = Options { jobs: NonZeroUsize::new(jobs).unwrap(), ..options.clone() };
     harden(source.as_ref(), &options, destinations, &Silent).unwrap()
 }

@@ -1,0 +1,132 @@
+//! `docker://NAME`: an image or index pushed to a registry. Blobs first, then manifests by digest, the tag last.
+//!
+//! Does not speak HTTP; `registry` does.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::{Prepared, Sink, SinkError, Staging};
+use crate::digest::BlobDigest;
+use crate::image::{Published, media};
+use crate::reference::{Reference, RegistryReference};
+use crate::registry::{Client, Content, Registries, RegistryError, Right, Tag};
+
+/// Blobs sent at once: as many as are fetched at once.
+const PARALLEL: usize = 4;
+
+/// A tag to push to.
+pub(super) struct Registry {
+    client: Client,
+    tag: Tag,
+}
+
+impl Registry {
+    /// Asks for the tag, so that a name, certificate or password that will not do is known before the work.
+    pub(super) fn open(reference: &RegistryReference, registries: &Registries) -> Result<Self, SinkError> {
+        let tag = match (&reference.tag, reference.digest) {
+            (Some(tag), None) => Tag::Name(tag.clone()),
+            _ => return Err(SinkError::Digested(Reference::Registry(reference.clone()))),
+        };
+        let client = registries.client(&reference.repository, Right::Push);
+        client.head_manifest(&tag).map_err(SinkError::Registry)?;
+        Ok(Self { client, tag })
+    }
+
+    fn send(&self, digest: &BlobDigest, size: u64, staging: &Staging) -> Result<(), SinkError> {
+        if staging.has_blob(digest) {
+            let file = staging.open_blob(digest)?;
+            return self
+                .client
+                .put_blob(digest, size, Content::File(&file))
+                .map(drop)
+                .map_err(SinkError::Registry);
+        }
+        // It was there when it was not staged.
+        match self.client.has_blob(digest) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(SinkError::Registry(RegistryError::Vanished { digest: *digest })),
+            Err(error) => Err(SinkError::Registry(error)),
+        }
+    }
+}
+
+impl Registry {
+    /// The largest first, several at once; the first error counts.
+    fn send_all(&self, blobs: BTreeMap<BlobDigest, u64>, staging: &Staging) -> Result<(), SinkError> {
+        let mut blobs: Vec<_> = blobs.into_iter().collect();
+        blobs.sort_by_key(|&(digest, size)| (std::cmp::Reverse(size), digest));
+        let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
+        let worker = || {
+            while let Some((digest, size)) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Err(error) = self.send(digest, *size, staging) {
+                    next.store(blobs.len(), Ordering::Relaxed);
+                    failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..PARALLEL.min(blobs.len()) {
+                scope.spawn(worker);
+            }
+            worker();
+        });
+        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Sink for Registry {
+    fn has_blob(&self, digest: &BlobDigest) -> bool {
+        // What goes wrong here goes wrong again, and is told, when the blob is to be sent.
+        self.client.has_blob(digest).unwrap_or(false)
+    }
+
+    fn prepare(&self, published: &Published, staging: &Staging) -> Result<Box<dyn Prepared>, SinkError> {
+        let images = published.images();
+        // One blob may be several layers, also of several images.
+        let layers = images.iter().flat_map(|image| &image.layers);
+        let layers: BTreeMap<_, _> = layers.map(|layer| (layer.digest, layer.size)).collect();
+        self.send_all(layers, staging)?;
+        for image in images {
+            let (id, config) = (BlobDigest::from(image.image_id()), &image.config_bytes);
+            let sent = self.client.put_blob(&id, config.len() as u64, Content::Bytes(config));
+            sent.map_err(SinkError::Registry)?;
+            let tag = Tag::Digest(image.manifest_digest());
+            put(&self.client, &tag, &image.manifest_bytes, media::OCI_MANIFEST)?;
+        }
+        let root = Ready {
+            client: self.client.clone(),
+            tag: self.tag.clone(),
+            bytes: published.root_bytes().to_vec(),
+            media_type: published.root_media_type(),
+        };
+        put(&root.client, &Tag::Digest(published.root_digest()), &root.bytes, root.media_type)?;
+        Ok(Box::new(root))
+    }
+}
+
+/// An image or index that is there by its digest.
+struct Ready {
+    client: Client,
+    tag: Tag,
+    bytes: Vec<u8>,
+    media_type: &'static str,
+}
+
+impl Prepared for Ready {
+    fn publish(self: Box<Self>) -> Result<(), SinkError> {
+        put(&self.client, &self.tag, &self.bytes, self.media_type)
+    }
+}
+
+/// Stores a manifest under a name, unless it is there.
+fn put(client: &Client, tag: &Tag, bytes: &[u8], media_type: &str) -> Result<(), SinkError> {
+    let there = client.head_manifest(tag).map_err(SinkError::Registry)?;
+    if there == Some(BlobDigest::of(bytes)) {
+        return Ok(());
+    }
+    client.put_manifest(tag, bytes, media_type).map_err(SinkError::Registry)
+}
