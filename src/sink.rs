@@ -127,8 +127,8 @@ fn open_sink(reference: &Reference, registries: &Registries) -> Result<Box<dyn S
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// A registry that does not take it.
-    #[error(transparent)]
-    Registry(RegistryError),
+    #[error("{0}")]
+    Registry(#[source] RegistryError),
     /// A digest as destination.
     #[error("destination `{0}` names a digest: expected a tag, for the digest comes from the image")]
     Digested(Reference),

@@ -79,8 +79,8 @@ pub fn open_source(reference: &Reference, registries: &Registries) -> Result<Box
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// A registry that does not give it.
-    #[error(transparent)]
-    Registry(RegistryError),
+    #[error("{0}")]
+    Registry(#[source] RegistryError),
     /// Nothing there, or not allowed.
     #[error("cannot open `{}`", path.display())]
     Open {

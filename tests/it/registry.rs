@@ -3,6 +3,7 @@
 //! The registry is inside the test; real ones are met in the end-to-end suite.
 
 mod access;
+mod command;
 mod pull;
 mod push;
 mod seeded;
