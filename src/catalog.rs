@@ -53,6 +53,7 @@ pub struct Catalog {
     package_classes: Vec<Class>,
     dlopen: Vec<DlopenRule>,
     always_keep: Rules,
+    directories: Rules,
     state: Rules,
     spirit: Rules,
     secrets: Rules,
@@ -95,7 +96,7 @@ impl Catalog {
         None
     }
 
-    /// What the Debian package `name` (without architecture) is for, if it is there to be a tool.
+    /// What the package `name` (without architecture; Debian's name or Alpine's) is for, if it is there to be a tool.
     ///
     /// A tool package is not followed through `Depends:` and goes as a whole, unless the entrypoint's own
     /// chain or an ELF need leads into it. Packages of interpreters that applications are written in are
@@ -113,6 +114,11 @@ impl Catalog {
     /// What stays whatever leads to it.
     pub fn always_keep(&self) -> &Rules {
         &self.always_keep
+    }
+
+    /// Directories that programs expect, whoever brought them and whatever is in them.
+    pub fn directories(&self) -> &Rules {
+        &self.directories
     }
 
     /// State of package managers and of a system's init. The package database itself is not in it.
@@ -174,6 +180,7 @@ impl Catalog {
                 .map(|raw| DlopenRule::literal(raw.needed, raw.keep, raw.why))
                 .collect(),
             always_keep: Rules::literal(paths.always_keep),
+            directories: Rules::literal(paths.directory),
             state: Rules::literal(paths.state),
             spirit: Rules::literal(paths.spirit),
             secrets: Rules::literal(paths.secret),

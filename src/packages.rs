@@ -1,7 +1,8 @@
 //! The package database of an image: which package owns a file, and what a package needs.
 //!
-//! Does not decide what goes; reads dpkg, and only notices rpm and apk.
+//! Does not decide what goes; reads dpkg and apk, and only notices rpm.
 
+pub mod apk;
 mod database;
 pub mod dpkg;
 
@@ -9,10 +10,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub use database::{Database, Package, PackageId, State, Warning};
-pub use dpkg::wanted;
 
 use crate::path::ImagePath;
 use crate::rootfs::Rootfs;
+
+/// How many bytes of the file at `path` pass 1 must keep for [`Database::read`]; `None`: none.
+pub fn wanted(path: &ImagePath) -> Option<u64> {
+    dpkg::wanted(path).or_else(|| apk::wanted(path))
+}
+
+/// Whether `path` is part of a database that is filtered, and is neither kept nor stripped as a file.
+pub fn is_database(path: &ImagePath) -> bool {
+    path.is_within(&ImagePath::literal(dpkg::ADMIN)) || apk::file_at(path).is_some()
+}
 
 /// A kind of package database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

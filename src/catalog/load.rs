@@ -15,6 +15,7 @@ pub(super) struct Paths {
     pub(super) dlopen: Vec<RawDlopen>,
     #[serde(rename = "always-keep")]
     pub(super) always_keep: Vec<Rule>,
+    pub(super) directory: Vec<Rule>,
     pub(super) state: Vec<Rule>,
     pub(super) spirit: Vec<Rule>,
     pub(super) secret: Vec<Rule>,

@@ -183,15 +183,11 @@ impl<'s, 'a> Mapping<'s, 'a> {
         let found: Vec<Located> = self.search.interpreter(name).into_iter().collect();
         // The loader is in the process already: who needs it by its soname gets this one.
         self.names.insert(name.clone(), found.clone());
-        if let Some(soname) = found
-            .first()
-            .and_then(|found| self.search.facts(&found.path))
-            .and_then(|facts| facts.soname.clone())
-        {
+        if let Some(soname) = found.first().and_then(|found| self.soname(&found.path)) {
             self.names.insert(soname, found.clone());
         }
         self.map(0, Need { name: name.clone(), found });
-        for name in self.search.preloads() {
+        for name in self.search.preloads(&self.loader) {
             let need = self.find(0, &name);
             // A preload that is not there is passed over.
             if !need.found.is_empty() {
@@ -248,15 +244,25 @@ impl<'s, 'a> Mapping<'s, 'a> {
             if !self.places.contains_key(&located.path) && self.objects.len() < MAX_OBJECTS {
                 self.push(located.path.clone(), parent_of(&located.opened), Some(at));
             }
-            if let Some(soname) = self.search.facts(&located.path).and_then(|facts| facts.soname.clone()) {
+            if let Some(soname) = self.soname(&located.path) {
                 self.names.entry(soname).or_insert_with(|| need.found.clone());
             }
         }
-        if !need.found.is_empty() {
+        // What musl has loaded by its path is no answer to its bare name.
+        let by_path = matches!(self.loader, Loader::Musl(_)) && need.name.contains(&b'/');
+        if !need.found.is_empty() && !by_path {
             self.names.entry(need.name.clone()).or_insert_with(|| need.found.clone());
         }
         if let Some(object) = self.objects.get_mut(at) {
             object.needs.push(need);
+        }
+    }
+
+    /// The name that the object at `path` gives itself, if the loader asks for it: musl does not.
+    fn soname(&self, path: &ImagePath) -> Option<Box<[u8]>> {
+        match self.loader {
+            Loader::Glibc => self.search.facts(path)?.soname.clone(),
+            Loader::Musl(_) => None,
         }
     }
 
@@ -348,6 +354,15 @@ mod tests {
         );
         assert_eq!(missing(&process), [""; 0]);
         assert_eq!(files(&process), ["/bin/x", "/usr/lib/ld.so", "/p/file.so", "/p/a.so"]);
+    }
+
+    #[test]
+    fn a_soname_answers_for_a_library_under_glibc_and_not_under_musl() {
+        let image = "needed=/p/file.so,a.so runpath=/p\n/p/file.so f elf soname=real.so.1\n/p/a.so f elf needed=real.so.1";
+        let glibc = process(&format!("/bin/x PROGRAM {image}"), "/bin/x");
+        assert_eq!(missing(&glibc), [""; 0]);
+        let musl = process(&format!("/bin/x f elf interp=/lib/ld-musl-x86_64.so.1 {image}"), "/bin/x");
+        assert_eq!(missing(&musl), ["/bin/x /lib/ld-musl-x86_64.so.1", "/p/a.so real.so.1"]);
     }
 
     #[test]

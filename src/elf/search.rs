@@ -35,7 +35,7 @@ pub fn wanted(path: &ImagePath) -> Option<u64> {
     match path.as_bytes() {
         b"etc/ld.so.cache" => Some(MAX_CACHE),
         b"etc/ld.so.preload" => Some(MAX_SMALL),
-        name if name.starts_with(b"etc/ld-musl-") && name.ends_with(b".path") => Some(MAX_SMALL),
+        _ if musl::is_path_file(path) => Some(MAX_SMALL),
         _ => None,
     }
 }
@@ -90,10 +90,16 @@ pub enum Loader {
     /// `ld-linux*.so`, and whatever else is not musl's.
     Glibc,
     /// `ld-musl-ARCH.so.1`
-    Musl {
-        /// `x86_64`, as in the loader's name.
-        arch: Vec<u8>,
-    },
+    Musl(Musl),
+}
+
+/// musl's loader, which is its C library too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Musl {
+    /// The path it is started by, as programs name it.
+    pub name: Box<[u8]>,
+    /// `x86_64`, as in the loader's name.
+    pub arch: Box<[u8]>,
 }
 
 impl Loader {
@@ -101,13 +107,17 @@ impl Loader {
     pub fn of(facts: &ElfFacts) -> Self {
         let arch_in = |name: &[u8], start: &[u8]| {
             let name = name.rsplit(|&byte| byte == b'/').next()?.strip_prefix(start)?;
-            Some(name.strip_suffix(b".so.1").unwrap_or(name).to_vec())
+            Some(Box::from(name.strip_suffix(b".so.1").unwrap_or(name)))
         };
-        let arch = match &facts.interpreter {
-            Some(name) => arch_in(name, b"ld-musl-"),
-            None => facts.needed.iter().find_map(|name| arch_in(name, b"libc.musl-")),
+        let musl = match &facts.interpreter {
+            Some(name) => arch_in(name, b"ld-musl-").map(|arch| Musl { name: name.clone(), arch }),
+            None => {
+                facts.needed.iter().find_map(|name| arch_in(name, b"libc.musl-")).map(|arch: Box<[u8]>| {
+                    Musl { name: [b"/lib/ld-musl-", &*arch, b".so.1"].concat().into(), arch }
+                })
+            }
         };
-        arch.map_or(Self::Glibc, |arch| Self::Musl { arch })
+        musl.map_or(Self::Glibc, Self::Musl)
     }
 }
 
@@ -186,12 +196,12 @@ impl<'a> Search<'a> {
     pub fn find(&self, name: &[u8], by: &Requester<'_>) -> Vec<Located> {
         match by.loader {
             Loader::Glibc => self.find_glibc(name, by),
-            Loader::Musl { arch } => self.find_musl(name, by, arch).into_iter().collect(),
+            Loader::Musl(musl) => self.find_musl(name, by, musl).into_iter().collect(),
         }
     }
 
-    /// Names of libraries that the environment has loaded into every process, as written.
-    pub fn preloads(&self) -> Vec<Vec<u8>> {
+    /// Names of libraries that `loader` loads into every process, as written. musl has no file of them.
+    pub fn preloads(&self, loader: &Loader) -> Vec<Vec<u8>> {
         let words = |text: &[u8], separators: &'static [u8]| {
             text.split(move |byte| separators.contains(byte))
                 .filter(|word| !word.is_empty())
@@ -199,12 +209,11 @@ impl<'a> Search<'a> {
                 .collect::<Vec<_>>()
         };
         let mut names = words(self.env.preload.as_deref().unwrap_or_default(), b" :");
-        for line in self
-            .rootfs
-            .bytes_following(&ImagePath::literal(PRELOAD))
-            .unwrap_or_default()
-            .split(|&byte| byte == b'\n')
-        {
+        let file = match loader {
+            Loader::Glibc => self.rootfs.bytes_following(&ImagePath::literal(PRELOAD)),
+            Loader::Musl(_) => None,
+        };
+        for line in file.unwrap_or_default().split(|&byte| byte == b'\n') {
             let text = line.split(|&byte| byte == b'#').next().unwrap_or_default();
             names.extend(words(text, b" :\t\r"));
         }

@@ -1,15 +1,15 @@
 //! Packages, who owns what, and what needs what, whatever kind of database said so.
 //!
-//! Reads no format; `dpkg` does.
+//! Reads no format; `dpkg` and `apk` do.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use md5::{Digest as _, Md5};
 
-use super::canonical;
 use super::dpkg::alternatives::Alternative;
 use super::dpkg::{self, Diversion};
+use super::{Kind, apk, canonical};
 use crate::path::ImagePath;
 use crate::rootfs::Rootfs;
 
@@ -33,7 +33,7 @@ pub(super) enum Owners {
 
 impl Owners {
     /// Adds a package, once.
-    pub(super) fn add(&mut self, id: PackageId) {
+    fn add(&mut self, id: PackageId) {
         match self {
             Self::Nobody => *self = Self::One(id),
             Self::One(other) if *other == id => {}
@@ -52,7 +52,7 @@ impl Owners {
     }
 }
 
-/// What dpkg says has become of a package.
+/// What has become of a package; only dpkg remembers those that are gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum State {
     /// Its files are there, configured or not.
@@ -65,11 +65,13 @@ pub enum State {
 }
 
 /// One package.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
+    /// Whose package it is.
+    pub kind: Kind,
     /// Name, without architecture.
     pub name: String,
-    /// `amd64`, `all`, …; empty if the database does not say.
+    /// `amd64`, `x86_64`, `all`, `noarch`, …; empty if the database does not say.
     pub architecture: String,
     /// As written; empty if the database does not say.
     pub version: String,
@@ -79,7 +81,8 @@ pub struct Package {
     pub essential: bool,
     /// `Protected: yes` or `Important: yes`.
     pub protected: bool,
-    /// `Pre-Depends` and `Depends`: all clauses, each with its alternatives; versions and architectures dropped.
+    /// All that it needs (`Pre-Depends` and `Depends`): clauses, each with its alternatives; versions and
+    /// architectures dropped.
     pub depends: Vec<Vec<String>>,
     /// Virtual packages that this one is too; versions dropped.
     pub provides: Vec<String>,
@@ -116,6 +119,14 @@ pub enum Warning {
         /// Which, from 1.
         line: usize,
     },
+    /// A path that is none.
+    #[error("`{file}`: package `{package}` lists what is no path")]
+    Unreadable {
+        /// Where.
+        file: ImagePath,
+        /// Whose.
+        package: String,
+    },
     /// An installed package of which nothing says what files it has.
     #[error("no list of files of package `{0}`")]
     Listless(String),
@@ -124,6 +135,7 @@ pub enum Warning {
 /// All packages of an image.
 #[derive(Debug, Clone, Default)]
 pub struct Database {
+    pub(super) kinds: BTreeSet<Kind>,
     pub(super) packages: Vec<Package>,
     pub(super) by_name: BTreeMap<String, Vec<PackageId>>,
     pub(super) providers: BTreeMap<String, Vec<PackageId>>,
@@ -136,9 +148,33 @@ pub struct Database {
 }
 
 impl Database {
-    /// Reads the dpkg database of `rootfs`; `None` if there is none.
+    /// Reads every database of `rootfs` that kiln reads; `None` if there is none.
     pub fn read(rootfs: &Rootfs) -> Option<Self> {
-        dpkg::read(rootfs)
+        let mut database = Self::default();
+        dpkg::read(rootfs, &mut database);
+        apk::read(rootfs, &mut database);
+        (!database.kinds.is_empty()).then_some(database)
+    }
+
+    /// The kinds of database that were read.
+    pub fn kinds(&self) -> &BTreeSet<Kind> {
+        &self.kinds
+    }
+
+    /// Adds a package and says what it owns and provides.
+    pub(super) fn add(&mut self, package: Package) {
+        let Ok(number) = u32::try_from(self.packages.len()) else { return };
+        let id = PackageId(number);
+        self.by_name.entry(package.name.clone()).or_default().push(id);
+        if package.state == State::Installed {
+            for name in &package.provides {
+                self.providers.entry(name.clone()).or_default().push(id);
+            }
+            for path in package.files.iter().chain(package.conffiles.keys()) {
+                self.owners.entry(path.clone()).or_default().add(id);
+            }
+        }
+        self.packages.push(package);
     }
 
     /// Every package known, installed or not, in the database's order.
@@ -206,12 +242,15 @@ impl Database {
     }
 
     fn satisfying(&self, wanting: &Package, name: &str) -> Vec<PackageId> {
-        let real: Vec<PackageId> = self.named(name).collect();
-        let found =
-            if real.is_empty() { self.providers.get(name).cloned().unwrap_or_default() } else { real };
+        let same_kind = |id: &PackageId| self.get(*id).kind == wanting.kind;
+        let mut found: Vec<PackageId> = self.named(name).filter(same_kind).collect();
+        if found.is_empty() {
+            found = self.providers.get(name).into_iter().flatten().copied().filter(same_kind).collect();
+        }
+        let fits_all = |architecture: &str| matches!(architecture, "all" | "noarch");
         let fits = |id: &PackageId| {
             let architecture = &self.get(*id).architecture;
-            architecture == &wanting.architecture || architecture == "all" || wanting.architecture == "all"
+            architecture == &wanting.architecture || fits_all(architecture) || fits_all(&wanting.architecture)
         };
         if found.iter().any(fits) { found.into_iter().filter(fits).collect() } else { found }
     }

@@ -14,11 +14,13 @@ use std::collections::{BTreeMap, HashMap};
 use alternatives::{LINKS, RECORDS};
 use control::{Stanza, relations, stanzas};
 
-use super::{Database, Package, PackageId, State, Warning};
+use super::Kind;
+use super::database::{Database, Package, State, Warning};
 use crate::path::ImagePath;
 use crate::rootfs::Rootfs;
 
-const ADMIN: &[u8] = b"var/lib/dpkg/";
+/// Directory of the database.
+pub(super) const ADMIN: &str = "var/lib/dpkg/";
 
 /// Largest `status`: 50 MiB are some 40,000 packages.
 const MAX_STATUS: u64 = 50 << 20;
@@ -29,9 +31,9 @@ const MAX_LIST: u64 = 16 << 20;
 /// Largest of the small files: diversions, one group of alternatives, one stanza of `status.d`.
 const MAX_SMALL: u64 = 1 << 20;
 
-/// How many bytes of the file at `path` pass 1 must keep for [`Database::read`]; `None`: none.
-pub fn wanted(path: &ImagePath) -> Option<u64> {
-    let rest = path.as_bytes().strip_prefix(ADMIN)?;
+/// How many bytes of the file at `path` pass 1 must keep; `None`: none.
+pub(super) fn wanted(path: &ImagePath) -> Option<u64> {
+    let rest = path.as_bytes().strip_prefix(ADMIN.as_bytes())?;
     let ends = |end: &[u8]| rest.ends_with(end);
     let (directory, name) = match rest.iter().position(|&byte| byte == b'/') {
         Some(at) => rest.split_at(at),
@@ -69,31 +71,27 @@ impl Diversion {
     }
 }
 
-pub(super) fn read(rootfs: &Rootfs) -> Option<Database> {
-    let admin = rootfs.resolve(&ImagePath::parse(ADMIN).ok()?)?.path;
+pub(super) fn read(rootfs: &Rootfs, database: &mut Database) {
+    let Some(admin) = rootfs.resolve(&ImagePath::literal(ADMIN)).map(|resolved| resolved.path) else {
+        return;
+    };
     let status = admin.child(b"status");
     let directory = admin.child(b"status.d");
     if rootfs.entry(&status).is_none() && !rootfs.is_directory(&directory) {
-        return None;
+        return;
     }
-    let mut reader = Reader {
-        rootfs,
-        admin,
-        database: Database::default(),
-        parents: HashMap::new(),
-        diversions: HashMap::new(),
-    };
+    database.kinds.insert(Kind::Dpkg);
+    let mut reader = Reader { rootfs, admin, database, parents: HashMap::new(), diversions: HashMap::new() };
     reader.diversions();
     reader.status(&status);
     reader.status_directory(&directory);
     reader.alternatives();
-    Some(reader.database)
 }
 
 struct Reader<'a> {
     rootfs: &'a Rootfs,
     admin: ImagePath,
-    database: Database,
+    database: &'a mut Database,
     /// Directories as listed, and where they are: thousands of files share them.
     parents: HashMap<ImagePath, ImagePath>,
     /// Positions of diversions by the name they move.
@@ -206,6 +204,7 @@ impl<'a> Reader<'a> {
         let yes = |field: &str| stanza.text(field).is_some_and(|value| value.eq_ignore_ascii_case("yes"));
         let list = |field: &str| stanza.text(field).map(|value| relations(&value)).unwrap_or_default();
         let mut package = Package {
+            kind: Kind::Dpkg,
             architecture: stanza.text("Architecture").unwrap_or_default(),
             version: stanza.text("Version").unwrap_or_default(),
             state: stanza.text("Status").map_or(State::Installed, |status| state(&status)),
@@ -237,31 +236,21 @@ impl<'a> Reader<'a> {
     }
 
     fn add(&mut self, mut package: Package, list: Option<&ImagePath>, sums: Option<&ImagePath>) {
-        let Ok(number) = u32::try_from(self.database.packages.len()) else { return };
-        let id = PackageId(number);
         let mut sums = sums.map(|file| self.sums(&package.name, file)).unwrap_or_default();
         match list {
             Some(file) => package.files = self.list(&package.name, file),
             None => package.files = sums.iter().map(|(path, _)| path.clone()).collect(),
         }
-        let database = &mut self.database;
-        database.by_name.entry(package.name.clone()).or_default().push(id);
         if package.state == State::Installed {
             if list.is_none() && package.files.is_empty() {
-                database.warnings.push(Warning::Listless(package.name.clone()));
-            }
-            for name in &package.provides {
-                database.providers.entry(name.clone()).or_default().push(id);
-            }
-            for path in package.files.iter().chain(package.conffiles.keys()) {
-                database.owners.entry(path.clone()).or_default().add(id);
+                self.database.warnings.push(Warning::Listless(package.name.clone()));
             }
             sums.extend(package.conffiles.iter().map(|(path, sum)| (path.clone(), sum.clone())));
             // A sum is of use only where there are bytes to compare it with.
             let rootfs = self.rootfs;
-            database.sums.extend(sums.into_iter().filter(|(path, _)| rootfs.has_bytes(path)));
+            self.database.sums.extend(sums.into_iter().filter(|(path, _)| rootfs.has_bytes(path)));
         }
-        database.packages.push(package);
+        self.database.add(package);
     }
 
     fn list(&mut self, package: &str, file: &ImagePath) -> Vec<ImagePath> {

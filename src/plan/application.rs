@@ -5,11 +5,12 @@
 use super::entrypoint::find_program;
 use super::known::Known;
 use crate::catalog::{Catalog, Rules};
+use crate::packages;
 use crate::path::ImagePath;
 
 /// Whether the file or link at `path` is the application's: no package owns it, in fact or in spirit.
 pub fn is_application(known: &Known<'_>, path: &ImagePath) -> bool {
-    if !known.owners(path).is_empty() || is_spirit(known, path) || is_database(path) {
+    if !known.owners(path).is_empty() || is_spirit(known, path) || packages::is_database(path) {
         return false;
     }
     if is_state(known, path) {
@@ -36,11 +37,6 @@ pub fn is_state(known: &Known<'_>, path: &ImagePath) -> bool {
 
 fn names(known: &Known<'_>, rules: &Rules, path: &ImagePath) -> bool {
     known.rule(rules, path).is_some()
-}
-
-/// Part of dpkg's database: filtered, neither kept nor stripped as a file.
-pub fn is_database(path: &ImagePath) -> bool {
-    path.is_within(&ImagePath::literal("var/lib/dpkg"))
 }
 
 /// Whether `path` lies where a distribution puts its files.

@@ -312,12 +312,7 @@ fn package_fates(known: &Known<'_>, kept: &Kept, fate: &Fate) -> Vec<PackageFate
             let why = match kept.packages.get(&id) {
                 Some(why) if stays => why.clone(),
                 _ if stays => "some of its files stay".into(),
-                Some(_)
-                    if package
-                        .files
-                        .iter()
-                        .all(|path| known.leads_to_directory(path) || known.rootfs.node(path).is_none()) =>
-                {
+                Some(_) if !package.files.iter().any(|path| known.has_file(package, path)) => {
                     "it owns no file of the image".into()
                 }
                 Some(_) => "its files were catalogued tools".into(),

@@ -9,7 +9,8 @@ use super::application;
 use super::keep::{Kept, Why};
 use super::known::Known;
 use super::{Level, Reason};
-use crate::packages::PackageId;
+use crate::catalog::Catalog;
+use crate::packages::{self, PackageId};
 use crate::path::ImagePath;
 use crate::rootfs::{Content, Kind};
 
@@ -96,7 +97,7 @@ impl Settling<'_> {
         {
             return self.kept.files.contains_key(&source);
         }
-        if application::is_database(path) {
+        if packages::is_database(path) {
             return !application::is_state(self.known, path);
         }
         // Packages list `/bin` as a directory; where it is a link, it is nobody's.
@@ -202,14 +203,10 @@ impl Settling<'_> {
         let Some(packages) = self.known.packages else { return };
         self.fate.packages = packages
             .installed()
-            .map(|(id, _)| id)
-            .filter(|&id| {
-                packages.get(id).files.iter().any(|path| {
-                    self.known.rootfs.node(path).is_some()
-                        && !self.known.leads_to_directory(path)
-                        && self.fate.stays(path)
-                })
+            .filter(|(_, package)| {
+                package.files.iter().any(|path| self.known.has_file(package, path) && self.fate.stays(path))
             })
+            .map(|(id, _)| id)
             .collect();
     }
 
@@ -262,11 +259,15 @@ impl Settling<'_> {
                 continue;
             }
             let owners = self.known.owners(path);
-            let by_package = owners.iter().any(|id| self.fate.packages.contains(id));
+            // A package of which only some data stays is not there for its directories.
+            let by_package = owners
+                .iter()
+                .any(|id| self.fate.packages.contains(id) && self.kept.packages.contains_key(id));
+            let expected = self.known.rule(Catalog::builtin().directories(), path).is_some();
             let is_state = application::is_state(self.known, path);
             // An empty directory is there for a reason; one that became empty is not.
             let empty_before = !filled.contains(path) && owners.is_empty() && !is_state;
-            if by_package || empty_before || path.is_root() {
+            if by_package || expected || empty_before || path.is_root() {
                 kept_empty.push(path.clone());
             }
         }

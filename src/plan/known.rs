@@ -8,7 +8,7 @@ use crate::accounts::Accounts;
 use crate::catalog::{Catalog, Class, Rule, Rules};
 use crate::image::Config;
 use crate::options::Options;
-use crate::packages::{Database, PackageId};
+use crate::packages::{self, Database, Package, PackageId};
 use crate::path::ImagePath;
 use crate::path::glob::PathGlobs;
 use crate::recipe::Recipe;
@@ -101,6 +101,16 @@ impl<'a> Known<'a> {
     /// list as a directory.
     pub fn leads_to_directory(&self, path: &ImagePath) -> bool {
         self.rootfs.resolve(path).is_some_and(|resolved| self.rootfs.is_directory(&resolved.path))
+    }
+
+    /// Whether `package` has a file or link in the image at `path`, which it lists. dpkg's packages list links that
+    /// lead to directories as these directories; apk's tell one from the other.
+    pub fn has_file(&self, package: &Package, path: &ImagePath) -> bool {
+        let is_directory = match package.kind {
+            packages::Kind::Apk => self.rootfs.is_directory(path),
+            packages::Kind::Dpkg | packages::Kind::Rpm => self.leads_to_directory(path),
+        };
+        self.rootfs.node(path).is_some() && !is_directory
     }
 
     /// The first of `rules` that names `path`.

@@ -54,12 +54,7 @@ pub fn count(
     if let Some(packages) = known.packages {
         before.packages = packages
             .installed()
-            .filter(|(_, package)| {
-                package
-                    .files
-                    .iter()
-                    .any(|path| known.rootfs.node(path).is_some() && !known.leads_to_directory(path))
-            })
+            .filter(|(_, package)| package.files.iter().any(|path| known.has_file(package, path)))
             .count() as u64;
         after.packages = decision.fate.packages.len() as u64;
     }

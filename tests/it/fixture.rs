@@ -42,25 +42,32 @@ pub struct StandIn {
 
 impl Fixture {
     /// Lines as [`dump::parse_layers`] reads them, and `package NAME [needs=A,B] [has=/PATH,/PATH]` for an entry
-    /// of dpkg's database in the layer where the first such line stands.
+    /// of dpkg's database, `apk NAME [needs=A,B] [is=A,B] [has=/PATH,/DIRECTORY/]` for one of apk's, in the layer
+    /// where the first such line stands.
     pub fn new(image: &str) -> Self {
-        let (mut files, mut packages, mut place, mut layer) = (String::new(), Vec::new(), 0, 0);
+        let mut files = String::new();
+        let (mut packages, mut place) = ([Vec::new(), Vec::new()], [0, 0]);
+        let mut layer = 0;
         for line in image.lines().map(str::trim) {
             layer += usize::from(line == "--");
-            match line.strip_prefix("package ") {
-                Some(package) => {
-                    if packages.is_empty() {
-                        place = layer;
+            let package = line.strip_prefix("package ").map(|package| (0, package));
+            match package.or_else(|| Some((1, line.strip_prefix("apk ")?))) {
+                Some((kind, package)) => {
+                    if packages[kind].is_empty() {
+                        place[kind] = layer;
                     }
-                    packages.push(package.to_owned());
+                    packages[kind].push(package.to_owned());
                 }
                 None => _ = writeln!(files, "{line}"),
             }
         }
         let mut layers = dump::parse_layers(&files);
-        if !packages.is_empty() {
-            let database = database(&packages, &layers);
-            layers[place].entries.extend(database);
+        if !packages[0].is_empty() {
+            let database = database(&packages[0], &layers);
+            layers[place[0]].entries.extend(database);
+        }
+        if !packages[1].is_empty() {
+            layers[place[1]].entries.extend(apk_database(&packages[1]));
         }
         Self { layers, config: json!({"config": {}}), options: Options::default(), stand_ins: Vec::new() }
     }
@@ -250,6 +257,53 @@ fn database(packages: &[String], layers: &[LayerIndex]) -> Vec<Entry> {
     }
     out.push(text_file("/var/lib/dpkg/status", status));
     out
+}
+
+/// apk's files for `packages`; everything was asked for.
+fn apk_database(packages: &[String]) -> Vec<Entry> {
+    let (mut installed, mut world, mut triggers) = (String::new(), String::new(), String::new());
+    for package in packages {
+        let (name, rest) = package.split_once(' ').unwrap_or((package, ""));
+        let field = |wanted: &str| {
+            let value =
+                rest.split_whitespace().find_map(|word| word.strip_prefix(wanted)).unwrap_or_default();
+            value.replace(',', " ")
+        };
+        let _ = writeln!(installed, "C:Q1{name}=\nP:{name}\nV:1.0-r0\nA:x86_64");
+        for (letter, value) in [("D", field("needs=")), ("p", field("is="))] {
+            if !value.is_empty() {
+                let _ = writeln!(installed, "{letter}:{value}");
+            }
+        }
+        let has = field("has=");
+        // What ends in `/` is a directory.
+        let (directories, files): (Vec<&str>, Vec<&str>) =
+            has.split_whitespace().partition(|path| path.ends_with('/'));
+        for path in directories {
+            let _ = writeln!(installed, "F:{}", path.trim_matches('/'));
+        }
+        let mut paths: Vec<ImagePath> = files.into_iter().map(ImagePath::literal).collect();
+        paths.sort_by_key(|path| (path.parent(), path.clone()));
+        let mut directory = None;
+        for path in paths {
+            let parent = path.parent().unwrap();
+            if directory.as_ref() != Some(&parent) {
+                let _ = writeln!(installed, "F:{}", String::from_utf8_lossy(parent.as_bytes()));
+            }
+            directory = Some(parent);
+            let _ = writeln!(installed, "R:{}\nZ:Q1=", String::from_utf8_lossy(path.name()));
+        }
+        installed.push('\n');
+        let _ = writeln!(world, "{name}");
+        let _ = writeln!(triggers, "Q1{name}= /usr/share/{name}");
+    }
+    vec![
+        text_file("/lib/apk/db/installed", installed),
+        text_file("/lib/apk/db/triggers", triggers),
+        text_file("/lib/apk/db/lock", String::new()),
+        text_file("/etc/apk/world", world),
+        text_file("/etc/apk/repositories", "https://example.org\n".into()),
+    ]
 }
 
 pub fn text_file(path: &str, text: String) -> Entry {

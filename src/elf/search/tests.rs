@@ -122,14 +122,72 @@ fn links_on_the_way_are_told() {
     assert_eq!(&*found[0].opened, b"/lib/liba.so");
 }
 
+const MUSL: &str = "interp=/lib/ld-musl-x86_64.so.1";
+
 #[test]
 fn musl_has_its_own_libraries_inside_and_its_own_path() {
     let loader = "/lib/ld-musl-x86_64.so.1 f elf soname=libc.musl-x86_64.so.1\n/usr/local/lib/liba.so f elf\n/usr/lib/liba.so f elf";
-    let musl = "interp=/lib/ld-musl-x86_64.so.1";
-    check(loader, &[], musl, "libc.musl-x86_64.so.1", &["/lib/ld-musl-x86_64.so.1"]);
-    check(loader, &[], musl, "liba.so", &["/usr/local/lib/liba.so"]);
-    let listed = format!("{loader}\n/etc/ld-musl-x86_64.path f \"/usr/lib\\n\"");
-    check(&listed, &[], musl, "liba.so", &["/usr/lib/liba.so"]);
+    for own in ["libc.musl-x86_64.so.1", "libc.so", "libpthread.so.0", "libm.so.6"] {
+        check(loader, &[], MUSL, own, &["/lib/ld-musl-x86_64.so.1"]);
+    }
+    check(loader, &[], MUSL, "libmagic.so.1", &[]);
+    check(loader, &[], MUSL, "liba.so", &["/usr/local/lib/liba.so"]);
+    let listed = |text: &str| format!("{loader}\n/etc/ld-musl-x86_64.path f \"{text}\"");
+    check(&listed("/usr/lib\\n"), &[], MUSL, "liba.so", &["/usr/lib/liba.so"]);
+    check(&listed("/none\\n/usr/lib:/usr/local/lib"), &[], MUSL, "liba.so", &["/usr/lib/liba.so"]);
+    check(&listed(""), &[], MUSL, "liba.so", &[]);
+    let elsewhere = "/opt/musl/lib/ld-musl-x86_64.so.1 f elf\n/opt/musl/etc/ld-musl-x86_64.path f \"/x\"\n/x/liba.so f elf";
+    let own = "interp=/opt/musl/lib/ld-musl-x86_64.so.1";
+    check(elsewhere, &[], own, "liba.so", &["/x/liba.so"]);
+    check(elsewhere, &[], own, "libc.so", &["/opt/musl/lib/ld-musl-x86_64.so.1"]);
+}
+
+#[test]
+fn musl_asks_the_environment_first_and_takes_both_paths_of_an_object_alike() {
+    let image = "/r/liba.so f elf\n/e/liba.so f elf\n/u/liba.so f elf\n/lib/liba.so f elf";
+    check(image, &["LD_LIBRARY_PATH=/e"], &format!("{MUSL} rpath=/r"), "liba.so", &["/e/liba.so"]);
+    check(image, &["LD_LIBRARY_PATH=:/none:"], &format!("{MUSL} rpath=/r"), "liba.so", &["/r/liba.so"]);
+    check(image, &[], &format!("{MUSL} runpath=/u"), "liba.so", &["/u/liba.so"]);
+    check(image, &[], &format!("{MUSL} rpath=/r runpath=/u"), "liba.so", &["/u/liba.so"]);
+    check(image, &[], &format!("{MUSL} rpath=/none"), "liba.so", &["/lib/liba.so"]);
+}
+
+#[test]
+fn musl_inherits_the_runpath_of_who_loaded_an_object() {
+    let rootfs = parse_image("/p/liba.so f elf");
+    let env = LoaderEnv::default();
+    let search = Search::new(&rootfs, &env);
+    let program = ElfFacts {
+        machine: 62,
+        interpreter: Some(Box::from(*b"/lib/ld-musl-x86_64.so.1")),
+        runpath: Some(Box::from(*b"/p")),
+        ..ElfFacts::default()
+    };
+    let library = ElfFacts { machine: 62, ..ElfFacts::default() };
+    let inherited = [(&program, &b"/bin"[..])];
+    for (loader, found) in [(Loader::of(&program), 1), (Loader::Glibc, 0)] {
+        let by = Requester { facts: &library, origin: b"/p", inherited: &inherited, loader: &loader };
+        assert_eq!(search.find(b"liba.so", &by).len(), found, "{loader:?}");
+    }
+}
+
+#[test]
+fn musl_knows_no_token_but_origin_no_capabilities_and_no_cache() {
+    let cache = Escaped::new(&new_format(&[("liba.so", "/opt/liba.so", 0)])).to_string();
+    let image = format!(
+        "/app/lib/libo.so f elf\n/x/lib/libb.so f elf\n/lib/glibc-hwcaps/x86-64-v2/libb.so f elf\n/opt/liba.so f elf\n/etc/ld.so.cache f \"{cache}\""
+    );
+    check(&image, &[], &format!("{MUSL} runpath=$ORIGIN/../lib"), "libo.so", &["/app/lib/libo.so"]);
+    check(&image, &[], &format!("{MUSL} runpath=/none:${{ORIGIN}}/../lib"), "libo.so", &["/app/lib/libo.so"]);
+    check(&image, &[], &format!("{MUSL} runpath=/x/$LIB:/x/lib"), "libb.so", &[]);
+    check(&image, &["LD_LIBRARY_PATH=$ORIGIN/../lib"], MUSL, "libo.so", &[]);
+    check(&image, &[], MUSL, "liba.so", &[]);
+}
+
+#[test]
+fn the_first_file_of_a_name_ends_musls_search_whatever_it_is() {
+    let image = "/u/liba.so f \"text\"\n/lib/liba.so f elf";
+    check(image, &[], &format!("{MUSL} runpath=/u"), "liba.so", &["/u/liba.so"]);
 }
 
 #[test]
@@ -137,14 +195,21 @@ fn preloads_come_from_environment_and_file() {
     let rootfs = parse_image("/etc/ld.so.preload f \"# all\\n/lib/a.so b.so # c.so\\n\"");
     let env = LoaderEnv::new(["LD_PRELOAD=x.so:/y.so"], ImagePath::root());
     let search = Search::new(&rootfs, &env);
-    let names: Vec<String> =
-        search.preloads().iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    let names: Vec<String> = search
+        .preloads(&Loader::Glibc)
+        .iter()
+        .map(|name| String::from_utf8_lossy(name).into_owned())
+        .collect();
     assert_eq!(names, ["x.so", "/y.so", "/lib/a.so", "b.so"]);
+    let musl = Loader::Musl(Musl { name: Box::default(), arch: Box::default() });
+    assert_eq!(search.preloads(&musl), [b"x.so".to_vec(), b"/y.so".to_vec()], "musl has no such file");
 }
 
 #[test]
 fn the_files_that_a_loader_reads_are_wanted() {
-    for path in ["/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/ld-musl-x86_64.path"] {
+    for path in
+        ["/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/ld-musl-x86_64.path", "/opt/m/etc/ld-musl-i386.path"]
+    {
         assert!(wanted(&ImagePath::literal(path)).is_some(), "{path}");
     }
     assert!(wanted(&ImagePath::literal("/etc/ld.so.conf")).is_none());

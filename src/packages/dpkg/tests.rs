@@ -1,6 +1,7 @@
 //! A small Debian's database, whole and broken.
 
 use super::*;
+use crate::packages::PackageId;
 use crate::packages::database::md5_hex;
 use crate::rootfs::dump::parse_image;
 

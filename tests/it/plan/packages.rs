@@ -122,14 +122,14 @@ fn distroless_like_image_keeps_its_package_directory() {
 fn other_package_databases_keep_what_the_catalog_does_not_name() {
     Fixture::new(
         "/bin/busybox f 0755 elf static\n/bin/sh l busybox\n/sbin/apk f 0755 elf static\n/usr/bin/app f 0755 elf static
-        /usr/lib/libunused.so.1 f elf\n/lib/apk/db/installed f \"P:app\\n\"",
+        /usr/lib/libunused.so.1 f elf\n/var/lib/rpm/Packages f 4",
     )
     .cmd(&["app"])
     .shows("gone findings", &expect![[r"
         gone /bin/busybox: Shell
         gone /bin/sh: Shell
         gone /sbin/apk: PackageManager
-        medium KN027 apk: what belongs to which package is not known: hardened at level `strip`, and the package list still names all
+        medium KN027 rpm: what belongs to which package is not known: hardened at level `strip`, and the package list still names all
         info KN015 65532:65532: the image ran as `root`, and now as nonroot (65532:65532): nothing in the image says which account the program should have
     "]]);
 }
