@@ -62,7 +62,7 @@ fn raising(code: Code) -> Option<Fixture> {
         Code::ShadowedKept => app("/x f 5\n--\n/x w").strip_level(),
         Code::EnvRedirect => Fixture::new("/usr/bin/python3 f 0755 elf static").cmd(&["python3"]),
         Code::WritableFile => nginx("pid /etc/nginx.pid;"),
-        Code::PackagesUnsupported => app("/lib/apk/db/installed f \"P:x\\n\""),
+        Code::PackagesUnsupported => app("/var/lib/rpm/Packages f 4"),
         Code::ScriptNotDirect => Fixture::new(
             "/usr/bin/python3 f 0755 elf static\n/usr/bin/env f 0755 elf static\n/app/x.py f 0755 #!/usr/bin/env python3",
         )
