@@ -9,6 +9,7 @@ mod connect;
 mod explain;
 mod harden;
 mod inspect;
+mod manifest;
 mod output;
 mod pipeline;
 mod progress;
@@ -24,7 +25,9 @@ use clap::{CommandFactory as _, Parser as _};
 use crate::report::Style;
 use args::{Args, Command, Document};
 use output::World;
-pub use pipeline::{BuiltinRecipe, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline};
+pub use pipeline::{
+    BuiltinRecipe, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline, Referrers,
+};
 pub use status::{Failure, Outcome, Status};
 
 /// Runs the command line of this process.
@@ -67,6 +70,7 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
     match command {
         Command::Harden(args) => harden::run(args, pipeline, world),
         Command::Inspect(args) => inspect::run(args, pipeline, world),
+        Command::Manifest(args) => manifest::run(args.action, pipeline, world),
         Command::Recipe(args) => recipe::run(args.action, pipeline, world),
         Command::Explain(args) => explain::run(&args, world),
         Command::Schema(args) => {

@@ -11,10 +11,11 @@ mod write;
 
 pub use error::HardenError;
 pub use platforms::{HardenedIndex, harden_platforms};
+pub use record::MANIFEST_PATH;
 
 use crate::accounts::Accounts;
 use crate::digest::BlobDigest;
-use crate::image::{FinishedImage, FinishedLayer, LayerDescriptor, Platform};
+use crate::image::{Companion, FinishedImage, FinishedLayer, LayerDescriptor, Platform, Published};
 use crate::manifest::Manifest;
 use crate::options::{Builtin, Options};
 use crate::packages::Database;
@@ -88,8 +89,23 @@ pub fn harden(
     destinations: Destinations,
     progress: &dyn Progress,
 ) -> Result<Hardened, HardenError> {
-    let (hardened, finished) = make(source, platform(options)?.as_ref(), options, &destinations, progress)?;
-    destinations.commit(&finished.into()).map_err(HardenError::Sink)?;
+    harden_with(source, options, destinations, &mut |_, _| Vec::new(), progress)
+}
+
+/// As [`harden`]; `companions` makes the documents that go with the image where a destination keeps them, before it is
+/// visible.
+pub fn harden_with(
+    source: &dyn Source,
+    options: &Options,
+    destinations: Destinations,
+    companions: &mut dyn FnMut(&mut Hardened, &Published) -> Vec<Companion>,
+    progress: &dyn Progress,
+) -> Result<Hardened, HardenError> {
+    let (mut hardened, finished) =
+        make(source, platform(options)?.as_ref(), options, &destinations, progress)?;
+    let published = Published::Image(finished);
+    let companions = companions(&mut hardened, &published);
+    destinations.commit(&published, &companions).map_err(HardenError::Sink)?;
     Ok(hardened)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Does not know where an image is kept; `source` and `sink` do.
 
+pub mod companion;
 pub mod config;
 pub mod decode;
 pub mod derive;
@@ -13,6 +14,7 @@ pub mod platform;
 pub mod published;
 pub mod verify;
 
+pub use companion::{Companion, FoundCompanion, Subject};
 pub use config::{Config, Healthcheck, History, Port, Protocol};
 pub use decode::{LayerError, LayerReader, decode};
 pub use derive::ConfigChange;

@@ -32,7 +32,7 @@
 //! | 3 | [`options`], [`plan`] | what is asked for; what will happen, and why |
 //! | 4 | [`layer`], [`manifest`], [`kube`], [`report`] | new bytes, new documents |
 //! | 5 | [`daemon`], [`registry`], [`source`], [`sink`] | edges: the daemon's socket, the registries' protocol; one file per place where images are |
-//! | 6 | [`harden`] | the pipeline: one function per stage, one that calls them |
+//! | 6 | [`harden`], [`documents`] | the pipeline: one function per stage, one that calls them; what it left beside an image, read back |
 //! | 7 | [`cli`], `main` | arguments, output, exit status |
 //!
 //! A module is *core* if it takes and returns values, or moves bytes from a [`Read`](std::io::Read) to a
@@ -72,6 +72,7 @@ pub mod cli;
 )]
 pub mod daemon;
 pub mod digest;
+pub mod documents;
 pub mod elf;
 pub mod evidence;
 pub mod finding;

@@ -8,6 +8,8 @@
 //! - [`Client::get_manifest`], [`Client::head_manifest`], [`Client::put_manifest`], by tag or by digest;
 //! - [`Client::has_blob`], [`Client::get_blob`], [`Client::put_blob`], which mounts where it can.
 //!
+//! - [`Client::put_companions`], [`Client::companions`]: documents beside an image, listed by the registry or under a tag.
+//!
 //! Everything is tried again where that may help ([`Pace`]), downloads go on where they were cut, and every digest
 //! and size is compared. A password goes to the registry that it is for, and to a token endpoint of the same domain
 //! over TLS; nowhere else, redirects included.
@@ -28,6 +30,7 @@ mod exchange;
 mod host;
 mod pace;
 mod proxy;
+mod referrers;
 mod secret;
 mod transport;
 mod upload;
@@ -37,7 +40,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use client::{Client, FetchedManifest, Tag};
+pub use client::{Client, FetchedManifest, Stored, Tag};
 pub use download::Download;
 pub use environment::Environment;
 pub use error::RegistryError;

@@ -17,8 +17,8 @@ mod table;
 
 use crate::digest::BlobDigest;
 
-pub use document::{Report, Sum, schema};
-pub use index::{IndexContext, ReportIndex, index_schema};
+pub use document::{MEDIA_TYPE, Report, Sum, schema};
+pub use index::{IndexContext, MEDIA_TYPE as INDEX_MEDIA_TYPE, ReportIndex, index_schema};
 pub use inspection::{ImageFacts, Inspection};
 pub use sections::Detail;
 pub use size::{count, human};

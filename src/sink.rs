@@ -18,7 +18,7 @@ pub use staging::{BlobWriter, Staging};
 
 use crate::daemon::DaemonError;
 use crate::digest::BlobDigest;
-use crate::image::{LayerDescriptor, LayerError, Published, VerifyingReader};
+use crate::image::{Companion, LayerDescriptor, LayerError, Published, VerifyingReader};
 use crate::reference::Reference;
 use crate::registry::{Registries, RegistryError};
 
@@ -32,12 +32,23 @@ pub trait Sink: Send + Sync {
         Ok(())
     }
 
+    /// Whether documents can stand beside an image there.
+    fn keeps_companions(&self) -> bool {
+        false
+    }
+
     /// Does all of the work that can fail, under temporary names that vanish when the result is dropped.
     fn prepare(&self, published: &Published, staging: &Staging) -> Result<Box<dyn Prepared>, SinkError>;
 }
 
 /// An image or index that lies ready at its destination.
 pub trait Prepared {
+    /// Brings documents about it along, for places that keep them beside an image; nothing points there yet.
+    fn attach(&self, companions: &[Companion]) -> Result<(), SinkError> {
+        let _ = companions;
+        Ok(())
+    }
+
     /// Makes it visible: a rename, or the copy to stdout.
     fn publish(self: Box<Self>) -> Result<(), SinkError>;
 }
@@ -98,10 +109,17 @@ impl Destinations {
         self.sinks.iter().try_for_each(|sink| sink.check_index())
     }
 
-    /// Brings an image or index to every destination, then makes it visible in each; gives the digest that names it.
-    pub fn commit(self, published: &Published) -> Result<BlobDigest, SinkError> {
+    /// Whether documents can stand beside the image at any destination.
+    pub fn keeps_companions(&self) -> bool {
+        self.sinks.iter().any(|sink| sink.keeps_companions())
+    }
+
+    /// Brings an image or index to every destination, with the documents about it where they are kept, then makes it
+    /// visible in each; gives the digest that names it.
+    pub fn commit(self, published: &Published, companions: &[Companion]) -> Result<BlobDigest, SinkError> {
         let prepared: Vec<_> =
             self.sinks.iter().map(|sink| sink.prepare(published, &self.staging)).collect::<Result<_, _>>()?;
+        prepared.iter().try_for_each(|prepared| prepared.attach(companions))?;
         for prepared in prepared {
             prepared.publish()?;
         }
@@ -129,6 +147,9 @@ pub enum SinkError {
     /// A registry that does not take it.
     #[error("{0}")]
     Registry(#[source] RegistryError),
+    /// A registry that takes the image, and not the documents about it.
+    #[error("cannot put the documents beside the image; its tag is where it was")]
+    Companions(#[source] RegistryError),
     /// A digest as destination.
     #[error("destination `{0}` names a digest: expected a tag, for the digest comes from the image")]
     Digested(Reference),

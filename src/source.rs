@@ -15,14 +15,14 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-pub use platforms::{LeftOut, Platforms, WhyLeftOut};
+pub use platforms::{LeftOut, PlatformImage, Platforms, WhyLeftOut};
 
 use crate::daemon::DaemonError;
 use crate::digest::{BlobDigest, ImageId};
 use crate::image::config::ConfigError;
 use crate::image::manifest::ManifestError;
 use crate::image::media::UnsupportedCompression;
-use crate::image::{Config, LayerDescriptor, Platform};
+use crate::image::{Config, FoundCompanion, LayerDescriptor, Platform};
 use crate::reference::Reference;
 use crate::registry::{Registries, RegistryError};
 
@@ -33,6 +33,12 @@ pub trait Source: Send + Sync {
 
     /// What platforms there are images for, and what an index holds besides.
     fn platforms(&self) -> Result<Platforms, SourceError>;
+
+    /// Documents of `types` that stand beside the manifest or index `subject`; only a registry keeps any.
+    fn companions(&self, subject: &BlobDigest, types: &[&str]) -> Result<Vec<FoundCompanion>, SourceError> {
+        let _ = (subject, types);
+        Ok(Vec::new())
+    }
 
     /// The stored bytes of `layer`, from the start, not verified.
     ///

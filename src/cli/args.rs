@@ -32,6 +32,8 @@ pub(super) enum Command {
     Harden(HardenArgs),
     /// Say what is in an image and what hardening would do to it
     Inspect(InspectArgs),
+    /// Read back the documents of a hardened image
+    Manifest(ManifestArgs),
     /// List, show and check recipes
     Recipe(RecipeArgs),
     /// Say what a finding's code means
@@ -66,6 +68,9 @@ pub(super) struct HardenArgs {
     /// Write the report there: every removed path with its reason, JSON
     #[arg(long, value_name = "FILE", help_heading = "Documents (- is stdout)")]
     pub(super) report: Option<PathBuf>,
+    /// Push the image alone, without its writable manifest, pod spec and report beside it
+    #[arg(long, help_heading = "Documents (- is stdout)")]
+    pub(super) no_referrers: bool,
     #[command(flatten)]
     pub(super) registry: RegistryArgs,
     #[command(flatten)]
@@ -170,6 +175,37 @@ pub(super) enum Format {
     Text,
     /// The whole report for programs
     Json,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ManifestArgs {
+    #[command(subcommand)]
+    pub(super) action: ManifestAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ManifestAction {
+    /// Print the writable manifest of a hardened image: from its registry, else from the image itself
+    Show {
+        /// The hardened image
+        image: String,
+        /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
+        #[arg(long, value_name = "PLATFORM", value_parser = platforms)]
+        platform: Option<Platforms>,
+        #[command(flatten)]
+        registry: RegistryArgs,
+    },
+    /// Write the documents of a hardened image to files: the writable manifest of each platform, and from a registry
+    /// also the pod spec and the report
+    Pull {
+        /// The hardened image
+        image: String,
+        /// The directory for them; made where it is missing
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        #[command(flatten)]
+        registry: RegistryArgs,
+    },
 }
 
 #[derive(Debug, ClapArgs)]

@@ -2,16 +2,20 @@
 //!
 //! The one place that maps the library's errors to failures with an exit status.
 
+mod companions;
 mod platforms;
 
 use std::path::PathBuf;
 
-use super::{BuiltinRecipe, Failure, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline};
+use super::{
+    BuiltinRecipe, Failure, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline, Referrers,
+};
 use crate::daemon::DaemonError;
 use crate::digest::BlobDigest;
+use crate::documents::{self, DocumentsError, Named};
 use crate::finding::{Code, Finding};
 use crate::harden::{self, HardenError};
-use crate::image::FinishedLayer;
+use crate::image::{FinishedLayer, Platform, Published};
 use crate::kube::pod::{PodOptions, RunAs, render_pod};
 use crate::layer::rewrite::RewriteError;
 use crate::manifest;
@@ -20,7 +24,7 @@ use crate::progress::Progress;
 use crate::recipe::{self, Recipe};
 use crate::reference::Reference;
 use crate::registry::{self, Registries, RegistryError};
-use crate::report::{Context, ImageFacts, ImageName, LayerBlob, LayerChange};
+use crate::report::{Context, ImageFacts, ImageName, LayerBlob, LayerChange, Report};
 use crate::sink::{Destinations, SinkError};
 use crate::source::{self, SourceError, SourceImage};
 
@@ -34,25 +38,24 @@ impl Pipeline for Kiln {
         let reference = parse(&request.source)?;
         let source = open(&reference, &registries)?;
         let destinations = Destinations::open(&references, &registries).map_err(sink_failure)?;
-        let hardened = harden::harden(&*source, &request.options, destinations, progress)
-            .map_err(|error| failure(error, &reference))?;
-        let mut plan = hardened.plan;
-        let name = image_name(request, &references, hardened.digest, &mut plan.findings);
-        let pod = render_pod(
-            &hardened.manifest,
-            &PodOptions {
-                name: pod_name(request),
-                image: name,
-                source: source_digest(&hardened.image).to_string(),
-                namespace: None,
-                run_as: RunAs::Manifest,
-                united: Vec::new(),
-            },
-        );
-        let mut context = context(&request.source, &hardened.image, &request.options);
-        context.destinations = destination_names(&references, hardened.digest);
-        context.layers = layer_changes(&hardened.image, &hardened.layers);
-        Ok(Hardened { plan, context, manifest: hardened.manifest.render(), pod })
+        let beside = request.referrers == Referrers::Pushed && destinations.keeps_companions();
+        let mut told = None;
+        let mut documents = |hardened: &mut harden::Hardened, published: &Published| {
+            let (context, pod) = tell(request, &references, hardened);
+            let mut beside_it = Vec::new();
+            if beside {
+                let report = Report::of(&hardened.plan, &context);
+                let report = companions::bytes_of(|out| report.write_to(out));
+                beside_it = companions::companions(published, [&hardened.manifest], &pod, report);
+            }
+            told = Some((context, pod));
+            beside_it
+        };
+        let hardened =
+            harden::harden_with(&*source, &request.options, destinations, &mut documents, progress)
+                .map_err(|error| failure(error, &reference))?;
+        let (context, pod) = told.unwrap_or_else(|| unreachable!("what is hardened is told"));
+        Ok(Hardened { plan: hardened.plan, context, manifest: hardened.manifest.render(), pod })
     }
 
     fn harden_platforms(
@@ -89,6 +92,25 @@ impl Pipeline for Kiln {
         Ok(Inspected { plan: analysed.plan, rootfs: analysed.rootfs, facts, context })
     }
 
+    fn writable_manifest(
+        &self,
+        image: &str,
+        platform: Option<&str>,
+        registry: &registry::Settings,
+    ) -> Result<String, Failure> {
+        let platform = platform.map(str::parse::<Platform>).transpose().map_err(Failure::usage)?;
+        let reference = parse(image)?;
+        let source = open(&reference, &registries(registry))?;
+        documents::writable_manifest(&*source, platform.as_ref())
+            .map_err(|error| documents_failure(error, &reference))
+    }
+
+    fn documents(&self, image: &str, registry: &registry::Settings) -> Result<Vec<Named>, Failure> {
+        let reference = parse(image)?;
+        let source = open(&reference, &registries(registry))?;
+        documents::all(&*source).map_err(|error| documents_failure(error, &reference))
+    }
+
     fn builtin_recipes(&self) -> Vec<BuiltinRecipe> {
         recipe::builtin()
             .iter()
@@ -110,6 +132,40 @@ impl Pipeline for Kiln {
             .unwrap_or_else(|error| unreachable!("a schema is JSON already: {error}"));
         text.push('\n');
         text
+    }
+}
+
+/// What the report says besides the plan, and the pod spec; an image without a name becomes a finding.
+fn tell(
+    request: &HardenRequest,
+    references: &[Reference],
+    hardened: &mut harden::Hardened,
+) -> (Context, String) {
+    let name = image_name(request, references, hardened.digest, &mut hardened.plan.findings);
+    let pod = render_pod(
+        &hardened.manifest,
+        &PodOptions {
+            name: pod_name(request),
+            image: name,
+            source: source_digest(&hardened.image).to_string(),
+            namespace: None,
+            run_as: RunAs::Manifest,
+            united: Vec::new(),
+        },
+    );
+    let mut context = context(&request.source, &hardened.image, &request.options);
+    context.destinations = destination_names(references, hardened.digest);
+    context.layers = layer_changes(&hardened.image, &hardened.layers);
+    (context, pod)
+}
+
+fn documents_failure(error: DocumentsError, source: &Reference) -> Failure {
+    match error {
+        DocumentsError::Source(error) => source_failure(error, source),
+        error @ DocumentsError::NoManifest(_) => {
+            Failure::input(error).hint("`kiln harden` makes hardened images; this one it did not make")
+        }
+        error => bad_bytes(error, source),
     }
 }
 
@@ -201,6 +257,7 @@ fn sink_failure(error: SinkError) -> Failure {
         }
         SinkError::Daemon(error) => daemon_failure(error),
         SinkError::Registry(_) => registry_failure(error),
+        SinkError::Companions(_) => registry_failure(error).hint("`--no-referrers` pushes the image alone"),
         _ => Failure::input(error),
     }
 }

@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use super::args::{Format, HardenArgs, Platforms, TalkArgs};
 use super::output::{Target, World};
 use super::progress::Drawn;
-use super::{Failure, HardenRequest, Outcome, Pipeline, analysis};
+use super::{Failure, HardenRequest, Outcome, Pipeline, Referrers, analysis};
 use crate::finding::Finding;
 use crate::progress::{Progress, Silent};
 use crate::report::{Detail, Report, ReportIndex, Style, render_hardened, render_hardened_index};
@@ -33,6 +33,7 @@ pub(super) fn run(
         destinations: args.output,
         options,
         registry: args.registry.into(),
+        referrers: if args.no_referrers { Referrers::Left } else { Referrers::Pushed },
         pod_name: args.pod_name,
         pod_image: args.pod_image,
     };

@@ -2,6 +2,7 @@
 //!
 //! So that arguments, streams, files and exit statuses are tested without an image.
 
+use crate::documents::Named;
 use crate::finding::Finding;
 use crate::options::Options;
 use crate::plan::Plan;
@@ -34,6 +35,17 @@ pub trait Pipeline {
         progress: &dyn Progress,
     ) -> Result<Inspected, Failure>;
 
+    /// The writable manifest of a hardened image, JSON, for `platform` or this machine.
+    fn writable_manifest(
+        &self,
+        image: &str,
+        platform: Option<&str>,
+        registry: &registry::Settings,
+    ) -> Result<String, Failure>;
+
+    /// Every document of a hardened image that there is.
+    fn documents(&self, image: &str, registry: &registry::Settings) -> Result<Vec<Named>, Failure>;
+
     /// kiln's own recipes, by name.
     fn builtin_recipes(&self) -> Vec<BuiltinRecipe>;
 
@@ -55,10 +67,22 @@ pub struct HardenRequest {
     pub options: Options,
     /// How registries are spoken to.
     pub registry: registry::Settings,
+    /// Whether documents go with the image where a registry keeps them.
+    pub referrers: Referrers,
     /// `metadata.name` of the pod; else from the image's name.
     pub pod_name: Option<String>,
     /// The image as the pod names it: a registry's; else a placeholder.
     pub pod_image: Option<String>,
+}
+
+/// Whether documents go with an image into a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Referrers {
+    /// They do.
+    #[default]
+    Pushed,
+    /// Only the image does.
+    Left,
 }
 
 /// What a hardening leaves behind.

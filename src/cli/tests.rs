@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::*;
+use crate::documents::Named;
 use crate::options::{Builtin, Options};
 use crate::plan::{Level, Plan};
 use crate::progress::Progress;
@@ -67,6 +68,21 @@ impl Pipeline for Fake {
             facts: ImageFacts::default(),
             context: fixture::context(),
         })
+    }
+
+    fn writable_manifest(
+        &self,
+        image: &str,
+        platform: Option<&str>,
+        _: &registry::Settings,
+    ) -> Result<String, Failure> {
+        Ok(format!("manifest of {image} for {}\n", platform.unwrap_or("here")))
+    }
+
+    fn documents(&self, image: &str, _: &registry::Settings) -> Result<Vec<Named>, Failure> {
+        Ok(["pod.yaml", "writable-manifest.json"]
+            .map(|name| Named { name: name.into(), bytes: format!("{name} of {image}\n").into_bytes() })
+            .to_vec())
     }
 
     fn builtin_recipes(&self) -> Vec<BuiltinRecipe> {
@@ -276,6 +292,27 @@ fn document_that_cannot_be_written_is_known_before_the_work() {
     assert!(ran.err.starts_with("error: cannot write `/nonexistent/r.json`: "), "{}", ran.err);
     assert_eq!(ran.err.lines().count(), 1);
     assert!(ran.asked.is_empty());
+}
+
+#[test]
+fn documents_are_shown_and_pulled() {
+    assert_eq!(ran(&["manifest", "show", "oci:a"]).out, "manifest of oci:a for here\n");
+    let arm = ran(&["manifest", "show", "oci:a", "--platform", "linux/arm64"]);
+    assert_eq!(arm.out, "manifest of oci:a for linux/arm64\n");
+    assert_eq!(ran(&["manifest", "show", "oci:a", "--platform", "all"]).status, 2);
+    let directory = tempfile::tempdir().unwrap();
+    let new = directory.path().join("a/b");
+    let pulled = ran(&["manifest", "pull", "oci:a", "-o", text(&new)]);
+    assert_eq!(pulled.out.lines().count(), 2, "{}", pulled.out);
+    assert_eq!(std::fs::read_to_string(new.join("pod.yaml")).unwrap(), "pod.yaml of oci:a\n");
+}
+
+#[test]
+fn documents_go_with_an_image_unless_told_otherwise() {
+    let asked =
+        |more: &[&str]| ran(&[&["harden", "oci:a", "-o", "oci:b"], more].concat()).asked.remove(0).referrers;
+    assert_eq!(asked(&[]), Referrers::Pushed);
+    assert_eq!(asked(&["--no-referrers"]), Referrers::Left);
 }
 
 #[test]

@@ -5,13 +5,13 @@
 use super::{HardenError, Hardened, make, record};
 use crate::digest::BlobDigest;
 use crate::finding::{Code, Finding};
-use crate::image::{FinishedIndex, Platform, Published};
+use crate::image::{Companion, FinishedIndex, Platform, Published};
 use crate::manifest::United;
 use crate::options::Options;
 use crate::path::Escaped;
 use crate::progress::Progress;
 use crate::sink::Destinations;
-use crate::source::{LeftOut, Source, WhyLeftOut};
+use crate::source::{LeftOut, PlatformImage, Source, WhyLeftOut};
 
 /// An image that was hardened for every Linux platform.
 pub struct HardenedIndex {
@@ -28,16 +28,19 @@ pub struct HardenedIndex {
 }
 
 /// Hardens every Linux platform of an image and writes an index to every destination, whole or not at all.
+///
+/// `companions` makes the documents that go with the index where a destination keeps them, before it is visible.
 pub fn harden_platforms(
     source: &dyn Source,
     options: &Options,
     destinations: Destinations,
+    companions: &mut dyn FnMut(&mut HardenedIndex, &Published) -> Vec<Companion>,
     progress: &dyn Progress,
 ) -> Result<HardenedIndex, HardenError> {
     destinations.check_index().map_err(HardenError::Sink)?;
     let listed = source.platforms().map_err(HardenError::Source)?;
     let (mut platforms, mut images) = (Vec::new(), Vec::new());
-    for platform in &listed.linux {
+    for PlatformImage { platform, .. } in &listed.linux {
         let failed = |source| HardenError::Of { platform: shown(platform), source: Box::new(source) };
         let (mut hardened, mut image) =
             make(source, Some(platform), options, &destinations, progress).map_err(failed)?;
@@ -54,7 +57,7 @@ pub fn harden_platforms(
         .or_else(only)
         .unwrap_or_else(|| unreachable!("a source without a Linux platform is an error"));
     let index = FinishedIndex::new(images, &record::index_annotations(&listed.annotations, source, options));
-    let digest = destinations.commit(&Published::Index(index)).map_err(HardenError::Sink)?;
+    let published = Published::Index(index);
 
     let manifests: Vec<_> =
         platforms.iter().map(|(platform, hardened)| (shown(platform), &hardened.manifest)).collect();
@@ -64,7 +67,10 @@ pub fn harden_platforms(
     findings.extend(united.differences.iter().map(|difference| {
         Finding::new(Code::PlatformsDisagree, &difference.subject, difference.message.clone())
     }));
-    Ok(HardenedIndex { source, digest, platforms, united, findings })
+    let mut hardened = HardenedIndex { source, digest: published.root_digest(), platforms, united, findings };
+    let companions = companions(&mut hardened, &published);
+    destinations.commit(&published, &companions).map_err(HardenError::Sink)?;
+    Ok(hardened)
 }
 
 /// `platform` with what a terminal could act on escaped: an index can say anything.

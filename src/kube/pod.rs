@@ -45,6 +45,9 @@ pub enum RunAs {
     Image,
 }
 
+/// The document's type, where it stands beside an image in a registry.
+pub const MEDIA_TYPE: &str = "application/vnd.kiln.pod.v1+yaml";
+
 /// Longest name of a pod that is also a host name: a DNS label, RFC 1123.
 const MAX_LABEL: usize = 63;
 

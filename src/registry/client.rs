@@ -53,6 +53,13 @@ pub struct FetchedManifest {
     pub digest: BlobDigest,
 }
 
+/// What a registry says of a manifest that it stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// The subject beside which the registry lists it (distribution-spec, `OCI-Subject`); `None` where it lists none.
+    pub subject: Option<BlobDigest>,
+}
+
 /// Speaks to one repository. Cheap to clone; may be used by several threads at once.
 #[derive(Clone)]
 pub struct Client {
@@ -117,7 +124,7 @@ impl Client {
     }
 
     /// Stores a manifest; the digest that the registry answers with is compared.
-    pub fn put_manifest(&self, tag: &Tag, bytes: &[u8], media_type: &str) -> Result<(), RegistryError> {
+    pub fn put_manifest(&self, tag: &Tag, bytes: &[u8], media_type: &str) -> Result<Stored, RegistryError> {
         let url = self.url(&format!("manifests/{tag}"))?;
         let call =
             Call::new(Method::PUT, url).header("Content-Type", media_type).payload(Payload::Bytes(bytes));
@@ -125,7 +132,8 @@ impl Client {
         if !matches!(answer.status, 200..=204) {
             return Err(exchange::refusal(&call.method, answer, 1));
         }
-        check_stored(&answer, BlobDigest::of(bytes))
+        check_stored(&answer, BlobDigest::of(bytes))?;
+        Ok(Stored { subject: answer.header("oci-subject").and_then(|subject| subject.parse().ok()) })
     }
 
     fn manifest_call(&self, method: Method, tag: &Tag) -> Result<Call<'static>, RegistryError> {
@@ -240,6 +248,11 @@ pub(super) struct Head {
 }
 
 impl Head {
+    /// HTTP's number.
+    pub(super) fn status(&self) -> u16 {
+        self.status
+    }
+
     fn of(answer: &Answer) -> Self {
         let media_type = answer.header("content-type").unwrap_or_default();
         Self {

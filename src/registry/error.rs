@@ -22,6 +22,33 @@ pub enum RegistryError {
         #[source]
         source: Box<ureq::Error>,
     },
+    /// A tag for referrers that somebody uses for something else.
+    #[error(
+        "`{repository}:{tag}` is no index of referrers: documents about the image cannot be listed there"
+    )]
+    NoReferrersIndex {
+        /// Where.
+        repository: String,
+        /// The tag.
+        tag: String,
+    },
+    /// Others write the same list at the same time, again and again.
+    #[error("`{repository}:{tag}` lost what was written to it, each time")]
+    ReferrersRace {
+        /// Where.
+        repository: String,
+        /// The tag.
+        tag: String,
+    },
+    /// A document beside an image that cannot be read.
+    #[error("cannot read document {digest}")]
+    Document {
+        /// Which.
+        digest: BlobDigest,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// A certificate that nothing here vouches for.
     #[error("certificate of `{host}` is not trusted")]
     Certificate {

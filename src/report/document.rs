@@ -17,7 +17,7 @@ use crate::plan::{self, Plan};
 use crate::recipe::Purpose;
 
 /// What this document is; a later version that reads differently gets another number.
-const FORMAT: &str = "application/vnd.kiln.report.v1+json";
+pub const MEDIA_TYPE: &str = "application/vnd.kiln.report.v1+json";
 
 /// Everything kiln did to an image, or would do.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -358,7 +358,7 @@ impl Report {
     pub fn of(plan: &Plan, context: &Context) -> Self {
         let removed = Gone::of(plan);
         Self {
-            media_type: FORMAT,
+            media_type: MEDIA_TYPE,
             kiln: context.version.clone(),
             source: Image::of(&context.source),
             destinations: context.destinations.iter().map(Image::of).collect(),
@@ -473,6 +473,6 @@ mod tests {
         let validator = jsonschema::validator_for(&schema).unwrap();
         let problems: Vec<String> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
         assert_eq!(problems, Vec::<String>::new());
-        assert!(!validator.is_valid(&serde_json::json!({ "mediaType": FORMAT })));
+        assert!(!validator.is_valid(&serde_json::json!({ "mediaType": MEDIA_TYPE })));
     }
 }

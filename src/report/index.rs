@@ -11,7 +11,7 @@ use super::ImageName;
 use super::document::{Finding, Image, Report};
 
 /// What this document is; a later version that reads differently gets another number.
-const FORMAT: &str = "application/vnd.kiln.report-index.v1+json";
+pub const MEDIA_TYPE: &str = "application/vnd.kiln.report-index.v1+json";
 
 /// Everything kiln did to an image for several platforms.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -50,7 +50,7 @@ impl ReportIndex {
     /// The report of `platforms` with what is to be known of all together.
     pub fn of(context: &IndexContext, findings: &[crate::finding::Finding], platforms: Vec<Report>) -> Self {
         Self {
-            media_type: FORMAT,
+            media_type: MEDIA_TYPE,
             kiln: context.version.clone(),
             source: Image::of(&context.source),
             destinations: context.destinations.iter().map(Image::of).collect(),
@@ -137,7 +137,7 @@ mod tests {
         let validator = jsonschema::validator_for(&schema).unwrap();
         let problems: Vec<String> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
         assert_eq!(problems, Vec::<String>::new());
-        assert!(!validator.is_valid(&serde_json::json!({ "mediaType": FORMAT })));
+        assert!(!validator.is_valid(&serde_json::json!({ "mediaType": MEDIA_TYPE })));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{Prepared, Sink, SinkError, Staging};
 use crate::digest::BlobDigest;
-use crate::image::{Published, media};
+use crate::image::{Companion, Published, media};
 use crate::reference::{Reference, RegistryReference};
 use crate::registry::{Client, Content, Registries, RegistryError, Right, Tag};
 
@@ -84,6 +84,10 @@ impl Sink for Registry {
         self.client.has_blob(digest).unwrap_or(false)
     }
 
+    fn keeps_companions(&self) -> bool {
+        true
+    }
+
     fn prepare(&self, published: &Published, staging: &Staging) -> Result<Box<dyn Prepared>, SinkError> {
         let images = published.images();
         // One blob may be several layers, also of several images.
@@ -117,6 +121,10 @@ struct Ready {
 }
 
 impl Prepared for Ready {
+    fn attach(&self, companions: &[Companion]) -> Result<(), SinkError> {
+        self.client.put_companions(companions).map_err(SinkError::Companions)
+    }
+
     fn publish(self: Box<Self>) -> Result<(), SinkError> {
         put(&self.client, &self.tag, &self.bytes, self.media_type)
     }
@@ -128,5 +136,5 @@ fn put(client: &Client, tag: &Tag, bytes: &[u8], media_type: &str) -> Result<(),
     if there == Some(BlobDigest::of(bytes)) {
         return Ok(());
     }
-    client.put_manifest(tag, bytes, media_type).map_err(SinkError::Registry)
+    client.put_manifest(tag, bytes, media_type).map(drop).map_err(SinkError::Registry)
 }

@@ -25,9 +25,18 @@ pub struct Platforms {
     /// Annotations of that index.
     pub annotations: BTreeMap<String, String>,
     /// Linux platforms in the order of the index, each once; never empty. [`super::Source::image`] gives each exactly.
-    pub linux: Vec<Platform>,
+    pub linux: Vec<PlatformImage>,
     /// What else the index holds, in its order.
     pub left_out: Vec<LeftOut>,
+}
+
+/// An image and what it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlatformImage {
+    /// As the index says, or the config where there is none.
+    pub platform: Platform,
+    /// Its manifest, or its config where it has none.
+    pub digest: BlobDigest,
 }
 
 /// An entry of an index that is no image to harden.
@@ -61,6 +70,20 @@ impl Platforms {
         found.checked()
     }
 
+    /// The image that fits `wanted` best, as [`super::Source::image`] chooses; `None` is this machine's, or the only one.
+    pub fn choose(&self, wanted: Option<&Platform>) -> Result<&PlatformImage, SourceError> {
+        if let (None, [only]) = (wanted, self.linux.as_slice()) {
+            return Ok(only);
+        }
+        let asked = wanted.cloned().unwrap_or_else(Platform::host);
+        let fit = |image: &&PlatformImage| asked.distance(&image.platform);
+        let best = self.linux.iter().filter(|image| fit(image).is_some()).min_by_key(fit);
+        best.ok_or_else(|| SourceError::NoSuchPlatform {
+            wanted: asked.clone(),
+            platforms: self.linux.iter().map(|image| image.platform.to_string()).collect(),
+        })
+    }
+
     fn add(&mut self, platform: &Platform, digest: BlobDigest, seen: &mut BTreeMap<Platform, BlobDigest>) {
         let why = if platform.os() != LINUX {
             WhyLeftOut::OtherSystem(platform.clone())
@@ -71,7 +94,7 @@ impl Platforms {
             WhyLeftOut::Twice(platform.clone())
         } else {
             seen.insert(platform.clone(), digest);
-            self.linux.push(platform.clone());
+            self.linux.push(PlatformImage { platform: platform.clone(), digest });
             return;
         };
         self.left_out.push(LeftOut { digest, why });

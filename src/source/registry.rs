@@ -11,7 +11,7 @@ use super::documents::{Blobs, Cost, open_sized, resolve_entries};
 use super::{Platforms, Source, SourceError, SourceImage, platforms};
 use crate::digest::BlobDigest;
 use crate::image::manifest::{Blob, IndexEntry, ManifestLayer};
-use crate::image::{LayerDescriptor, Platform};
+use crate::image::{FoundCompanion, LayerDescriptor, Platform};
 use crate::reference::RegistryReference;
 use crate::registry::{Client, Download, FetchedManifest, Registries, RegistryError, Right, Tag};
 
@@ -135,6 +135,10 @@ impl Source for Registry {
 
     fn platforms(&self) -> Result<Platforms, SourceError> {
         platforms::list_entries(self, &[self.entry()?])
+    }
+
+    fn companions(&self, subject: &BlobDigest, types: &[&str]) -> Result<Vec<FoundCompanion>, SourceError> {
+        self.client.companions(subject, types).map_err(SourceError::Registry)
     }
 
     fn open_layer(&self, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {

@@ -36,6 +36,7 @@ const ROWS: &[(u32, &str)] = &[
     (5, "sink"),
     (5, "source"),
     // A pipeline each.
+    (6, "documents"),
     (6, "harden"),
     (6, "inspect"),
     // Arguments, output, exit status.

@@ -74,7 +74,8 @@ fn write_image(architecture: &str, texts: &[&str]) -> Result<BlobDigest, SinkErr
         });
     }
     let platform = Platform::new("linux", architecture, None);
-    destinations.commit(&FinishedImage::new(platform, config(architecture), layers, &BTreeMap::new()).into())
+    destinations
+        .commit(&FinishedImage::new(platform, config(architecture), layers, &BTreeMap::new()).into(), &[])
 }
 
 fn open(text: &str) -> Result<(Box<dyn Source>, SourceImage), SourceError> {

@@ -9,6 +9,7 @@ mod architecture;
 mod cli;
 mod corners;
 mod daemon;
+mod documents;
 mod findings;
 mod fixture;
 mod generated;

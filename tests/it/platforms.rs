@@ -95,7 +95,7 @@ impl Lab {
         let source = open_source(&self.name("oci", "in").parse().unwrap(), &Registries::default()).unwrap();
         let references: Vec<_> = to.iter().map(|name| name.parse().unwrap()).collect();
         let destinations = Destinations::open(&references, &Registries::default()).unwrap();
-        harden_platforms(source.as_ref(), options, destinations, &Silent)
+        harden_platforms(source.as_ref(), options, destinations, &mut |_, _| Vec::new(), &Silent)
     }
 }
 
@@ -127,7 +127,7 @@ fn every_linux_image_is_hardened_as_if_alone_and_the_index_names_them_in_order()
     assert_eq!(listed.index_digest, Some(done.digest));
     assert_eq!(listed.annotations["org.opencontainers.image.title"], "app");
     assert_eq!(listed.annotations["dev.kiln.source.digest"], done.source.to_string());
-    let names: Vec<String> = listed.linux.iter().map(ToString::to_string).collect();
+    let names: Vec<String> = listed.linux.iter().map(|image| image.platform.to_string()).collect();
     assert_eq!(names, ["linux/amd64", "linux/arm64"]);
     for (platform, hardened) in &done.platforms {
         let image = out.image(Some(platform)).unwrap();
@@ -194,7 +194,7 @@ fn variant_of_the_index_survives_a_config_without_one() {
         .unwrap()
         .platforms()
         .unwrap();
-    assert_eq!(listed.linux[0].to_string(), "linux/arm/v6");
+    assert_eq!(listed.linux[0].platform.to_string(), "linux/arm/v6");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod access;
 mod command;
 mod pull;
 mod push;
+mod referrers;
 mod seeded;
 mod server;
 

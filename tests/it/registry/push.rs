@@ -183,8 +183,8 @@ fn an_index_of_platforms_is_pushed_after_its_images() {
     let registries = registries();
     let source = open_source(&server.name("in/app:1").parse().unwrap(), &registries).unwrap();
     let destinations = Destinations::open(&[server.name("out/app:1").parse().unwrap()], &registries).unwrap();
-    let done =
-        harden_platforms(&*source, &Options::default(), destinations, &Silent).map_err(|e| e.to_string());
+    let done = harden_platforms(&*source, &Options::default(), destinations, &mut |_, _| Vec::new(), &Silent)
+        .map_err(|e| e.to_string());
     let done = done.unwrap();
     assert_eq!(server.whole(REPOSITORY, "1"), Some(done.digest));
     let state = server.state();

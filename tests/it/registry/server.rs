@@ -84,6 +84,8 @@ pub struct State {
     sessions: BTreeMap<String, Vec<u8>>,
     tokens: BTreeMap<String, usize>,
     counts: BTreeMap<(String, String), usize>,
+    /// Whether referrers are listed by the registry itself (distribution-spec 1.1).
+    pub lists_referrers: bool,
     /// All requests, in order.
     pub log: Vec<Asked>,
     /// Tags that were put on something of which a part was missing or wrong.
@@ -113,6 +115,7 @@ impl Server {
             sessions: BTreeMap::new(),
             tokens: BTreeMap::new(),
             counts: BTreeMap::new(),
+            lists_referrers: false,
             log: Vec::new(),
             incomplete: Vec::new(),
         }));
@@ -303,7 +306,7 @@ impl Desk {
         }
         let mut state = self.state.lock().unwrap();
         let Some((repository, rest)) =
-            ["/manifests/", "/blobs/uploads/", "/blobs/"].iter().find_map(|part| {
+            ["/manifests/", "/referrers/", "/blobs/uploads/", "/blobs/"].iter().find_map(|part| {
                 let at = asked.path.find(part)?;
                 Some((asked.path[4..at].to_owned(), (*part, asked.path[at + part.len()..].to_owned())))
             })
@@ -312,6 +315,7 @@ impl Desk {
         };
         match rest {
             ("/manifests/", name) => manifest(&mut state, asked, repository, name),
+            ("/referrers/", subject) => referrers(&state, &repository, &subject),
             ("/blobs/uploads/", session) => upload(&mut state, asked, repository, &session),
             (_, digest) => blob(&state, asked, repository, &digest),
         }
@@ -355,6 +359,24 @@ impl Desk {
     }
 }
 
+fn referrers(state: &State, repository: &str, subject: &str) -> Reply {
+    if !state.lists_referrers {
+        return reply(404);
+    }
+    let mut found = BTreeMap::new();
+    for ((other, _), (media_type, bytes)) in &state.manifests {
+        let manifest: Value = serde_json::from_slice(bytes).unwrap();
+        if other == repository && manifest["subject"]["digest"] == subject {
+            let digest = BlobDigest::of(bytes).to_string();
+            let entry = json!({"mediaType": media_type, "digest": digest, "size": bytes.len(),
+                "artifactType": manifest["artifactType"]});
+            found.insert(digest, entry);
+        }
+    }
+    let index = json!({"schemaVersion": 2, "manifests": found.into_values().collect::<Vec<_>>()});
+    Reply { body: index.to_string().into_bytes(), ..reply(200) }
+}
+
 fn manifest(state: &mut State, asked: &Asked, repository: String, name: String) -> Reply {
     if asked.method == "PUT" {
         let digest = BlobDigest::of(&asked.body).to_string();
@@ -365,7 +387,12 @@ fn manifest(state: &mut State, asked: &Asked, repository: String, name: String) 
         for name in [name, digest.clone()] {
             state.manifests.insert((repository.clone(), name), stored.clone());
         }
-        return reply(201).with("Docker-Content-Digest", digest);
+        let manifest: Value = serde_json::from_slice(&asked.body).unwrap();
+        let stored = reply(201).with("Docker-Content-Digest", digest);
+        return match manifest["subject"]["digest"].as_str() {
+            Some(subject) if state.lists_referrers => stored.with("OCI-Subject", subject),
+            _ => stored,
+        };
     }
     match state.manifests.get(&(repository, name)) {
         Some((media_type, bytes)) => Reply { body: bytes.clone(), ..reply(200) }

@@ -1,0 +1,68 @@
+//! `kiln manifest`: documents of a hardened image read back from what the image itself carries.
+//!
+//! What a registry holds beside an image is in `referrers`.
+#![expect(clippy::disallowed_methods, reason = "edge: fixtures on disk")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use assert_cmd::Command;
+use kiln::image::Codec;
+
+use crate::fixture::Fixture;
+use crate::layout;
+
+fn lab() -> tempfile::TempDir {
+    let lab = tempfile::tempdir().unwrap();
+    let fixture = Fixture::new("/app/main f 0755 elf static\n/bin/sh f 0755 elf static").cmd(&["/app/main"]);
+    let layers: Vec<_> = fixture.layers.iter().map(|layer| (Codec::Gzip, layout::tar_of(layer))).collect();
+    layout::write(&lab.path().join("in"), &layers, &fixture.config);
+    lab
+}
+
+fn kiln(lab: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("kiln"));
+    command.env_remove("RUST_BACKTRACE").current_dir(lab).args(arguments).output().unwrap()
+}
+
+fn done(lab: &Path, arguments: &[&str]) -> String {
+    let output = kiln(lab, arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn layout_and_archives_carry_the_manifest_that_was_written() {
+    let lab = lab();
+    let destinations = ["oci:out", "oci-archive:out.tar", "docker-archive:docker.tar:app:1"];
+    let mut arguments = vec!["harden", "oci:in", "--manifest", "manifest.json"];
+    arguments.extend(destinations.iter().flat_map(|name| ["-o", name]));
+    done(lab.path(), &arguments);
+    let written = fs::read_to_string(lab.path().join("manifest.json")).unwrap();
+    for name in destinations {
+        assert_eq!(done(lab.path(), &["manifest", "show", name]), written, "{name}");
+    }
+    let pulled = done(lab.path(), &["manifest", "pull", "oci:out", "-o", "documents"]);
+    assert_eq!(pulled, "documents/writable-manifest.json\n");
+    assert_eq!(fs::read_to_string(lab.path().join("documents/writable-manifest.json")).unwrap(), written);
+}
+
+#[test]
+fn index_carries_a_manifest_for_each_platform() {
+    let lab = lab();
+    done(lab.path(), &["harden", "oci:in", "-o", "oci:out", "--platform", "all"]);
+    let one = done(lab.path(), &["manifest", "show", "oci:out", "--platform", "linux/amd64"]);
+    assert!(one.contains("application/vnd.kiln.writable-manifest.v1+json"));
+    let none = kiln(lab.path(), &["manifest", "show", "oci:out", "--platform", "linux/s390x"]);
+    assert_eq!(none.status.code(), Some(3));
+}
+
+#[test]
+fn image_that_kiln_did_not_make_has_none() {
+    let lab = lab();
+    let output = kiln(lab.path(), &["manifest", "show", "oci:in"]);
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(3), &b""[..]));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains(" has no writable manifest: ") && text.contains("\nhint: "), "{text}");
+}
