@@ -69,10 +69,15 @@ fn auth_files(environment: &Environment) -> Vec<PathBuf> {
     let home = environment.get("HOME").map(PathBuf::from);
     let below = |variable: &str, default: &str| {
         let set = environment.get(variable).map(PathBuf::from);
-        set.or_else(|| home.as_ref().filter(|_| !default.is_empty()).map(|home| home.join(default)))
+        set.or_else(|| home.as_ref().map(|home| home.join(default)))
+    };
+    // Where `podman login` writes to: root has no directory of its own at run time.
+    let runtime = match environment.get("XDG_RUNTIME_DIR") {
+        Some(directory) => Some(PathBuf::from(directory).join("containers")),
+        None => environment.uid().map(|uid| PathBuf::from(format!("/run/containers/{uid}"))),
     };
     [
-        below("XDG_RUNTIME_DIR", "").map(|directory| directory.join("containers/auth.json")),
+        runtime.map(|directory| directory.join("auth.json")),
         below("XDG_CONFIG_HOME", ".config").map(|directory| directory.join("containers/auth.json")),
         below("DOCKER_CONFIG", ".docker").map(|directory| directory.join("config.json")),
     ]

@@ -9,7 +9,7 @@ use ureq::http::Method;
 
 use super::challenge::parse_challenges;
 use super::error::{RegistryError, message_of};
-use super::pace::{MAX_ATTEMPTS, is_passing, parse_retry_after};
+use super::pace::{MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS, is_passing, parse_retry_after};
 use super::secret::Secret;
 use super::transport::{Answer, Patience, Payload, Request, Transport, sleep};
 use super::url::{Scheme, Url};
@@ -98,11 +98,27 @@ pub(super) fn retried(
             Err(error @ RegistryError::Unreachable { .. }) => (error.tried(tried), None),
             other => return other,
         };
-        let wait = transport.pace().before(tried + 1, asked).filter(|_| tried < MAX_ATTEMPTS);
+        let wait = transport.pace().before(tried + 1, asked).filter(|_| tried < most_attempts(&failed));
         match wait {
             Some(wait) => sleep(wait),
             None => return Err(failed),
         }
+    }
+}
+
+/// A name that nobody knows or a port where nobody listens is mostly mistyped, and waited for a little only.
+fn most_attempts(error: &RegistryError) -> u32 {
+    let RegistryError::Unreachable { source, .. } = error else { return MAX_ATTEMPTS };
+    match &**source {
+        ureq::Error::HostNotFound => MAX_FIRST_ATTEMPTS,
+        ureq::Error::Io(error)
+            if error.kind() == io::ErrorKind::ConnectionRefused
+                // The standard library has no kind for it.
+                || error.to_string().starts_with("failed to lookup address") =>
+        {
+            MAX_FIRST_ATTEMPTS
+        }
+        _ => MAX_ATTEMPTS,
     }
 }
 

@@ -8,6 +8,9 @@ use std::time::{Duration, SystemTime};
 /// Tries of one request: with the waits between them half a minute, which a restart of a registry takes.
 pub(super) const MAX_ATTEMPTS: u32 = 6;
 
+/// Tries to reach a host that does not answer at all: three seconds.
+pub(super) const MAX_FIRST_ATTEMPTS: u32 = 3;
+
 /// Tries of one blob that does get on between them: a link that is cut every few MiB still gets through a layer.
 pub(super) const MAX_RESUMES: u32 = 100;
 

@@ -1,10 +1,14 @@
 //! Being let in: passwords, tokens, tokens that end, realms that must not see a password.
 
-use kiln::registry::{Registries, RegistryError};
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use kiln::registry::{Environment, Registries, RegistryError, Settings};
 use serde_json::json;
 
 use super::server::{Fault, Guard, Server, answer, basic};
-use super::{add_image, registries, registries_with, round};
+use super::{add_image, registries, registries_with, round, run, settings};
 
 const USER: &str = "me:secret";
 
@@ -125,4 +129,64 @@ fn a_password_is_not_sent_to_a_realm_elsewhere() {
         assert_eq!(shown(&server), 0);
     }
     assert!(thief.state().log.is_empty());
+}
+
+/// A proxy that asks nothing and leads everywhere to `target`; and what it was asked to connect to.
+fn proxy(target: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    let tunnel = move |mut client: TcpStream, log: &Mutex<Vec<String>>| {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            client.read_exact(&mut byte).ok()?;
+            head.push(byte[0]);
+        }
+        log.lock().unwrap().push(String::from_utf8(head).unwrap().lines().next().unwrap().to_owned());
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+        let mut server = TcpStream::connect(target).ok()?;
+        let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            to.shutdown(Shutdown::Write)
+        });
+        let _ = std::io::copy(&mut server, &mut client);
+        client.shutdown(Shutdown::Both).ok()
+    };
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let log = Arc::clone(&log);
+            std::thread::spawn(move || tunnel(client, &log));
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn a_proxy_of_the_environment_leads_to_registries_elsewhere() {
+    let server = Server::open();
+    add_image(&server, "in/app", "1");
+    let (address, asked) = proxy(server.address);
+    let environment = Environment::default().with("ALL_PROXY", &format!("http://{address}"));
+    let registries = Registries::new(Settings { plain_http: true, ..settings() }, environment);
+    let name = |name: &str| format!("docker://registry.invalid:5000/{name}");
+    let hardened = run(&registries, &name("in/app:1"), &name("out/app:1")).unwrap();
+    assert_eq!(server.whole("out/app", "1"), Some(hardened.digest));
+    let asked = asked.lock().unwrap();
+    assert!(asked.iter().all(|line| line == "CONNECT registry.invalid:5000 HTTP/1.1"), "{asked:?}");
+}
+
+#[test]
+fn plain_http_is_not_spoken_elsewhere_unless_asked_for() {
+    let server = Server::open();
+    add_image(&server, "in/app", "1");
+    let (address, _) = proxy(server.address);
+    let environment = Environment::default().with("ALL_PROXY", &format!("http://{address}"));
+    let registries = Registries::new(settings(), environment);
+    let to = server.name("out/app:1");
+    let failed = run(&registries, "docker://registry.invalid:5000/in/app:1", &to).map(|_| ()).unwrap_err();
+    assert!(matches!(failed.registry(), RegistryError::Unreachable { .. } | RegistryError::NotTls { .. }));
+    assert_eq!(server.count("GET", "/in/"), 0);
 }

@@ -35,11 +35,14 @@ fn refusals_are_status_4_and_name_the_files_that_were_looked_at() {
     let server = Server::start(Guard::Basic("me:secret".into()), |_| None);
     let (status, text) = kiln(home.path(), &["inspect", &server.name("in/app:1")]);
     assert_eq!(status, 4, "{text}");
-    let hint = format!(
-        "hint: credentials were looked for in `{0}/.config/containers/auth.json`, `{0}/.docker/config.json`;",
+    let files = format!(
+        "/auth.json`, `{0}/.config/containers/auth.json`, `{0}/.docker/config.json`;",
         home.path().display()
     );
-    assert!(text.contains(&hint), "{text}");
+    assert!(
+        text.contains("hint: credentials were looked for in `/run/containers/") && text.contains(&files),
+        "{text}"
+    );
     assert_eq!(text.matches("does not allow this").count(), 1, "{text}");
 
     std::fs::create_dir(home.path().join(".docker")).unwrap();
