@@ -44,7 +44,9 @@ impl Client {
         let file = tempfile::tempfile().map_err(RegistryError::Temporary)?;
         let inner = Arc::new(Inner { file, size, end: Mutex::default(), ended: Condvar::new() });
         let (client, shared) = (self.clone(), Arc::clone(&inner));
-        std::thread::spawn(move || {
+        let work = move || {
+            // Whoever waits is told, whatever happens here.
+            let _told = Told(&shared);
             // Nobody but this thread holds it: whoever asked has gone.
             let given_up = || Arc::strong_count(&shared) == 1;
             let _permit = client.transport.permits.take();
@@ -53,7 +55,8 @@ impl Client {
                 client.host.note_holder(digest, &client.repository.path);
             }
             shared.finish(end.map_err(|error| Shared(Arc::new(error))));
-        });
+        };
+        std::thread::Builder::new().spawn(work).map_err(RegistryError::Temporary)?;
         Ok(Download { inner })
     }
 }
@@ -66,8 +69,9 @@ impl Download {
 }
 
 impl Inner {
+    /// The first end counts.
     fn finish(&self, end: Result<(), Shared>) {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
+        self.end.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(end);
         self.ended.notify_all();
     }
 
@@ -79,6 +83,15 @@ impl Inner {
                 None => end = self.ended.wait(end).unwrap_or_else(PoisonError::into_inner),
             }
         }
+    }
+}
+
+/// Ends a download that its thread left without a word: a panic there must not keep readers waiting for ever.
+struct Told<'a>(&'a Inner);
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        self.0.finish(Err(Shared(Arc::new(RegistryError::Abandoned))));
     }
 }
 

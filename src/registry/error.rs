@@ -252,8 +252,8 @@ pub enum RegistryError {
     /// Nobody wants it any more.
     #[error("download was given up")]
     Abandoned,
-    /// Storing what came, or reading what goes.
-    #[error("temporary file cannot be used")]
+    /// Storing what came, reading what goes, or working on it.
+    #[error("this machine has no file or thread to spare for it")]
     Temporary(#[source] io::Error),
 }
 
