@@ -60,18 +60,87 @@ pub fn simple_command(text: &str) -> Option<Vec<String>> {
     Some(words)
 }
 
-/// Words of a script that could name a program or a file: comments left out, everything else split at
+/// Words of a script that could name a program or a file: comments and messages left out, everything else split at
 /// whatever is no name. More than the script runs, never less, but for names it computes.
 pub fn mentioned_words(text: &str) -> Vec<&str> {
+    let is_read = output_may_be_read(text);
     let mut words: Vec<&str> = text
         .lines()
         .filter(|line| !line.trim_start().starts_with('#'))
+        .filter(|line| !message(line).is_some_and(|stream| stream == Stream::Error || !is_read))
         .flat_map(|line| line.split(|c: char| !(c.is_alphanumeric() || "/._-+[".contains(c))))
         .filter(|word| !word.is_empty() && word.len() < 256 && !is_builtin(word))
         .collect();
     words.sort_unstable();
     words.dedup();
     words
+}
+
+/// Where a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stream {
+    Output,
+    Error,
+}
+
+/// Where a line that does nothing but print goes; `None` where it does anything else, or where its output goes to a
+/// file or another program.
+fn message(line: &str) -> Option<Stream> {
+    let line = line.trim();
+    if let Some(rest) = [">&2 ", "1>&2 "].iter().find_map(|start| line.strip_prefix(start)) {
+        return message(rest).map(|_| Stream::Error);
+    }
+    let arguments = line.strip_prefix("echo ").or_else(|| line.strip_prefix("printf "))?.trim_end();
+    let to_error = ["1>&2", ">&2", "> /dev/stderr", ">/dev/stderr"];
+    let (arguments, stream) = match to_error.iter().find_map(|end| arguments.strip_suffix(end)) {
+        // `x2>&2` is a word and a redirection of another descriptor.
+        Some(rest) if rest.ends_with([' ', '\t', '"', '\'']) => (rest, Stream::Error),
+        Some(_) => return None,
+        None => (arguments, Stream::Output),
+    };
+    let mut quote = None;
+    let mut chars = arguments.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some('\''), '\'') | (Some('"'), '"') => quote = None,
+            (Some('\''), _) => {}
+            // The next character, which is none at the end: the command goes on in the next line.
+            (_, '\\') => drop(chars.next()?),
+            (_, '`') | (None, ';' | '|' | '&' | '<' | '>' | '(' | ')') => return None,
+            (_, '$') if chars.as_str().starts_with('(') => return None,
+            (None, '\'' | '"') => quote = Some(c),
+            (_, _) => {}
+        }
+    }
+    quote.is_none().then_some(stream)
+}
+
+/// Whether a script may read what its own commands print: in a function, a substitution over several lines, or a
+/// block that is piped or redirected.
+fn output_may_be_read(text: &str) -> bool {
+    let opens = |line: &str| {
+        // A `)` that closes nothing ends a pattern of `case`.
+        let depth = line.chars().fold(0usize, |depth, c| match c {
+            '(' => depth + 1,
+            ')' => depth.saturating_sub(1),
+            _ => depth,
+        });
+        depth > 0 || line.matches('`').count() % 2 == 1
+    };
+    let is_block_end = |line: &str| {
+        let end = ["}", ")", "done", "fi", "esac"].iter().find_map(|end| line.trim_start().strip_prefix(end));
+        end.is_some_and(|rest| rest.contains(['|', '>', '`', '"']))
+    };
+    text.contains("()")
+        || text.lines().filter(|line| !line.trim_start().starts_with('#')).any(|line| {
+            let line = line.trim();
+            opens(line)
+                || is_block_end(line)
+                || line.starts_with("function ")
+                || line.starts_with("coproc")
+                || line.starts_with("exec >")
+                || line.starts_with("exec 1>")
+        })
 }
 
 /// The user that a script switches to by name: the word after the first `gosu` or `su-exec`, if it is plain.
@@ -223,5 +292,45 @@ mod tests {
         let text =
             "#!/bin/sh\nset -e\n# rm nothing\nif [ -d /data ]; then chown -R app:app /data; fi\nexec \"$@\"";
         assert_eq!(mentioned_words(text), ["-R", "-d", "-e", "/data", "app", "chown"]);
+    }
+
+    #[test]
+    fn what_a_script_only_prints_names_nothing() {
+        let names = |text: &str| mentioned_words(text).contains(&"wget");
+        for message in [
+            "echo wget",
+            "  echo \"no wget; ($HOME) \\\" here\"",
+            "printf 'wget > x | y\\n'",
+            "echo \"wget\" >&2",
+            "echo wget 1>&2",
+            ">&2 echo wget",
+        ] {
+            assert!(!names(&format!("#!/bin/sh\nif true; then\n{message}\nfi\nexec app\n")), "{message}");
+        }
+        for run in [
+            "echo x | wget",
+            "echo wget | sh",
+            "echo wget > /run.sh",
+            "echo wget >&3",
+            "echo x; wget",
+            "echo x && wget",
+            "echo $(wget)",
+            "echo \"`wget`\"",
+            "echo \"x\nwget\"",
+            "echo x \\\n wget",
+            "x=$(echo wget)",
+            "x=$(\necho wget\n)",
+            "case x in\nx) y=$(\necho wget\n) ;;\nesac",
+            "x=`\necho wget\n`",
+            "echo2 wget",
+            "f() {\necho wget\n}\n$(f)",
+            "function f {\necho wget\n}\n$(f)",
+            "{\necho wget\n} | sh",
+            "if x; then\necho wget\nfi > /run.sh",
+            "exec > /run.sh\necho wget",
+        ] {
+            assert!(names(run), "{run}");
+        }
+        assert!(!names("f() {\n  echo 'no wget' >&2\n}\nf"), "no substitution reads that stream");
     }
 }

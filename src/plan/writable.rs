@@ -12,6 +12,7 @@ mod ownership;
 mod place;
 mod ports;
 mod recipes;
+mod silence;
 mod syntax;
 mod tmpfiles;
 mod unite;
@@ -88,6 +89,9 @@ pub fn find(inputs: &Inputs<'_>) -> Found {
     candidates.extend(environment::candidates(inputs));
     candidates.extend(ownership::candidates(inputs));
     candidates.extend(binary::candidates(inputs));
+    if let Some(silence) = settings.logs.silence() {
+        candidates = silence::without_logs(inputs, candidates, silence, &mut found.findings);
+    }
     found.paths = unite::unite(inputs, candidates, &mut found.findings);
     ownership::undeclared(inputs, &found.paths, &mut found.findings);
     found.ports = ports::find(inputs, settings.ports, &mut found.findings);

@@ -27,6 +27,7 @@ impl Source {
     /// Whether it holds nothing but tests and their fixtures.
     pub fn is_test(&self) -> bool {
         self.path.starts_with("tests/")
+            || self.path.contains("/tests/")
             || ["/tests.rs", "/fixture.rs"].iter().any(|end| self.path.ends_with(end))
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::candidate::evidence;
 use super::command_line::{Bare, CommandLine, ConfigFiles};
 use super::ports::{Listen, PortCandidate};
+use super::silence::Logs;
 use super::syntax::{self, Setting};
 use super::{Candidate, Found, Inputs, place};
 use crate::evidence::{Confidence, Evidence, EvidenceKind};
@@ -21,6 +22,8 @@ pub(super) struct Settings {
     pub candidates: Vec<Candidate>,
     /// Ports.
     pub ports: Vec<PortCandidate>,
+    /// Whether logs are written at all.
+    pub logs: Logs,
 }
 
 /// Reads every configuration file of the recipes that apply.
@@ -220,7 +223,15 @@ impl Reading<'_> {
             return;
         }
         for value in path_values(directive, words) {
-            match named_path(directive.syntax, &value, base) {
+            let named = named_path(directive.syntax, &value, base);
+            if directive.purpose == Purpose::Log {
+                if is_off(directive.syntax, &named, &value) && confidence == Confidence::Proven {
+                    out.logs.no_file(why);
+                } else {
+                    out.logs.maybe_file();
+                }
+            }
+            match named {
                 Named::Nothing => {}
                 Named::Unclear => unclear(directive, &value, why, found),
                 Named::Inside(directory) => {
@@ -241,6 +252,13 @@ impl Reading<'_> {
             }
         }
     }
+}
+
+/// Whether a value switches a log off for the whole process: in nested blocks it does so for its own, and what is
+/// compiled in holds for the others; `default` names no file, but may be one.
+fn is_off(syntax: Syntax, named: &Named, value: &str) -> bool {
+    let is_flat = !matches!(syntax, Syntax::Nginx | Syntax::Apache);
+    is_flat && *named == Named::Nothing && !value.eq_ignore_ascii_case("default")
 }
 
 fn unclear(directive: &Directive, value: &str, why: &Evidence, found: &mut Found) {

@@ -40,6 +40,12 @@ pub(super) fn undeclared(inputs: &Inputs<'_>, declared: &[WritablePath], finding
         if declared.iter().any(|writable| path.is_within(&writable.path) || writable.path.is_within(&path)) {
             continue;
         }
+        if findings
+            .iter()
+            .any(|told| told.code == Code::WritableUndeclared && told.subject == path.to_string())
+        {
+            continue;
+        }
         let message = match place::refuse(inputs, &path) {
             Some(refusal) => format!("{access}, but not in the hardened image: {refusal}"),
             None => format!(
