@@ -24,7 +24,8 @@ fn logs(configuration: &str, change: impl FnOnce(&mut Case<'_>)) -> (Vec<String>
     };
     change(&mut case);
     let found = case.find(&parse_image(&image));
-    let told = found.findings.iter().filter(|finding| finding.subject == "/var/log/redis");
+    let is_told = |told: &&Finding| told.code == Code::WritableUndeclared && told.subject == "/var/log/redis";
+    let told = found.findings.iter().filter(is_told);
     let declared = found.paths.iter().map(|declared| declared.path.to_string());
     (declared.collect(), told.map(ToString::to_string).collect())
 }

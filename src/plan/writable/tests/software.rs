@@ -137,7 +137,7 @@ fn redis_takes_its_file_from_the_command_line_and_options_win() {
             port 7000/TCP redis
               Directive /etc/redis/redis.conf:6: port 7000
             low KN018 /etc/redis: /usr/lib/systemd/system/redis-server.service:8 lets the software write there (ReadWriteDirectories=-/etc/redis), but does not say that it must; `--writable /etc/redis` declares it
-            low KN018 /var/log/redis: `logfile ` (command line: --logfile) sends the log elsewhere, so /var/log/redis (a directory owned by the user) is no reason for a mount; `--writable /var/log/redis` declares it
+            low KN018 /var/log/redis: `logfile` (command line: --logfile) sends the log elsewhere, so /var/log/redis (a directory owned by the user) is no reason for a mount; `--writable /var/log/redis` declares it
             medium KN040 7000: /etc/redis/redis.conf:6 (port 7000) is listened on at 127.0.0.1 only: no probe and no client outside the pod reaches it
         "#]],
     );
