@@ -52,7 +52,7 @@
 //! - The report changes nothing: it is rendered from the plan after everything is decided.
 //! - A password goes to the registry it is for and to that registry's own token endpoint, never elsewhere; it cannot
 //!   be displayed. `ureq` is known to `registry` and `daemon` only.
-//! - goblin is known to `elf::facts` only, oci-spec to `image`, Kubernetes types to `kube`, `anyhow` and clap to
+//! - goblin is known to `elf::facts` only, rusqlite to `packages::rpm`, oci-spec to `image`, Kubernetes types to `kube`, `anyhow` and clap to
 //!   `cli`; libraries can be replaced where they are wrapped.
 //! - Library code prints nothing. Names from images reach a terminal escaped only.
 //!

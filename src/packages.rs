@@ -1,10 +1,11 @@
 //! The package database of an image: which package owns a file, and what a package needs.
 //!
-//! Does not decide what goes; reads dpkg and apk, and only notices rpm.
+//! Does not decide what goes; reads dpkg's, apk's and rpm's, and notices what it cannot read.
 
 pub mod apk;
 mod database;
 pub mod dpkg;
+pub mod rpm;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +17,7 @@ use crate::rootfs::Rootfs;
 
 /// How many bytes of the file at `path` pass 1 must keep for [`Database::read`]; `None`: none.
 pub fn wanted(path: &ImagePath) -> Option<u64> {
-    dpkg::wanted(path).or_else(|| apk::wanted(path))
+    dpkg::wanted(path).or_else(|| apk::wanted(path)).or_else(|| rpm::wanted(path))
 }
 
 /// Whether `path` is part of a database that is filtered, and is neither kept nor stripped as a file.

@@ -166,10 +166,10 @@ codes! {
         why "Evidence names one file to be written in a directory that otherwise has to stay as it is. A volume on the directory would hide its other files; a volume on the single file cannot be replaced by rename, which is how many programs write.",
         example "medium KN026 /etc/app/state.json: written, the other 14 files of /etc/app must stay",
         remedy "Configure the app to write elsewhere, best into a directory of its own below /var or /run. Where the app only rewrites the file in place, mount a single file.";
-    PackagesUnsupported "KN027" "packages-unsupported" Medium: "the image's package database is of a kind that kiln cannot filter",
-        why "Without reading the package database kiln cannot tell which file belongs to the distribution and which to the application, and cannot bring the database in line with what remains. Scanners would report packages whose files are gone.",
-        example "medium KN027 rpm: what belongs to which package is not known: hardened at level `strip`, and the package list still names all",
-        remedy "The image is hardened by names and by need alone. Treat a scanner's list of this image with care, or base the image on Debian or Alpine, whose databases are filtered.";
+    PackagesUnsupported "KN027" "packages-unsupported" Medium: "the image's package database allows level `strip` only",
+        why "Level `distroless` removes what nothing leads to, package by package. That needs to know which file belongs to which package, and what packages load by name while they run. rpm's database is read and filtered where it is in SQLite, but the names are known for Debian and Alpine only; one in Berkeley DB or ndb, too large, broken, or with changes left in a write-ahead log is not read at all, and scanners go on reporting packages whose files are gone.",
+        example "medium KN027 rpm: what its packages load by name is not known: hardened at level `strip`, which removes what the catalog names and filters the package list",
+        remedy "Ask for `--level strip`, which is what happens in any case, or base the image on Debian or Alpine. Where the message says that the package list still names all, treat a scanner's list with care; `rpmdb --rebuilddb` in the image's build makes a database that can be read.";
     ScriptNotDirect "KN028" "script-not-direct" Info: "scripts stay whose first line names a program that went",
         why "These scripts begin with `#!` and a program that is a catalogued tool and goes: usually `/usr/bin/env`, or the interpreter itself where another program brings its own (uWSGI, mod_wsgi). They are kept because something loads them as modules or runs them as an interpreter's argument, which works as before; started by their own name they fail.",
         example "info KN028 3 scripts: /app/a, /app/b, /app/c begin with a program that went: nothing starts them by name any more, as modules and as arguments of an interpreter they work",

@@ -1,6 +1,6 @@
 //! Packages, who owns what, and what needs what, whatever kind of database said so.
 //!
-//! Reads no format; `dpkg` and `apk` do.
+//! Reads no format; `dpkg`, `apk` and `rpm` do.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use md5::{Digest as _, Md5};
 
 use super::dpkg::alternatives::Alternative;
 use super::dpkg::{self, Diversion};
-use super::{Kind, apk, canonical};
+use super::{Kind, apk, canonical, rpm};
 use crate::path::ImagePath;
 use crate::rootfs::Rootfs;
 
@@ -119,6 +119,9 @@ pub enum Warning {
         /// Which, from 1.
         line: usize,
     },
+    /// A database that cannot be used.
+    #[error("`{0}` cannot be read")]
+    Unread(ImagePath),
     /// A path that is none.
     #[error("`{file}`: package `{package}` lists what is no path")]
     Unreadable {
@@ -153,6 +156,7 @@ impl Database {
         let mut database = Self::default();
         dpkg::read(rootfs, &mut database);
         apk::read(rootfs, &mut database);
+        rpm::read(rootfs, &mut database);
         (!database.kinds.is_empty()).then_some(database)
     }
 
@@ -246,6 +250,13 @@ impl Database {
         let mut found: Vec<PackageId> = self.named(name).filter(same_kind).collect();
         if found.is_empty() {
             found = self.providers.get(name).into_iter().flatten().copied().filter(same_kind).collect();
+        }
+        // rpm's packages need files, too.
+        if found.is_empty()
+            && name.starts_with('/')
+            && let Ok(path) = ImagePath::parse(name.as_bytes())
+        {
+            found = self.owners(&path).iter().copied().filter(same_kind).collect();
         }
         let fits_all = |architecture: &str| matches!(architecture, "all" | "noarch");
         let fits = |id: &PackageId| {

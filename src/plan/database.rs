@@ -4,6 +4,7 @@
 
 mod apk;
 mod dpkg;
+mod rpm;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,21 +17,45 @@ use super::known::Known;
 use crate::packages::{self, Database, Kind};
 use crate::path::ImagePath;
 
-/// New contents of database files, by path; files that do not change are left out.
-pub fn edits(known: &Known<'_>, fate: &Fate) -> BTreeMap<ImagePath, Arc<[u8]>> {
-    let mut out = BTreeMap::new();
+/// Databases, filtered.
+#[derive(Debug, Default)]
+pub struct Filtered {
+    /// New contents of database files, by path; files that do not change are left out.
+    pub contents: BTreeMap<ImagePath, Arc<[u8]>>,
+    /// A database that was read and could not be filtered.
+    pub failed: Option<Kind>,
+}
+
+/// Filters every database of the image.
+pub fn filter(known: &Known<'_>, fate: &Fate) -> Filtered {
+    let mut out = Filtered::default();
     let Some(database) = known.packages else { return out };
     let remains = Remains { known, database, fate };
-    for (path, new) in dpkg::filtered(&remains).into_iter().chain(apk::filtered(&remains)) {
-        out.insert(path, Arc::from(new));
+    let (rpm, rpm_failed) = rpm::filtered(&remains);
+    for (path, new) in dpkg::filtered(&remains).into_iter().chain(apk::filtered(&remains)).chain(rpm) {
+        out.contents.insert(path, Arc::from(new));
     }
+    out.failed = rpm_failed.then_some(Kind::Rpm);
     out
 }
 
-/// The kind of package database that kiln cannot filter, if that is what the image has.
-pub fn unsupported(known: &Known<'_>) -> Option<Kind> {
+/// Why an image's packages do not allow more than level `strip`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// A database of this kind is there and was not read.
+    Unread(Kind),
+    /// It was read, but what packages of this kind load by name is not known.
+    Unknown(Kind),
+}
+
+/// What limits the level, if anything does.
+pub fn limit(known: &Known<'_>) -> Option<Limit> {
     let was_read = |kind: &Kind| known.packages.is_some_and(|packages| packages.kinds().contains(kind));
-    packages::detect(known.rootfs).into_keys().find(|kind| !was_read(kind))
+    let unread = packages::detect(known.rootfs).into_keys().find(|kind| !was_read(kind));
+    let is_unknown =
+        |packages: &&Database| packages.installed().any(|(_, package)| package.kind == Kind::Rpm);
+    let unknown = || known.packages.filter(is_unknown).map(|_| Limit::Unknown(Kind::Rpm));
+    unread.map(Limit::Unread).or_else(unknown)
 }
 
 /// What remains of the image, as databases are asked.

@@ -16,6 +16,7 @@ use super::{Addition, Level, PackageFate, PathContent, Plan, User, UserOrigin, W
 use super::{database, notes, residual, totals, verdict};
 use crate::accounts;
 use crate::catalog::{Catalog, Class};
+use crate::packages::Kind;
 use crate::path::ImagePath;
 use crate::recipe::{self, Recipe};
 use crate::rootfs::Content;
@@ -45,6 +46,8 @@ pub struct Decision<'a> {
     pub access: &'a Access<'a>,
     /// Bytes of shadowed content left in lower layers.
     pub shadowed: u64,
+    /// A package database that could not be filtered.
+    pub unfiltered: Option<Kind>,
 }
 
 /// Makes the plan.
@@ -80,7 +83,7 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
     let writable = written.map(mount_permissions).collect();
     let shared = shared_with_outside(known, &mount_points);
     let access = Access { user: &user, writable, shared, readable };
-    let mut edits = database::edits(known, &fate);
+    let database::Filtered { contents: mut edits, failed: unfiltered } = database::filter(known, &fate);
     let mut additions = mount_point_additions(known, &fate, &found.paths, working_dir.as_ref());
     add_account(known, &user, &mut edits, &mut additions);
     let judged = verdict::judge(known, &fate, &access, level, &edits);
@@ -96,6 +99,7 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
         fate: &fate,
         access: &access,
         shadowed: judged.shadowed,
+        unfiltered,
     };
     let findings = notes::findings(&decision, &residual);
     let packages = package_fates(known, &kept, &fate);
@@ -132,9 +136,9 @@ fn is_static(known: &Known<'_>, start: &Start) -> bool {
 
 /// Where kiln cannot tell what the image is for, or what belongs to which package, it keeps.
 fn effective_level(known: &Known<'_>, start: &Start, recipes: &[&Recipe]) -> Level {
-    let unsupported = database::unsupported(known).is_some();
+    let limited = database::limit(known).is_some();
     let unknown = start.program.is_none() || unknown_interpreter(known, start, recipes).is_some();
-    if unknown || unsupported { Level::Strip } else { known.options.level }
+    if unknown || limited { Level::Strip } else { known.options.level }
 }
 
 /// The program, if it is an interpreter that no recipe knows: which modules of the distribution its scripts load

@@ -104,11 +104,11 @@ impl<'a> Known<'a> {
     }
 
     /// Whether `package` has a file or link in the image at `path`, which it lists. dpkg's packages list links that
-    /// lead to directories as these directories; apk's tell one from the other.
+    /// lead to directories as these directories; apk's and rpm's tell one from the other.
     pub fn has_file(&self, package: &Package, path: &ImagePath) -> bool {
         let is_directory = match package.kind {
-            packages::Kind::Apk => self.rootfs.is_directory(path),
-            packages::Kind::Dpkg | packages::Kind::Rpm => self.leads_to_directory(path),
+            packages::Kind::Apk | packages::Kind::Rpm => self.rootfs.is_directory(path),
+            packages::Kind::Dpkg => self.leads_to_directory(path),
         };
         self.rootfs.node(path).is_some() && !is_directory
     }

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::database::{self, Limit};
 use super::decide::{Decision, unknown_interpreter};
 use super::entrypoint::Problem;
 use super::keep::{Missing, Rule, Why};
@@ -339,14 +340,29 @@ fn leftovers(decision: &Decision<'_>) -> Vec<Finding> {
             format!("{} bytes that upper layers replaced or deleted are still in the image; level `distroless` removes them", decision.shadowed),
         ));
     }
-    if let Some(kind) = super::database::unsupported(known) {
-        out.push(Finding::new(
-            Code::PackagesUnsupported,
+    out.extend(packages(decision));
+    out
+}
+
+/// What the package databases do not allow.
+fn packages(decision: &Decision<'_>) -> Vec<Finding> {
+    let asked_for_more = decision.known.options.level != Level::Strip;
+    let limit = match database::limit(decision.known) {
+        Some(Limit::Unread(kind)) => Some((
             kind,
             "what belongs to which package is not known: hardened at level `strip`, and the package list still names all",
-        ));
-    }
-    out
+        )),
+        Some(Limit::Unknown(kind)) if asked_for_more => Some((
+            kind,
+            "what its packages load by name is not known: hardened at level `strip`, which removes what the catalog names and filters the package list",
+        )),
+        _ => None,
+    };
+    let unfiltered = decision
+        .unfiltered
+        .map(|kind| (kind, "no package can be deleted from the database: the package list still names all"));
+    let all = limit.into_iter().chain(unfiltered);
+    all.map(|(kind, text)| Finding::new(Code::PackagesUnsupported, kind, text)).collect()
 }
 
 /// The health check's command, if its program does not stay.

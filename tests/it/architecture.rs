@@ -77,6 +77,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("k8s_openapi", &["kube"]),
     ("md5", &["packages"]),
     ("oci_spec", &["image"]),
+    ("rusqlite", &["packages/rpm"]),
     ("serde_saphyr", &["kube", "plan/writable/syntax"]),
     ("rustls", &["registry"]),
     ("tar_core", &["layer", "source", "sink"]),

@@ -8,6 +8,7 @@ mod application;
 mod layers;
 mod loaded;
 mod packages;
+mod rpm;
 mod start;
 mod strip;
 mod user;
