@@ -97,6 +97,7 @@ pub const IMAGES: &[(&str, &str, &[&str])] = &[
          /etc/java-17-openjdk/security/java.security f
          /etc/ssl/certs/java/cacerts f
          /usr/share/java/ecj.jar f
+         /usr/share/tomcat10/bin/bootstrap.jar f
          /usr/bin/java l /usr/lib/jvm/java-17-openjdk-amd64/bin/java",
         &["/usr/bin/java", "/usr/lib/jvm/java-17-openjdk-amd64/bin/java"],
     ),
