@@ -82,12 +82,11 @@ def memcached(host):
     return "set, get"
 
 
-def greets(port, first, greeting):
-    """A server that says something of its own, or after `first` was sent."""
+def greets(port, greeting):
+    """A server that speaks first."""
 
     def ask(host):
         with socket.create_connection((host, port), timeout=20) as connection:
-            connection.sendall(first)
             answer = connection.recv(65536)
         if greeting not in answer:
             raise RuntimeError(f"answered {answer[:80]!r}")
@@ -148,17 +147,11 @@ REQUESTS = {
     "registry": registry,
     "memcached": memcached,
     "haproxy": pages(8080),
-    "mariadb": greets(3306, b"", b"MariaDB"),
-    # A request for SSL is answered by one letter (PostgreSQL, 55.2.10).
-    "postgresql": greets(5432, b"\0\0\0\x08\x04\xd2\x16\x2f", b"S"),
-    # Connection.Start names the product (AMQP 0-9-1, 4.2.2).
-    "rabbitmq": greets(5672, b"AMQP\0\0\x09\x01", b"RabbitMQ"),
+    "mariadb": greets(3306, b"MariaDB"),
     "php-fpm": php,
-    "tomcat": pages(8080),
-    "tomcat-script": pages(8080),
     "puma": upload(9292),
     "caddy": pages(8080),
     "prometheus": prometheus,
     "etcd": etcd,
-    "nats": greets(4222, b"", b"INFO "),
+    "nats": greets(4222, b"INFO "),
 }
