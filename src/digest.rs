@@ -165,6 +165,11 @@ impl<R: Read> HashingReader<R> {
         self.hasher.bytes()
     }
 
+    /// What is wrapped; what is read from it here is not hashed.
+    pub fn get_mut(&mut self) -> &mut R {
+        &mut self.inner
+    }
+
     /// What was wrapped, and the hash of all that was read.
     pub fn finish(self) -> (R, Hasher) {
         (self.inner, self.hasher)

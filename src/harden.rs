@@ -72,7 +72,7 @@ fn analyse_for(
         PathGlobs::new(globs).map_err(HardenError::Glob)?;
     }
     let image = source.image(platform).map_err(HardenError::Source)?;
-    let indexes = read::indexes(source, &image.layers, options.jobs.get(), progress)?;
+    let indexes = read::indexes(source, &image.layers, options.jobs.get(), &options.limits, progress)?;
     let rootfs = Rootfs::merge(indexes).map_err(HardenError::Merge)?;
     let packages = Database::read(&rootfs);
     let accounts = Accounts::read(&rootfs);
@@ -122,7 +122,7 @@ fn make(
     drop(rootfs);
     let manifest = record::manifest(&image, &plan, options);
     record::embed(&mut plan, &manifest);
-    let mut layers = write::layers(source, &image.layers, &plan, destinations, options.jobs.get(), progress)?;
+    let mut layers = write::layers(source, &image.layers, &plan, destinations, options, progress)?;
     let unchanged = image.layers.iter().zip(&layers).all(|(before, after)| before.digest == after.digest);
     layers.push(write::own_layer(layers.len(), &plan.additions, destinations)?);
     let finished = record::image(&image, &plan, options, layers, unchanged);
@@ -146,5 +146,5 @@ fn recipes(options: &Options) -> Vec<Recipe> {
 
 /// Bytes of stored layers, for progress.
 fn stored_bytes(layers: &[LayerDescriptor]) -> u64 {
-    layers.iter().map(|layer| layer.size).sum()
+    layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.size))
 }

@@ -26,7 +26,7 @@
 //!
 //! | row | modules | what they are |
 //! | --- | --- | --- |
-//! | 0 | [`digest`], [`path`], [`finding`], [`mod@reference`], [`progress`] | values: three types of digest; a path that is never a host path; findings with codes |
+//! | 0 | [`digest`], [`path`], [`finding`], [`mod@reference`], [`progress`], [`limits`] | values: three types of digest; a path that is never a host path; findings with codes; how much is read |
 //! | 1 | [`image`], [`rootfs`], [`elf`], [`packages`], [`accounts`], [`evidence`] | what is in the image: its documents, its tree, its programs, who owns what |
 //! | 2 | [`catalog`], [`recipe`] | what is known about software in general, as data |
 //! | 3 | [`options`], [`plan`] | what is asked for; what will happen, and why |
@@ -80,6 +80,7 @@ pub mod harden;
 pub mod image;
 pub mod kube;
 pub mod layer;
+pub mod limits;
 pub mod manifest;
 pub mod options;
 pub mod packages;

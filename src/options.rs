@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 
 use crate::digest::BlobDigest;
+use crate::limits::Limits;
 use crate::path::ImagePath;
 use crate::plan::Level;
 use crate::recipe::Recipe;
@@ -32,6 +33,8 @@ pub struct Options {
     pub writable: Vec<ImagePath>,
     /// Threads at the most. Never changes a byte of the output.
     pub jobs: NonZeroUsize,
+    /// How much of the image is read before kiln gives up. Never changes a byte of the output.
+    pub limits: Limits,
 }
 
 /// Whether kiln's own recipes apply.
@@ -65,6 +68,7 @@ impl Default for Options {
             builtin: Builtin::default(),
             writable: Vec::new(),
             jobs: NonZeroUsize::MIN,
+            limits: Limits::default(),
         }
     }
 }
@@ -122,11 +126,13 @@ pub fn quote(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Size;
 
     #[test]
     fn default_options_leave_no_record() {
         let jobs = NonZeroUsize::new(8).unwrap();
-        let options = Options { jobs, platform: Some("linux/arm64".into()), ..Options::default() };
+        let limits = Limits { entries: 7, size: Size::AtMost(7) };
+        let options = Options { jobs, limits, platform: Some("linux/arm64".into()), ..Options::default() };
         assert_eq!(options.canonical(), "");
     }
 

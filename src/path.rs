@@ -125,6 +125,11 @@ impl ImagePath {
         Self::new(&[self.as_bytes(), b"/", name].concat())
     }
 
+    /// A bound, and no path itself: all that lies below this sorts behind it, and nothing else comes between.
+    pub(crate) fn lower_bound_of_below(&self) -> Self {
+        if self.is_root() { Self::root() } else { Self::new(&[self.as_bytes(), b"/"].concat()) }
+    }
+
     /// Whether this is `other` or lies below it.
     pub fn is_within(&self, other: &Self) -> bool {
         other.is_root()

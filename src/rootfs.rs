@@ -10,6 +10,7 @@ pub mod resolve;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 pub use entry::{Content, Entry, EntryId, File, Kind};
 pub use kept::Kept;
@@ -28,6 +29,8 @@ pub struct LayerIndex {
 pub struct Rootfs {
     layers: Vec<LayerIndex>,
     nodes: BTreeMap<ImagePath, Node>,
+    /// Bytes of the names of implied directories.
+    implied: u64,
 }
 
 /// One name in the merged tree.
@@ -86,15 +89,11 @@ impl Rootfs {
         &'a self,
         path: &ImagePath,
     ) -> impl Iterator<Item = (&'a ImagePath, &'a Node)> + use<'a> {
-        let prefix = if path.is_root() { Vec::new() } else { [path.as_bytes(), b"/"].concat() };
-        let start = path.clone();
+        // Not from `path` itself: `a-1`, `a-2` and a million more stand between `a` and `a/b`.
+        let bound = path.lower_bound_of_below();
         self.nodes
-            .range((std::ops::Bound::Excluded(start), std::ops::Bound::Unbounded))
-            .skip_while({
-                let prefix = prefix.clone();
-                move |(path, _)| path.as_bytes() < prefix.as_slice()
-            })
-            .take_while(move |(path, _)| path.as_bytes().starts_with(&prefix))
+            .range((Bound::Excluded(bound.clone()), Bound::Unbounded))
+            .take_while(move |(path, _)| path.as_bytes().starts_with(bound.as_bytes()))
     }
 
     /// The names directly in the directory `path`.

@@ -6,14 +6,18 @@ mod archive;
 mod docker_archive;
 mod docker_daemon;
 mod layout;
+mod leftover;
 mod oci_archive;
 mod registry;
+mod same;
 mod staging;
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+pub use leftover::claim_file;
+pub use same::refuse_source;
 pub use staging::{BlobWriter, Staging};
 
 use crate::daemon::DaemonError;
@@ -198,6 +202,9 @@ pub enum SinkError {
     /// One place twice.
     #[error("destination `{0}` is given twice")]
     Twice(Reference),
+    /// What would be written over is what is read.
+    #[error("destination `{0}` is the source")]
+    IsSource(Reference),
     /// Reading something at the destination.
     #[error("cannot read `{}`", path.display())]
     Read {

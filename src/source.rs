@@ -23,6 +23,7 @@ use crate::image::config::ConfigError;
 use crate::image::manifest::ManifestError;
 use crate::image::media::UnsupportedCompression;
 use crate::image::{Config, FoundCompanion, LayerDescriptor, Platform};
+use crate::limits::{LimitError, Limits};
 use crate::reference::Reference;
 use crate::registry::{Registries, RegistryError};
 
@@ -67,16 +68,29 @@ pub struct SourceImage {
     pub name: Option<String>,
 }
 
-/// Opens what `reference` names; reads no image yet. Compressed archives, stdin and what a daemon exports are spooled to a
-/// temporary file first. Registries are connected to when the image is asked for.
+/// Opens what `reference` names, within the default limits; reads no image yet.
+///
+/// Compressed archives, stdin and what a daemon exports are spooled to a temporary file first. Registries are connected to
+/// when the image is asked for.
 pub fn open_source(reference: &Reference, registries: &Registries) -> Result<Box<dyn Source>, SourceError> {
+    open_source_within(reference, registries, &Limits::default())
+}
+
+/// As [`open_source`]; spools as far as `limits` go.
+pub fn open_source_within(
+    reference: &Reference,
+    registries: &Registries,
+    limits: &Limits,
+) -> Result<Box<dyn Source>, SourceError> {
     Ok(match reference {
         Reference::OciLayout { directory, tag } => Box::new(layout::Layout::open(directory, tag.clone())?),
-        Reference::OciArchive { file, tag } => Box::new(oci_archive::OciArchive::open(file, tag.clone())?),
-        Reference::DockerArchive { file, tag } => {
-            Box::new(docker_archive::DockerArchive::open(file, tag.clone())?)
+        Reference::OciArchive { file, tag } => {
+            Box::new(oci_archive::OciArchive::open(file, tag.clone(), limits)?)
         }
-        Reference::DockerDaemon { name } => Box::new(docker_daemon::open(name)?),
+        Reference::DockerArchive { file, tag } => {
+            Box::new(docker_archive::DockerArchive::open(file, tag.clone(), limits)?)
+        }
+        Reference::DockerDaemon { name } => Box::new(docker_daemon::open(name, limits)?),
         Reference::Registry(reference) => Box::new(registry::Registry::open(reference, registries)),
     })
 }
@@ -142,11 +156,35 @@ pub enum SourceError {
         #[source]
         source: tar_core::parse::ParseError,
     },
-    /// More members or bytes than any image has.
-    #[error("archive `{}` has more than {limit} {what}", path.display())]
-    ArchiveTooLarge {
+    /// More members than any image has.
+    #[error("archive `{}` has more than {limit} members", path.display())]
+    TooManyMembers {
         /// The archive.
         path: PathBuf,
+        /// How many at most.
+        limit: usize,
+    },
+    /// A compressed archive of more bytes than the user allows.
+    #[error("cannot read `{}`", path.display())]
+    Limit {
+        /// The archive.
+        path: PathBuf,
+        /// Which limit.
+        #[source]
+        source: LimitError,
+    },
+    /// The temporary copy of a compressed archive.
+    #[error("cannot unpack `{}` to a temporary file", path.display())]
+    Spool {
+        /// The archive.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A document that leads to more others than any real one.
+    #[error("index leads to more than {limit} {what}")]
+    IndexTooLarge {
         /// How many at most.
         limit: u64,
         /// Of what.

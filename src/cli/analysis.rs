@@ -12,6 +12,7 @@ use super::args::{AnalysisArgs, Platforms};
 use super::{Failure, Outcome, Pipeline};
 use crate::digest::BlobDigest;
 use crate::finding::{Finding, Severity};
+use crate::limits::{Limits, Size};
 use crate::options::{Builtin, Options, UserRecipe};
 use crate::report::count;
 
@@ -72,6 +73,10 @@ pub(super) fn options(args: AnalysisArgs, pipeline: &dyn Pipeline) -> Result<(Op
         builtin: if args.no_recipes { Builtin::Ignored } else { Builtin::Used },
         writable: args.writable,
         jobs: args.jobs.unwrap_or_else(processors),
+        limits: Limits {
+            entries: args.max_entries,
+            size: args.max_size.map_or(Size::Proportionate, Size::AtMost),
+        },
     };
     Ok((options, if args.strict { Threshold::High } else { Threshold::Never }))
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::limits::MAX_ENTRIES;
 use crate::path::ImagePath;
 use crate::plan::Level;
 use crate::registry;
@@ -121,6 +122,13 @@ pub(super) struct AnalysisArgs {
     /// written all the same
     #[arg(long)]
     pub(super) strict: bool,
+    /// Most entries that all layers may have together
+    #[arg(long, value_name = "N", default_value_t = MAX_ENTRIES, help_heading = "Limits")]
+    pub(super) max_entries: u64,
+    /// Most bytes that all layers may unpack to, with K, M, G or T for powers of 1024 [default: 128G, and beyond 4G
+    /// no more than 200 times what is stored]
+    #[arg(long, value_name = "BYTES", value_parser = bytes, help_heading = "Limits")]
+    pub(super) max_size: Option<u64>,
     /// Threads at the most; changes no byte of the result [default: one per processor]
     #[arg(long, value_name = "N")]
     pub(super) jobs: Option<NonZeroUsize>,
@@ -283,6 +291,16 @@ fn level(text: &str) -> Result<Level, String> {
 
 fn platforms(text: &str) -> Result<Platforms, String> {
     if text == "all" { Ok(Platforms::All) } else { platform(text).map(Platforms::One) }
+}
+
+/// `10`, `10K`, `10G`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+    let unit = units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(*unit)?, *shift)));
+    let (number, shift) = unit.unwrap_or((text, 0));
+    let number: Option<u64> = number.parse().ok();
+    let bytes = number.and_then(|number| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "expected a number of bytes, such as `200G`".into())
 }
 
 fn platform(text: &str) -> Result<String, String> {

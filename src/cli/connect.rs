@@ -5,6 +5,7 @@
 mod companions;
 mod platforms;
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use super::{
@@ -18,6 +19,7 @@ use crate::harden::{self, HardenError};
 use crate::image::{FinishedLayer, Platform, Published};
 use crate::kube::pod::{PodOptions, RunAs, render_pod};
 use crate::layer::rewrite::RewriteError;
+use crate::limits::LimitError;
 use crate::manifest;
 use crate::options::Options;
 use crate::progress::Progress;
@@ -25,8 +27,8 @@ use crate::recipe::{self, Recipe};
 use crate::reference::Reference;
 use crate::registry::{self, Registries, RegistryError};
 use crate::report::{Context, ImageFacts, ImageName, LayerBlob, LayerChange, Report};
-use crate::sink::{Destinations, SinkError};
-use crate::source::{self, SourceError, SourceImage};
+use crate::sink::{Destinations, SinkError, refuse_source};
+use crate::source::{Source, SourceError, SourceImage, open_source_within};
 
 /// The library.
 pub(super) struct Kiln;
@@ -36,8 +38,8 @@ impl Pipeline for Kiln {
         let references = parse_all(&request.destinations)?;
         let registries = registries(&request.registry);
         let reference = parse(&request.source)?;
-        let source = open(&reference, &registries)?;
-        let destinations = Destinations::open(&references, &registries).map_err(sink_failure)?;
+        let source = open(&reference, &registries, &request.options)?;
+        let destinations = destinations(&*source, &reference, &references, &registries)?;
         let beside = request.referrers == Referrers::Pushed && destinations.keeps_companions();
         let mut told = None;
         let mut documents = |hardened: &mut harden::Hardened, published: &Published| {
@@ -74,7 +76,7 @@ impl Pipeline for Kiln {
         progress: &dyn Progress,
     ) -> Result<Inspected, Failure> {
         let reference = parse(name)?;
-        let source = open(&reference, &registries(registry))?;
+        let source = open(&reference, &registries(registry), options)?;
         let analysed =
             harden::analyse(&*source, options, progress).map_err(|error| failure(error, &reference))?;
         let config = &analysed.image.config;
@@ -100,14 +102,14 @@ impl Pipeline for Kiln {
     ) -> Result<String, Failure> {
         let platform = platform.map(str::parse::<Platform>).transpose().map_err(Failure::usage)?;
         let reference = parse(image)?;
-        let source = open(&reference, &registries(registry))?;
+        let source = open(&reference, &registries(registry), &Options::default())?;
         documents::writable_manifest(&*source, platform.as_ref())
             .map_err(|error| documents_failure(error, &reference))
     }
 
     fn documents(&self, image: &str, registry: &registry::Settings) -> Result<Vec<Named>, Failure> {
         let reference = parse(image)?;
-        let source = open(&reference, &registries(registry))?;
+        let source = open(&reference, &registries(registry), &Options::default())?;
         documents::all(&*source).map_err(|error| documents_failure(error, &reference))
     }
 
@@ -213,8 +215,29 @@ fn registries(settings: &registry::Settings) -> Registries {
     Registries::new(settings.clone(), registry::Environment::of_process())
 }
 
-fn open(reference: &Reference, registries: &Registries) -> Result<Box<dyn source::Source>, Failure> {
-    source::open_source(reference, registries).map_err(|error| source_failure(error, reference))
+/// Opens the destinations, none of which may be the source.
+fn destinations(
+    source: &dyn Source,
+    named: &Reference,
+    references: &[Reference],
+    registries: &Registries,
+) -> Result<Destinations, Failure> {
+    let name = || match named {
+        Reference::OciLayout { tag: Some(tag), .. } => Some(tag.clone()),
+        // An image that cannot be read is told as that, later.
+        _ => source.image(None).ok().and_then(|image| image.name),
+    };
+    refuse_source(named, references, &name).map_err(sink_failure)?;
+    Destinations::open(references, registries).map_err(sink_failure)
+}
+
+fn open(
+    reference: &Reference,
+    registries: &Registries,
+    options: &Options,
+) -> Result<Box<dyn Source>, Failure> {
+    open_source_within(reference, registries, &options.limits)
+        .map_err(|error| source_failure(error, reference))
 }
 
 /// `source` is where the image came from: bytes of a registry's that are wrong are the registry's fault.
@@ -255,6 +278,8 @@ fn sink_failure(error: SinkError) -> Failure {
         SinkError::Twice(_) | SinkError::NoIndex(_) | SinkError::ChosenId(_) | SinkError::Digested(_) => {
             Failure::usage(error)
         }
+        SinkError::IsSource(_) => Failure::input(error)
+            .hint("write to another place; in a layout another name is enough: `oci:DIR:REF`"),
         SinkError::Daemon(error) => daemon_failure(error),
         SinkError::Registry(_) => registry_failure(error),
         SinkError::Companions(_) => registry_failure(error).hint("`--no-referrers` pushes the image alone"),
@@ -275,7 +300,19 @@ fn daemon_failure(error: DaemonError) -> Failure {
     }
 }
 
-fn bad_bytes(error: impl std::error::Error + Send + Sync + 'static, source: &Reference) -> Failure {
+/// A limit that is passed is no fault of a registry's: the same image passes it again.
+fn limited(error: impl Error + Send + Sync + 'static, limit: LimitError) -> Failure {
+    let flag = match limit {
+        LimitError::Entries { .. } | LimitError::Held { .. } => "--max-entries",
+        LimitError::Size { .. } | LimitError::Ratio { .. } => "--max-size",
+    };
+    Failure::input(error).hint(format!("if you trust the image, `{flag}` allows more"))
+}
+
+fn bad_bytes(error: impl Error + Send + Sync + 'static, source: &Reference) -> Failure {
+    if let Some(&limit) = LimitError::find(&error) {
+        return limited(error, limit);
+    }
     match source {
         Reference::Registry(_) => registry_failure(error),
         _ => Failure::input(error),
@@ -283,7 +320,7 @@ fn bad_bytes(error: impl std::error::Error + Send + Sync + 'static, source: &Ref
 }
 
 /// What a registry did; or this machine, where the registry's error says so.
-fn registry_failure(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+fn registry_failure(error: impl Error + Send + Sync + 'static) -> Failure {
     let found = RegistryError::find(&error);
     let hint = found.and_then(registry_hint);
     let failure = if found.is_some_and(RegistryError::is_local) {

@@ -2,9 +2,8 @@
 //!
 //! Does not know what the text says.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -12,6 +11,7 @@ use tempfile::NamedTempFile;
 
 use super::Failure;
 use crate::report::Style;
+use crate::sink::claim_file;
 
 /// The streams of a run.
 pub(super) struct World<'a> {
@@ -100,11 +100,7 @@ impl Target {
 
     fn pending(path: PathBuf) -> io::Result<Self> {
         let directory = directory_of(&path);
-        // As any new file: what the umask leaves of 0666, not the 0600 of a secret.
-        let file = tempfile::Builder::new()
-            .prefix(".kiln-")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(directory)?;
+        let file = claim_file(directory)?;
         Ok(Self::New(Pending { path, file }))
     }
 

@@ -71,6 +71,12 @@ impl ElfFacts {
         self.interpreter.is_none() && self.needed.is_empty()
     }
 
+    /// Bytes of all texts.
+    pub fn held(&self) -> usize {
+        let one = [&self.interpreter, &self.soname, &self.rpath, &self.runpath].into_iter().flatten();
+        one.chain(&self.needed).chain(&self.paths).map(|text| text.len()).sum()
+    }
+
     /// A shared object that has a loader: a position-independent executable.
     pub fn is_pie(&self) -> bool {
         self.kind == ObjectKind::SharedObject && self.interpreter.is_some()
@@ -268,8 +274,16 @@ impl FactsReader {
         let cap =
             |range: Range<u64>| range.start..range.end.min(range.start.saturating_add(RANGE)).min(self.size);
         let first = [0..HEAD, layout.headers.segments()];
-        let all = first.into_iter().chain(layout.interpreter()).chain(layout.dynamic()).chain(ranges);
-        self.windows.keep(all.map(cap).collect());
+        // Of a file that names very many ranges the first few are kept: bounded memory, and `Unreadable` at the worst.
+        let mut room = 2 * RANGE;
+        let ranges = ranges.into_iter().map(cap).take_while(|range| {
+            let length = range.end.saturating_sub(range.start);
+            let fits = length <= room;
+            room = room.saturating_sub(length);
+            fits
+        });
+        let all = first.into_iter().chain(layout.interpreter()).chain(layout.dynamic());
+        self.windows.keep(all.map(cap).chain(ranges).collect());
     }
 
     fn forget(&mut self) {

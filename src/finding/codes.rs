@@ -214,6 +214,10 @@ codes! {
         why "An empty directory in an image is there for a reason. A fresh volume does not have it, and some apps do not make it themselves.",
         example "low KN043 /var/spool/app: the volume hides empty directories of the image: in, out",
         remedy "If the app fails without one, declare it too: `--writable /var/spool/app/in`.";
+    PackagesBroken "KN045" "packages-broken" Medium: "the image's package database is cut or broken",
+        why "Which package a file belongs to decides at level `distroless` what goes. Where the database has lost that, kiln takes the file for the application's and keeps it: the image works, and is larger than it need be. A scanner does not see what the database has lost either.",
+        example "medium KN045 package database: `/var/lib/dpkg/status` ends in the middle of a line: files of which no package is known are taken for the application's, and stay",
+        remedy "Build the image anew: an interrupted `apt-get` or a copied part of a file system leaves such a database.";
     AttestationLeftOut "KN060" "attestation-left-out" Low: "an attestation of the source's index is not in the hardened one",
         why "An index can hold what was said of its images: where they were built, what is in them. Such a statement names the digests of the source's images. Copied beside the hardened ones it would look as if it held for them, and it does not.",
         example "low KN060 sha256:203c12be4d5d506b0d86d0f3fc630f4918d0e2364ebe01ae7dcdfc2f2d94a002: attestation or other artifact of the source's index: it is about bytes that the hardened image does not have",

@@ -6,6 +6,7 @@ use crate::image::LayerError;
 use crate::image::platform::ParsePlatformError;
 use crate::layer::index::IndexError;
 use crate::layer::rewrite::RewriteError;
+use crate::limits::LimitError;
 use crate::path::glob::GlobError;
 use crate::plan::user::UserError;
 use crate::rootfs::merge::MergeError;
@@ -24,6 +25,9 @@ pub enum HardenError {
     /// The source's documents cannot be read.
     #[error(transparent)]
     Source(SourceError),
+    /// The image is larger than the user allows.
+    #[error("{0}")]
+    Limit(#[source] LimitError),
     /// A layer is not what it should be.
     #[error(transparent)]
     Layer(LayerError),

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::error::HardenError;
 use super::{parallel, stored_bytes};
 use crate::image::{LayerDescriptor, LayerReader};
-use crate::layer::index::read_index;
+use crate::layer::index::read_index_within;
 use crate::layer::pipe::ReadAhead;
+use crate::limits::{LimitError, Limits, Meter};
 use crate::path::ImagePath;
 use crate::progress::Progress;
 use crate::rootfs::LayerIndex;
@@ -22,18 +23,37 @@ pub fn indexes(
     source: &dyn Source,
     layers: &[LayerDescriptor],
     jobs: usize,
+    limits: &Limits,
     progress: &dyn Progress,
 ) -> Result<Vec<LayerIndex>, HardenError> {
     progress.start("reading", Some(stored_bytes(layers)));
+    let meter = meter(layers, limits)?;
     let indexes = parallel::for_each_layer(layers, jobs, |number, layer| {
-        let mut stream = LayerStream::open(source, layer, progress)?;
-        let index = read_index(&mut stream, &wanted);
-        // A blob that is not what its digest says explains whatever else was wrong with it.
-        stream.finish()?;
-        index.map_err(|source| HardenError::Index { layer: number, source })
+        let mut stream = LayerStream::open(source, layer, &meter, progress)?;
+        let index = read_index_within(&mut stream, &wanted, &meter);
+        let failed = |source| HardenError::Index { layer: number, source };
+        match index {
+            // Nobody waits for the rest of what is too much already.
+            Err(error) if LimitError::find(&error).is_some() => Err(failed(error)),
+            index => {
+                // A blob that is not what its digest says explains whatever else was wrong with it.
+                stream.finish()?;
+                index.map_err(failed)
+            }
+        }
     });
     progress.finish();
     indexes
+}
+
+/// A meter for one pass over all layers; what is stored cannot unpack to less, by more than a little.
+pub fn meter(layers: &[LayerDescriptor], limits: &Limits) -> Result<Arc<Meter>, HardenError> {
+    let stored = stored_bytes(layers);
+    let unpacked = limits.unpacked(stored);
+    if stored > unpacked.limit() {
+        return Err(HardenError::Limit(unpacked));
+    }
+    Ok(Arc::new(Meter::new(limits, stored)))
 }
 
 fn wanted(path: &ImagePath) -> Option<u64> {
@@ -45,9 +65,9 @@ fn wanted(path: &ImagePath) -> Option<u64> {
 
 /// The tar stream of a layer, decoded and hashed on a thread of its own.
 pub struct LayerStream<'a> {
-    ahead: ReadAhead<LayerReader<Metered>>,
+    ahead: ReadAhead<LayerReader<Counted>>,
     layer: LayerDescriptor,
-    meter: Arc<AtomicU64>,
+    seen: Arc<AtomicU64>,
     told: u64,
     progress: &'a dyn Progress,
 }
@@ -57,13 +77,14 @@ impl<'a> LayerStream<'a> {
     pub fn open(
         source: &dyn Source,
         layer: &LayerDescriptor,
+        meter: &Arc<Meter>,
         progress: &'a dyn Progress,
     ) -> Result<Self, HardenError> {
-        let meter = Arc::new(AtomicU64::new(0));
+        let seen = Arc::new(AtomicU64::new(0));
         let stored = source.open_layer(layer).map_err(HardenError::Source)?;
-        let metered = Metered { inner: stored, meter: Arc::clone(&meter) };
-        let reader = LayerReader::new(metered, layer).map_err(HardenError::Layer)?;
-        Ok(Self { ahead: ReadAhead::new(reader), layer: layer.clone(), meter, told: 0, progress })
+        let counted = Counted { inner: stored, seen: Arc::clone(&seen) };
+        let reader = LayerReader::metered(counted, layer, Arc::clone(meter)).map_err(HardenError::Layer)?;
+        Ok(Self { ahead: ReadAhead::new(reader), layer: layer.clone(), seen, told: 0, progress })
     }
 
     /// Reads the rest; an error where the layer was not the one that was named.
@@ -81,7 +102,7 @@ impl<'a> LayerStream<'a> {
 impl Read for LayerStream<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.ahead.read(buf)?;
-        let now = self.meter.load(Ordering::Relaxed);
+        let now = self.seen.load(Ordering::Relaxed);
         if now > self.told {
             self.progress.advance(now - self.told);
             self.told = now;
@@ -91,15 +112,15 @@ impl Read for LayerStream<'_> {
 }
 
 /// Counts stored bytes as they are read.
-struct Metered {
+struct Counted {
     inner: Box<dyn Read + Send>,
-    meter: Arc<AtomicU64>,
+    seen: Arc<AtomicU64>,
 }
 
-impl Read for Metered {
+impl Read for Counted {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buf)?;
-        self.meter.fetch_add(n as u64, Ordering::Relaxed);
+        self.seen.fetch_add(n as u64, Ordering::Relaxed);
         Ok(n)
     }
 }

@@ -3,9 +3,10 @@
 //! Follows verdicts; bytes of the output depend on nothing else.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::error::HardenError;
-use super::read::LayerStream;
+use super::read::{LayerStream, meter};
 use super::{parallel, stored_bytes};
 use crate::digest::HashingWriter;
 use crate::image::{Codec, FinishedLayer, LayerDescriptor};
@@ -13,6 +14,8 @@ use crate::layer::codec::Encoder;
 use crate::layer::gzip::Pool;
 use crate::layer::rewrite::{is_unchanged, rewrite};
 use crate::layer::writer::write_layer;
+use crate::limits::Meter;
+use crate::options::Options;
 use crate::plan::{Addition, Plan, Verdict};
 use crate::progress::Progress;
 use crate::sink::Destinations;
@@ -24,61 +27,68 @@ pub fn layers(
     layers: &[LayerDescriptor],
     plan: &Plan,
     destinations: &Destinations,
-    jobs: usize,
+    options: &Options,
     progress: &dyn Progress,
 ) -> Result<Vec<FinishedLayer>, HardenError> {
     progress.start("writing", Some(stored_bytes(layers)));
-    let pool = Pool::new(jobs);
+    let jobs = options.jobs.get();
+    // Held again: between the passes the source may have become another.
+    let meter = meter(layers, &options.limits)?;
+    let pass = Pass { source, destinations, pool: Pool::new(jobs), meter, progress };
     let finished = parallel::for_each_layer(layers, jobs, |number, layer| {
         let verdicts = plan.verdicts.get(number).map_or(&[][..], Vec::as_slice);
         if is_unchanged(verdicts) {
-            pass_through(source, layer, destinations)?;
+            pass.copy(layer)?;
             progress.advance(layer.size);
             return Ok(FinishedLayer::from(layer));
         }
-        write_again(source, number, layer, verdicts, destinations, &pool, progress)
+        pass.write_again(number, layer, verdicts)
     });
     progress.finish();
     finished
 }
 
-fn pass_through(
-    source: &dyn Source,
-    layer: &LayerDescriptor,
-    destinations: &Destinations,
-) -> Result<(), HardenError> {
-    if destinations.has_blob(&layer.digest) {
-        return Ok(());
-    }
-    let stored = source.open_layer(layer).map_err(HardenError::Source)?;
-    destinations.copy_layer(stored, layer).map_err(HardenError::Sink)
+/// What all layers have in common.
+struct Pass<'a> {
+    source: &'a dyn Source,
+    destinations: &'a Destinations,
+    pool: Pool,
+    meter: Arc<Meter>,
+    progress: &'a dyn Progress,
 }
 
-fn write_again(
-    source: &dyn Source,
-    number: usize,
-    layer: &LayerDescriptor,
-    verdicts: &[Verdict],
-    destinations: &Destinations,
-    pool: &Pool,
-    progress: &dyn Progress,
-) -> Result<FinishedLayer, HardenError> {
-    let encode = |source| HardenError::Encode { layer: number, source };
-    // What was compressed stays so, in its own way; what was not is not worth a registry's space.
-    let codec = match layer.codec {
-        Codec::Zstd => Codec::Zstd,
-        Codec::Gzip | Codec::Plain => Codec::Gzip,
-    };
-    let blob = destinations.new_blob().map_err(HardenError::Sink)?;
-    let mut out = HashingWriter::new(Encoder::new(codec, blob, pool).map_err(encode)?);
-    let mut stream = LayerStream::open(source, layer, progress)?;
-    let written = rewrite(&mut stream, verdicts, &mut out);
-    stream.finish()?;
-    written.map_err(|source| HardenError::Rewrite { layer: number, source })?;
-    let (encoder, hasher) = out.finish();
-    let (digest, size) = encoder.finish().map_err(encode)?.finish().map_err(HardenError::Sink)?;
-    // Annotations of a layer are about its bytes (zstd:chunked's checksums): these are others.
-    Ok(FinishedLayer { digest, size, diff_id: hasher.diff_id(), codec, annotations: BTreeMap::new() })
+impl Pass<'_> {
+    fn copy(&self, layer: &LayerDescriptor) -> Result<(), HardenError> {
+        if self.destinations.has_blob(&layer.digest) {
+            return Ok(());
+        }
+        let stored = self.source.open_layer(layer).map_err(HardenError::Source)?;
+        self.destinations.copy_layer(stored, layer).map_err(HardenError::Sink)
+    }
+
+    fn write_again(
+        &self,
+        number: usize,
+        layer: &LayerDescriptor,
+        verdicts: &[Verdict],
+    ) -> Result<FinishedLayer, HardenError> {
+        let encode = |source| HardenError::Encode { layer: number, source };
+        // What was compressed stays so, in its own way; what was not is not worth a registry's space.
+        let codec = match layer.codec {
+            Codec::Zstd => Codec::Zstd,
+            Codec::Gzip | Codec::Plain => Codec::Gzip,
+        };
+        let blob = self.destinations.new_blob().map_err(HardenError::Sink)?;
+        let mut out = HashingWriter::new(Encoder::new(codec, blob, &self.pool).map_err(encode)?);
+        let mut stream = LayerStream::open(self.source, layer, &self.meter, self.progress)?;
+        let written = rewrite(&mut stream, verdicts, &mut out);
+        stream.finish()?;
+        written.map_err(|source| HardenError::Rewrite { layer: number, source })?;
+        let (encoder, hasher) = out.finish();
+        let (digest, size) = encoder.finish().map_err(encode)?.finish().map_err(HardenError::Sink)?;
+        // Annotations of a layer are about its bytes (zstd:chunked's checksums): these are others.
+        Ok(FinishedLayer { digest, size, diff_id: hasher.diff_id(), codec, annotations: BTreeMap::new() })
+    }
 }
 
 /// kiln's own layer.

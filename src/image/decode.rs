@@ -3,18 +3,17 @@
 //! Does not know tar.
 
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
+use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 
 use super::media::{Codec, LayerDescriptor, UnsupportedCompression};
-use super::verify::VerifyingReader;
+use super::verify::{VerifyError, VerifyingReader};
 use crate::digest::{DiffId, HashingReader};
+use crate::limits::{Limits, Meter};
 
 /// Largest window of a zstd frame, as a power of two: 128 MiB, what the `zstd` tool accepts without `--long`.
 const MAX_ZSTD_WINDOW_LOG: u32 = 27;
-
-/// Longest tar stream of one layer, in bytes: 64 GiB. Real ones stay below a tenth of it; a bomb stops here.
-pub const MAX_LAYER: u64 = 64 << 30;
 
 /// Bytes read from storage at once.
 const READ_SIZE: usize = 128 << 10;
@@ -55,6 +54,15 @@ pub fn decode<R: Read>(codec: Codec, reader: R) -> io::Result<Decoded<BufReader<
 }
 
 impl<R: BufRead> Decoded<R> {
+    /// What is wrapped.
+    fn get_mut(&mut self) -> &mut R {
+        match self {
+            Self::Plain(reader) => reader,
+            Self::Gzip(decoder) => decoder.get_mut(),
+            Self::Zstd(decoder) => decoder.get_mut(),
+        }
+    }
+
     /// What was wrapped; bytes may be left in it.
     pub fn into_inner(self) -> R {
         match self {
@@ -78,7 +86,8 @@ impl<R: BufRead> Read for Decoded<R> {
 /// Why a layer cannot be trusted or read.
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
-    /// Storage, decompression, or a [`VerifyError`](super::verify::VerifyError) inside.
+    /// Storage, decompression, or a [`VerifyError`](super::verify::VerifyError) or
+    /// [`LimitError`](crate::limits::LimitError) inside.
     #[error("cannot read layer {layer}")]
     Read {
         /// Which layer.
@@ -106,11 +115,6 @@ pub enum LayerError {
     },
 }
 
-/// More than [`MAX_LAYER`] bytes; inside an [`io::Error`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("layer is longer than {MAX_LAYER} bytes")]
-pub struct LayerTooLong;
-
 /// A layer's tar stream; [`LayerReader::finish`] tells whether it was the right one.
 ///
 /// Until then nothing read from it is verified: parse it, decide nothing that cannot be taken back.
@@ -118,19 +122,25 @@ pub struct LayerReader<R: Read> {
     stream: HashingReader<Decoded<BufReader<VerifyingReader<Peeked<R>>>>>,
     diff_id: DiffId,
     codec: Codec,
-    limit: u64,
+    meter: Arc<Meter>,
 }
 
 impl<R: Read> LayerReader<R> {
-    /// Reads `stored`, the bytes of `layer` as stored, by what their first bytes are.
+    /// Reads `stored`, the bytes of `layer` as stored, by what their first bytes are; within the limits of an image
+    /// that has no other layer.
     pub fn new(stored: R, layer: &LayerDescriptor) -> Result<Self, LayerError> {
+        Self::metered(stored, layer, Arc::new(Meter::new(&Limits::default(), layer.size)))
+    }
+
+    /// As [`LayerReader::new`], counting on the meter of the whole image.
+    pub fn metered(stored: R, layer: &LayerDescriptor, meter: Arc<Meter>) -> Result<Self, LayerError> {
         let diff_id = layer.diff_id;
         let failed = |source| LayerError::Read { layer: diff_id, source };
         let (codec, stored) = peek_codec(stored).map_err(failed)?;
         let codec = codec.map_err(|source| LayerError::Compression { layer: diff_id, source })?;
         let verified = VerifyingReader::new(stored, layer.digest, layer.size);
         let decoded = decode(codec, verified).map_err(failed)?;
-        Ok(Self { stream: HashingReader::new(decoded), diff_id, codec, limit: MAX_LAYER })
+        Ok(Self { stream: HashingReader::new(decoded), diff_id, codec, meter })
     }
 
     /// How it is really stored.
@@ -161,12 +171,22 @@ impl<R: Read> LayerReader<R> {
     }
 }
 
+impl<R: Read> LayerReader<R> {
+    /// Of two reasons the deeper one: bytes that are not what their digest says decode to nothing good.
+    fn explained(&mut self, error: io::Error) -> io::Error {
+        let stored = self.stream.get_mut().get_mut();
+        if stored.get_ref().is_interrupted() || VerifyError::find(&error).is_some() {
+            return error;
+        }
+        let rest = io::copy(stored, &mut io::sink());
+        rest.err().filter(|rest| VerifyError::find(rest).is_some()).unwrap_or(error)
+    }
+}
+
 impl<R: Read> Read for LayerReader<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.stream.read(buf)?;
-        if self.stream_bytes() > self.limit {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, LayerTooLong));
-        }
+        let n = self.stream.read(buf).map_err(|error| self.explained(error))?;
+        self.meter.count_bytes(n as u64)?;
         Ok(n)
     }
 }
@@ -176,9 +196,9 @@ mod tests {
     use std::collections::BTreeMap;
     use std::io::Write;
 
-    use super::super::verify::VerifyError;
     use super::*;
     use crate::digest::BlobDigest;
+    use crate::limits::{LimitError, Size};
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -261,6 +281,35 @@ mod tests {
     }
 
     #[test]
+    fn changed_bytes_are_told_as_that_and_not_as_what_they_decode_to() {
+        for mut stored in stored_forms() {
+            let descriptor = layer(&stored, TAR);
+            let middle = stored.len() / 2;
+            stored[middle] ^= 0xff;
+            let error = LayerReader::new(stored.as_slice(), &descriptor).unwrap().finish().unwrap_err();
+            let LayerError::Read { source, .. } = error else { panic!("{error}") };
+            assert!(matches!(VerifyError::find(&source), Some(VerifyError::WrongDigest { .. })), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_place_that_stops_is_told_as_that_and_not_as_a_short_blob() {
+        struct Reset;
+        impl Read for Reset {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
+        }
+        for stored in stored_forms() {
+            let descriptor = layer(&stored, TAR);
+            let cut = stored[..stored.len() - 3].chain(Reset);
+            let error = LayerReader::new(cut, &descriptor).unwrap().finish().unwrap_err();
+            let LayerError::Read { source, .. } = error else { panic!("{error}") };
+            assert_eq!(source.kind(), io::ErrorKind::ConnectionReset);
+        }
+    }
+
+    #[test]
     fn garbage_after_a_gzip_member_is_an_error() {
         let stored = [gzip(TAR).as_slice(), b"garbage and more"].concat();
         let error = LayerReader::new(stored.as_slice(), &layer(&stored, TAR)).unwrap().finish().unwrap_err();
@@ -270,9 +319,9 @@ mod tests {
     #[test]
     fn a_bomb_stops_at_the_limit() {
         let stored = gzip(&vec![0; 1 << 20]);
-        let mut reader = LayerReader::new(stored.as_slice(), &layer(&stored, &[])).unwrap();
-        reader.limit = 1 << 16;
+        let meter = Arc::new(Meter::new(&Limits { size: Size::AtMost(1 << 16), ..Limits::default() }, 0));
+        let reader = LayerReader::metered(stored.as_slice(), &layer(&stored, &[]), meter).unwrap();
         let LayerError::Read { source, .. } = reader.finish().unwrap_err() else { panic!() };
-        assert!(source.downcast::<LayerTooLong>().is_ok());
+        assert_eq!(LimitError::find(&source), Some(&LimitError::Size { limit: 1 << 16 }));
     }
 }

@@ -70,17 +70,23 @@ pub struct VerifyingReader<R> {
     size: u64,
     hasher: Hasher,
     verified: bool,
+    interrupted: bool,
 }
 
 impl<R: Read> VerifyingReader<R> {
     /// Wraps the stored bytes of a blob.
     pub fn new(inner: R, digest: BlobDigest, size: u64) -> Self {
-        Self { inner, digest, size, hasher: Hasher::default(), verified: false }
+        Self { inner, digest, size, hasher: Hasher::default(), verified: false, interrupted: false }
     }
 
     /// Whether the end was reached and everything was right.
     pub fn is_verified(&self) -> bool {
         self.verified
+    }
+
+    /// Whether the bytes stopped coming for a reason that is not theirs.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted
     }
 
     fn verify(&mut self) -> Result<(), VerifyError> {
@@ -102,7 +108,7 @@ impl<R: Read> Read for VerifyingReader<R> {
         if self.verified || buf.is_empty() {
             return Ok(0);
         }
-        let n = self.inner.read(buf)?;
+        let n = self.inner.read(buf).inspect_err(|_| self.interrupted = true)?;
         if n == 0 {
             self.verify()?;
             return Ok(0);

@@ -2,7 +2,7 @@
 //!
 //! Keeps every byte it has no reason to change; does not know why a change is made.
 
-use tar_core::{HEADER_SIZE, PAX_LINKPATH, PAX_PATH, PAX_SIZE, PaxExtensions};
+use tar_core::{HEADER_SIZE, Header, PAX_LINKPATH, PAX_PATH, PAX_SIZE, PaxExtensions};
 
 use super::stream::Member;
 
@@ -54,7 +54,9 @@ fn extensions(member: &Member, patch: HeaderPatch<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = before_main(member);
     while let Some(header) = rest.first_chunk::<HEADER_SIZE>() {
-        let size = octal(header.get(124..136).unwrap_or_default());
+        // The parser has read all of it: what it cannot have read is not there.
+        let size = Header::from_bytes(header).entry_size().ok().and_then(|size| usize::try_from(size).ok());
+        let size = size.unwrap_or(0).min(rest.len());
         let length = HEADER_SIZE + size.next_multiple_of(HEADER_SIZE);
         let whole = rest.get(..length).unwrap_or(rest);
         match header.get(156) {
@@ -182,13 +184,6 @@ fn set_octal(field: Option<&mut [u8]>, value: u64) {
     if let Some(first) = field.first_mut() {
         *first = 0x80;
     }
-}
-
-fn octal(field: &[u8]) -> usize {
-    field
-        .iter()
-        .filter(|byte| (b'0'..=b'7').contains(byte))
-        .fold(0usize, |sum, digit| sum.saturating_mul(8).saturating_add(usize::from(digit - b'0')))
 }
 
 fn set_checksum(header: &mut [u8; HEADER_SIZE]) {

@@ -6,6 +6,7 @@ use std::io::Read;
 
 use super::stream::{Member, StreamError, TarStream};
 use crate::elf::facts::{FactsReader, Outcome};
+use crate::limits::{LimitError, Meter};
 use crate::path::{Escaped, ImagePath, PathError};
 use crate::rootfs::{Content, Entry, File, Kept, Kind, LayerIndex};
 
@@ -34,6 +35,9 @@ pub enum IndexError {
         /// The type byte.
         kind: Escaped,
     },
+    /// More than the user allows.
+    #[error("{0}")]
+    Limit(#[source] LimitError),
     /// An owner that is no 32-bit number.
     #[error("member {member} `{path}`: owner {uid}:{gid} is out of range")]
     Owner {
@@ -60,8 +64,17 @@ const MAX_KEPT: u64 = 64 * 1024 * 1024;
 /// Bytes looked at to tell what a file is: Linux looks at as many for `#!`.
 const HEAD: usize = 256;
 
-/// Reads a layer's uncompressed tar stream to its end marker.
+/// Reads a layer's uncompressed tar stream to its end marker, within the limits of an image of its own.
 pub fn read_index(reader: impl Read, wanted: Wanted<'_>) -> Result<LayerIndex, IndexError> {
+    read_index_within(reader, wanted, &Meter::default())
+}
+
+/// As [`read_index`]; entries count on the meter of the whole image.
+pub fn read_index_within(
+    reader: impl Read,
+    wanted: Wanted<'_>,
+    meter: &Meter,
+) -> Result<LayerIndex, IndexError> {
     let mut stream = TarStream::new(reader);
     let mut index = LayerIndex::default();
     let mut budget = MAX_KEPT;
@@ -74,7 +87,9 @@ pub fn read_index(reader: impl Read, wanted: Wanted<'_>) -> Result<LayerIndex, I
             let kind = kind(&mut stream, &member, &path, wanted, &mut budget)?;
             (path, kind)
         };
-        index.entries.push(entry(&member, path, kind)?);
+        let entry = entry(&member, path, kind)?;
+        meter.count_entry(held(&entry)).map_err(IndexError::Limit)?;
+        index.entries.push(entry);
     }
     index.entries.shrink_to_fit();
     Ok(index)
@@ -96,6 +111,27 @@ fn entry(member: &Member, path: ImagePath, kind: Kind) -> Result<Entry, IndexErr
         mtime: member.mtime,
         xattrs: (!xattrs.is_empty()).then(|| Box::new(xattrs)),
     })
+}
+
+/// Bytes that are remembered of an entry beyond its fixed part.
+fn held(entry: &Entry) -> u64 {
+    let attributes = entry.xattrs.iter().flat_map(|list| list.iter());
+    let attributes: usize = attributes.map(|(name, value)| name.len() + value.len()).sum();
+    let kind = match &entry.kind {
+        Kind::Symlink(target) => target.len(),
+        Kind::Hardlink(target) => target.as_bytes().len(),
+        Kind::File(file) => {
+            let content = match &file.content {
+                Content::Elf(facts) => facts.held(),
+                Content::Script(line) => line.len(),
+                Content::Data | Content::ElfUnreadable => 0,
+            };
+            // Packed while nobody reads it, but read it is.
+            content + file.bytes.as_ref().map_or(0, |_| usize::try_from(file.size).unwrap_or(usize::MAX))
+        }
+        _ => 0,
+    };
+    (entry.path.as_bytes().len() + attributes + kind) as u64
 }
 
 /// What a whiteout's name says: OCI image spec, layer.md, "Whiteouts".

@@ -37,13 +37,16 @@ pub enum StreamError {
         /// Position of the member.
         member: u32,
     },
-    /// More members than kiln counts.
-    #[error("more than {MAX_MEMBERS} members in one layer")]
+    /// More members than positions count.
+    #[error("more than {} members in one layer", u32::MAX)]
     TooMany,
+    /// Global headers without an end.
+    #[error("member {member}: more than {MAX_HEADER} bytes of global headers before it")]
+    Globals {
+        /// Position of the member.
+        member: u32,
+    },
 }
-
-/// Most members of one layer: ten times the largest images known; an index of them fits in memory.
-pub const MAX_MEMBERS: u32 = 5_000_000;
 
 /// Reads a tar stream from front to back.
 pub struct TarStream<R> {
@@ -149,6 +152,9 @@ impl<R: Read> TarStream<R> {
                 ParseEvent::End { .. } => return Ok(None),
                 ParseEvent::GlobalExtensions { consumed, .. } => {
                     self.globals.extend_from_slice(available.get(..consumed).unwrap_or_default());
+                    if self.globals.len() > MAX_HEADER as usize {
+                        return Err(StreamError::Globals { member: number });
+                    }
                     self.start += consumed;
                     continue;
                 }
@@ -164,8 +170,7 @@ impl<R: Read> TarStream<R> {
             self.start += consumed;
             self.content = member.stored_size;
             self.padding = member.stored_size.next_multiple_of(HEADER_SIZE as u64) - member.stored_size;
-            self.next_member =
-                number.checked_add(1).filter(|&next| next <= MAX_MEMBERS).ok_or(StreamError::TooMany)?;
+            self.next_member = number.checked_add(1).ok_or(StreamError::TooMany)?;
             return Ok(Some(member));
         }
     }

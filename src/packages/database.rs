@@ -130,6 +130,12 @@ pub enum Warning {
         /// Whose.
         package: String,
     },
+    /// A file without a newline at its end: the rest is lost.
+    #[error("`{0}` ends in the middle of a line")]
+    Cut(ImagePath),
+    /// A list of files of a package that the database does not have.
+    #[error("`{0}` is the list of a package that no stanza tells of")]
+    Unlisted(ImagePath),
     /// An installed package of which nothing says what files it has.
     #[error("no list of files of package `{0}`")]
     Listless(String),

@@ -174,6 +174,23 @@ impl<'a> Reader<'a> {
             let (list, sums) = (find("list"), find("md5sums"));
             self.add(package, list.as_ref(), sums.as_ref());
         }
+        if bytes.last().is_some_and(|last| *last != b'\n') {
+            self.database.warnings.push(Warning::Cut(file.clone()));
+        }
+        self.unlisted();
+    }
+
+    /// Lists of files that belong to no stanza: a status file that lost its end at a stanza's border looks whole.
+    fn unlisted(&mut self) {
+        for (path, _) in self.rootfs.children(&self.admin.child(b"info")) {
+            let Some(stem) = path.name().strip_suffix(b".list") else { continue };
+            let name = stem.split(|&byte| byte == b':').next().unwrap_or_default();
+            let is_known =
+                std::str::from_utf8(name).is_ok_and(|name| self.database.by_name.contains_key(name));
+            if !is_known {
+                self.database.warnings.push(Warning::Unlisted(path.clone()));
+            }
+        }
     }
 
     /// Distroless images have a file of control data and one of sums per package, and no lists.

@@ -11,6 +11,7 @@ use super::keep::{Missing, Rule, Why};
 use super::{Level, Reason, Residual, Role, UserOrigin};
 use crate::catalog::{Catalog, Class};
 use crate::finding::{Code, Finding};
+use crate::packages::Database;
 use crate::path::{Escaped, ImagePath};
 use crate::rootfs::Content;
 
@@ -362,7 +363,18 @@ fn packages(decision: &Decision<'_>) -> Vec<Finding> {
         .unfiltered
         .map(|kind| (kind, "no package can be deleted from the database: the package list still names all"));
     let all = limit.into_iter().chain(unfiltered);
-    all.map(|(kind, text)| Finding::new(Code::PackagesUnsupported, kind, text)).collect()
+    let all = all.map(|(kind, text)| Finding::new(Code::PackagesUnsupported, kind, text));
+    all.chain(broken(decision.known.packages)).collect()
+}
+
+/// What a database no longer says; one finding, however much it is.
+fn broken(packages: Option<&Database>) -> Option<Finding> {
+    let (first, more) = packages?.warnings().split_first()?;
+    let more = if more.is_empty() { String::new() } else { format!(", and {} more", more.len()) };
+    let text = format!(
+        "{first}{more}: files of which no package is known are taken for the application's, and stay"
+    );
+    Some(Finding::new(Code::PackagesBroken, "package database", text))
 }
 
 /// The health check's command, if its program does not stay.

@@ -2,10 +2,12 @@
 //!
 //! Decides nothing: what an upper layer hides is only unreachable in the tree, still listed in its layer.
 
-use std::collections::BTreeMap;
-
 use super::{EntryId, Kind, LayerIndex, Node, Rootfs};
 use crate::path::ImagePath;
+
+/// Most bytes of names of directories that no entry is for: 128 MiB. Real layers lack a few of them; a single name can
+/// imply 2000, with 4 MiB of names.
+const MAX_IMPLIED: u64 = 128 << 20;
 
 /// Why layers make no file tree.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,12 @@ pub enum MergeError {
         /// What it names.
         target: ImagePath,
     },
+    /// Directories that only names imply, without an end.
+    #[error("layer {layer}: directories without an entry have more than {MAX_IMPLIED} bytes of names")]
+    Implied {
+        /// Layer, from 0 at the bottom.
+        layer: u32,
+    },
 }
 
 impl Rootfs {
@@ -31,7 +39,7 @@ impl Rootfs {
     /// "Whiteouts"). An entry below a symbolic link lands where the link leads, as it does when a runtime
     /// unpacks it. A directory over a directory changes owner and mode only; any other pair replaces.
     pub fn merge(layers: Vec<LayerIndex>) -> Result<Self, MergeError> {
-        let mut rootfs = Self { layers: Vec::new(), nodes: BTreeMap::new() };
+        let mut rootfs = Self::default();
         rootfs.nodes.insert(ImagePath::root(), Node { name: None, inode: None });
         for layer in layers {
             rootfs.layers.push(layer);
@@ -99,6 +107,9 @@ impl Rootfs {
             self.remove_below(&path);
         }
         self.imply_parents(&path);
+        if self.implied > MAX_IMPLIED {
+            return Err(MergeError::Implied { layer: id.layer() });
+        }
         self.nodes.insert(path, Node { name: Some(id), inode: Some(inode) });
         Ok(())
     }
@@ -118,6 +129,7 @@ impl Rootfs {
                 break;
             }
             // A file where a directory must be: the later entry wins.
+            self.implied = self.implied.saturating_add(parent.as_bytes().len() as u64);
             self.nodes.insert(parent, Node { name: None, inode: None });
         }
     }

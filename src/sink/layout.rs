@@ -6,15 +6,14 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
-use tempfile::TempDir;
-
-use super::staging::{TEMP_PREFIX, parent, sync_directory, temp_dir_in, temp_file_in};
+use super::leftover::{ClaimedDir, is_temporary, temp_file};
+use super::staging::{parent, sync_directory, temp_dir_in, temp_file_in};
 use super::{Prepared, Sink, SinkError, Staging, write_error};
 use crate::digest::{BlobDigest, HashingReader};
 use crate::image::json::canonical_bytes;
 use crate::image::manifest::{REF_NAME, is_known_layout_version};
 use crate::image::{MAX_DOCUMENT, Published, media};
+use serde_json::{Map, Value, json};
 
 /// The file that says that a directory is a layout.
 pub(super) const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -96,7 +95,7 @@ impl Sink for Layout {
 /// A layout without its index, with the new blobs only.
 struct Ready {
     directory: PathBuf,
-    temp: TempDir,
+    temp: ClaimedDir,
     entry: Value,
 }
 
@@ -220,7 +219,7 @@ fn read_document(path: &Path) -> Result<Option<Vec<u8>>, SinkError> {
 fn is_empty(directory: &Path) -> Result<bool, SinkError> {
     let read_error = |source| SinkError::Read { path: directory.to_owned(), source };
     for entry in fs::read_dir(directory).map_err(read_error)? {
-        if !entry.map_err(read_error)?.file_name().to_string_lossy().starts_with(TEMP_PREFIX) {
+        if !is_temporary(&entry.map_err(read_error)?.file_name().to_string_lossy()) {
             return Ok(false);
         }
     }
@@ -247,8 +246,9 @@ fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), SinkError> {
 /// Puts a file into the place of another, whole.
 fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), SinkError> {
     let path = directory.join(name);
-    let mut file = temp_file_in(directory)?;
     let write = || {
+        // The caller holds the lock of the directory.
+        let mut file = temp_file(directory)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(&path)?;

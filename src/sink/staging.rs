@@ -2,26 +2,23 @@
 //!
 //! Does not know the destinations beyond where the first one lies.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::NamedTempFile;
 
+use super::leftover::{ClaimedDir, claim_dir, claim_file, temp_file};
 use super::{SinkError, write_error};
 use crate::digest::{BlobDigest, HashingWriter};
 use crate::reference::{Reference, STDIO};
-
-/// What temporary names begin with.
-pub(super) const TEMP_PREFIX: &str = ".kiln-";
 
 /// Bytes hashed and written at once.
 const WRITE_SIZE: usize = 128 << 10;
 
 /// A directory of finished blobs, on the file system of the first destination so that a layout can take them by link.
 pub struct Staging {
-    directory: TempDir,
+    directory: ClaimedDir,
     sync: Sync,
 }
 
@@ -58,7 +55,9 @@ impl Staging {
 
     /// A new blob.
     pub fn new_blob(&self) -> Result<BlobWriter, SinkError> {
-        let file = temp_file_in(self.directory.path())?;
+        let directory = self.directory.path();
+        let file = temp_file(directory)
+            .map_err(|source| SinkError::Parent { path: directory.to_owned(), source })?;
         let writer = BufWriter::with_capacity(WRITE_SIZE, HashingWriter::new(file));
         Ok(BlobWriter { writer, directory: self.directory.path().to_owned(), sync: self.sync })
     }
@@ -118,22 +117,14 @@ pub(super) fn parent(path: &Path) -> PathBuf {
     }
 }
 
-/// A temporary directory with the mode that the user's mask gives, for it may be renamed into place.
-pub(super) fn temp_dir_in(parent: &Path) -> Result<TempDir, SinkError> {
-    tempfile::Builder::new()
-        .prefix(TEMP_PREFIX)
-        .permissions(fs::Permissions::from_mode(0o777))
-        .tempdir_in(parent)
-        .map_err(|source| SinkError::Parent { path: parent.to_owned(), source })
+/// A temporary directory that may be renamed into place.
+pub(super) fn temp_dir_in(parent: &Path) -> Result<ClaimedDir, SinkError> {
+    claim_dir(parent).map_err(|source| SinkError::Parent { path: parent.to_owned(), source })
 }
 
-/// A temporary file with the mode that the user's mask gives.
+/// A temporary file that may be renamed into place.
 pub(super) fn temp_file_in(parent: &Path) -> Result<NamedTempFile, SinkError> {
-    tempfile::Builder::new()
-        .prefix(TEMP_PREFIX)
-        .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(parent)
-        .map_err(|source| SinkError::Parent { path: parent.to_owned(), source })
+    claim_file(parent).map_err(|source| SinkError::Parent { path: parent.to_owned(), source })
 }
 
 /// Writes a directory's names to disk: without it a rename may be lost though the file is not.

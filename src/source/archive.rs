@@ -2,26 +2,28 @@
 //!
 //! Does not know which members make an image.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tar_core::parse::{Limits, ParseEvent, Parser};
+use tar_core::parse::{self, ParseEvent, Parser};
 
 use super::SourceError;
 use crate::image::decode::{decode, peek_codec};
 use crate::image::{Codec, MAX_DOCUMENT};
+use crate::limits::Limits;
 use crate::path::{Escaped, ImagePath};
 use crate::reference::STDIO;
 
 /// Most members of an image archive: `docker save` writes four per layer and one per blob.
 const MAX_MEMBERS: usize = 100_000;
 
-/// Longest archive that is spooled, in bytes: 256 GiB. A compressed bomb must not fill the disk without an end.
-pub(super) const MAX_SPOOL: u64 = 256 << 30;
+/// Bytes spooled at once.
+const SPOOL_BUFFER: usize = 128 << 10;
 
 /// Longest chain of links between members; `docker save` makes chains of one.
 const MAX_LINKS: usize = 8;
@@ -43,9 +45,9 @@ enum Member {
 
 impl Archive {
     /// Opens `path` and finds its members. Spools what is compressed or cannot be read by position.
-    pub(super) fn open(path: &Path) -> Result<Self, SourceError> {
+    pub(super) fn open(path: &Path, limits: &Limits) -> Result<Self, SourceError> {
         let file = if path == Path::new(STDIO) {
-            spool(path, io::stdin().lock())?
+            spool(path, io::stdin().lock(), limits)?
         } else {
             let open_error = |source| SourceError::Open { path: path.to_owned(), source };
             let kind = fs::metadata(path).map_err(open_error)?;
@@ -53,7 +55,11 @@ impl Archive {
                 return Err(SourceError::WrongKind { path: path.to_owned(), expected: "file" });
             }
             let file = File::open(path).map_err(open_error)?;
-            if kind.is_file() && read_codec(path, &file)? == Codec::Plain { file } else { spool(path, file)? }
+            if kind.is_file() && read_codec(path, &file)? == Codec::Plain {
+                file
+            } else {
+                spool(path, file, limits)?
+            }
         };
         Self::of_file(path.to_owned(), file)
     }
@@ -129,24 +135,50 @@ fn read_codec(path: &Path, file: &File) -> Result<Codec, SourceError> {
         .map_err(|source| SourceError::Compression { path: path.to_owned(), source })
 }
 
-/// Copies a stream, uncompressed, into a temporary file without a name.
-fn spool(path: &Path, stream: impl Read) -> Result<File, SourceError> {
+/// Copies a stream, uncompressed, into a temporary file without a name. A compressed bomb must not fill the disk.
+fn spool(path: &Path, stream: impl Read, limits: &Limits) -> Result<File, SourceError> {
     let read_error = |source| SourceError::Read { path: path.to_owned(), source };
-    let (codec, stream) = peek_codec(stream).map_err(read_error)?;
+    let stored = Cell::new(0);
+    let (codec, stream) = peek_codec(Counted { inner: stream, bytes: &stored }).map_err(read_error)?;
     let codec = codec.map_err(|source| SourceError::Compression { path: path.to_owned(), source })?;
-    let decoded = decode(codec, stream).map_err(read_error)?;
+    let mut decoded = decode(codec, stream).map_err(read_error)?;
     let mut file = tempfile::tempfile().map_err(read_error)?;
-    let copied = io::copy(&mut decoded.take(MAX_SPOOL), &mut file).map_err(read_error)?;
-    if copied == MAX_SPOOL {
-        return Err(SourceError::ArchiveTooLarge { path: path.to_owned(), limit: MAX_SPOOL, what: "bytes" });
+    let mut unpacked = 0_u64;
+    let mut buffer = vec![0; SPOOL_BUFFER];
+    loop {
+        let n = decoded.read(&mut buffer).map_err(read_error)?;
+        if n == 0 {
+            return Ok(file);
+        }
+        unpacked = unpacked.saturating_add(n as u64);
+        // How long the stream is shows at its end only: what came so far must be in proportion.
+        let limit = limits.unpacked(stored.get());
+        if unpacked > limit.limit() {
+            return Err(SourceError::Limit { path: path.to_owned(), source: limit });
+        }
+        file.write_all(buffer.get(..n).unwrap_or_default())
+            .map_err(|source| SourceError::Spool { path: path.to_owned(), source })?;
     }
-    Ok(file)
+}
+
+/// Counts bytes as they are read.
+struct Counted<'a, R> {
+    inner: R,
+    bytes: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buf)?;
+        self.bytes.set(self.bytes.get().saturating_add(n as u64));
+        Ok(n)
+    }
 }
 
 /// Finds all members; of equal names the last one counts, as for a program that unpacks.
 fn scan(path: &Path, file: &File) -> Result<BTreeMap<ImagePath, Member>, SourceError> {
     let tar_error = |source| SourceError::Tar { path: path.to_owned(), source };
-    let mut parser = Parser::new(Limits::default());
+    let mut parser = Parser::new(parse::Limits::default());
     let mut members = BTreeMap::new();
     let mut buffer = vec![0; HEADER_BUFFER];
     let mut offset = 0_u64;
@@ -165,7 +197,7 @@ fn scan(path: &Path, file: &File) -> Result<BTreeMap<ImagePath, Member>, SourceE
             ParseEvent::NeedData { min_bytes } if min_bytes > filled => {
                 if filled < buffer.len() {
                     let pos = offset.saturating_add(filled as u64);
-                    return Err(tar_error(tar_core::parse::ParseError::UnexpectedEof { pos }));
+                    return Err(tar_error(parse::ParseError::UnexpectedEof { pos }));
                 }
                 want = min_bytes;
                 continue;
@@ -197,11 +229,7 @@ fn scan(path: &Path, file: &File) -> Result<BTreeMap<ImagePath, Member>, SourceE
         };
         count += 1;
         if count > MAX_MEMBERS {
-            return Err(SourceError::ArchiveTooLarge {
-                path: path.to_owned(),
-                limit: MAX_MEMBERS as u64,
-                what: "members",
-            });
+            return Err(SourceError::TooManyMembers { path: path.to_owned(), limit: MAX_MEMBERS });
         }
         offset = offset.saturating_add(consumed as u64).saturating_add(size);
     }

@@ -15,6 +15,7 @@ use crate::digest::{BlobDigest, HashingReader, ImageId};
 use crate::image::decode::peek_codec;
 use crate::image::manifest::ManifestError;
 use crate::image::{Codec, Config, LayerDescriptor, MAX_LAYERS, Platform};
+use crate::limits::Limits;
 use crate::path::Escaped;
 
 /// An open archive.
@@ -43,8 +44,8 @@ impl Item {
 }
 
 impl DockerArchive {
-    pub(super) fn open(file: &Path, tag: Option<String>) -> Result<Self, SourceError> {
-        Ok(Self::new(Archive::open(file)?, tag))
+    pub(super) fn open(file: &Path, tag: Option<String>, limits: &Limits) -> Result<Self, SourceError> {
+        Ok(Self::new(Archive::open(file, limits)?, tag))
     }
 
     pub(super) fn new(archive: Archive, tag: Option<String>) -> Self {

@@ -6,24 +6,27 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use super::SourceError;
-use super::archive::{Archive, MAX_SPOOL};
+use super::archive::Archive;
 use super::docker_archive::DockerArchive;
 use crate::daemon::Daemon;
+use crate::limits::Limits;
 
 /// Exports the image `name` into a temporary file without a name, and opens that.
-pub(super) fn open(name: &str) -> Result<DockerArchive, SourceError> {
+pub(super) fn open(name: &str, limits: &Limits) -> Result<DockerArchive, SourceError> {
     let daemon = Daemon::open().map_err(SourceError::Daemon)?;
     let exported = daemon.export(name).map_err(SourceError::Daemon)?;
     let shown = PathBuf::from(format!("docker-daemon:{name}"));
     let write_error = |source| SourceError::Read { path: shown.clone(), source };
     let mut file = tempfile::tempfile().map_err(write_error)?;
-    let mut exported = Received { inner: exported.take(MAX_SPOOL), failed: None };
+    // Nothing is compressed: as much is stored as comes.
+    let limit = limits.unpacked(u64::MAX);
+    let mut exported = Received { inner: exported.take(limit.limit().saturating_add(1)), failed: None };
     let copied = io::copy(&mut exported, &mut file);
     if let Some(failed) = exported.failed {
         return Err(SourceError::Daemon(daemon.cut(failed)));
     }
-    if copied.map_err(write_error)? == MAX_SPOOL {
-        return Err(SourceError::ArchiveTooLarge { path: shown, limit: MAX_SPOOL, what: "bytes" });
+    if copied.map_err(write_error)? > limit.limit() {
+        return Err(SourceError::Limit { path: shown, source: limit });
     }
     // A daemon exports the image it was asked for, under that name or, asked by its ID, under none.
     Ok(DockerArchive::new(Archive::of_file(shown, file)?, None))

@@ -16,6 +16,13 @@ use crate::path::Escaped;
 /// How deep indexes nest: buildx makes 2 (layout, platforms); containerd follows a few more.
 pub(super) const MAX_INDEX_DEPTH: usize = 4;
 
+/// Most documents that an index leads to, over all depths: the largest known have a hundred. Few bytes can name the same
+/// document very often, and so can that one.
+const MAX_DOCUMENTS: u64 = 1000;
+
+/// Bytes of all documents that an index leads to: each is held while the one to use is chosen.
+const MAX_DOCUMENT_BYTES: u64 = 32 << 20;
+
 /// Where blobs are found by digest.
 pub(super) trait Blobs {
     /// For messages.
@@ -69,11 +76,11 @@ pub(super) fn resolve_entries(
 ) -> Result<SourceImage, SourceError> {
     let name = entries.iter().find_map(|entry| entry.name.clone());
     let asked = platform.cloned().unwrap_or_else(Platform::host);
-    let mut candidates = Vec::new();
+    let mut walk = Walk::default();
     for entry in entries {
-        collect(blobs, entry, None, 1, &asked, &mut candidates)?;
+        collect(blobs, entry, None, 1, &asked, &mut walk)?;
     }
-    let chosen = choose_by_platform(blobs, candidates, platform)?;
+    let chosen = choose_by_platform(blobs, walk.candidates, platform)?;
     read_image(blobs, chosen, name)
 }
 
@@ -130,6 +137,28 @@ struct Candidate {
     platform: Option<Platform>,
 }
 
+/// What was found on the way through an index, and how much of it.
+#[derive(Default)]
+struct Walk {
+    candidates: Vec<Candidate>,
+    documents: u64,
+    bytes: u64,
+}
+
+impl Walk {
+    fn count(&mut self, bytes: &[u8]) -> Result<(), SourceError> {
+        self.documents += 1;
+        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
+        if self.documents > MAX_DOCUMENTS {
+            return Err(SourceError::IndexTooLarge { limit: MAX_DOCUMENTS, what: "documents" });
+        }
+        if self.bytes > MAX_DOCUMENT_BYTES {
+            return Err(SourceError::IndexTooLarge { limit: MAX_DOCUMENT_BYTES, what: "bytes of documents" });
+        }
+        Ok(())
+    }
+}
+
 /// Follows `entry` to all manifests it leads to.
 fn collect(
     blobs: &dyn Blobs,
@@ -137,13 +166,14 @@ fn collect(
     index: Option<BlobDigest>,
     depth: usize,
     asked: &Platform,
-    candidates: &mut Vec<Candidate>,
+    walk: &mut Walk,
 ) -> Result<(), SourceError> {
     let bytes = read_manifest(blobs, entry.blob)?;
+    walk.count(&bytes)?;
     let digest = entry.blob.digest;
     match parse_document(format!("manifest {digest}"), &bytes, &entry.media_type)? {
         Document::Manifest(manifest) => {
-            candidates.push(Candidate { manifest, digest, index, platform: entry.platform.clone() });
+            walk.candidates.push(Candidate { manifest, digest, index, platform: entry.platform.clone() });
             Ok(())
         }
         Document::Index(_) if depth >= MAX_INDEX_DEPTH => Err(SourceError::IndexDepth(MAX_INDEX_DEPTH)),
@@ -151,7 +181,7 @@ fn collect(
             let entries = entries.into_iter().filter(|entry| !entry.is_attestation).collect();
             for entry in &worth_reading(entries, blobs.cost(), asked) {
                 // An index need not hold every platform's manifest: layouts are often copied for one platform only.
-                match collect(blobs, entry, Some(digest), depth + 1, asked, candidates) {
+                match collect(blobs, entry, Some(digest), depth + 1, asked, walk) {
                     Err(SourceError::MissingBlob { digest, .. }) if digest == entry.blob.digest => {}
                     other => other?,
                 }

@@ -10,6 +10,7 @@ use super::documents::{Blobs, open_sized, resolve};
 use super::{Platforms, Source, SourceError, SourceImage, platforms};
 use crate::image::manifest::{Blob, is_known_layout_version};
 use crate::image::{LayerDescriptor, Platform};
+use crate::limits::Limits;
 
 /// An open archive.
 pub(super) struct OciArchive {
@@ -18,8 +19,8 @@ pub(super) struct OciArchive {
 }
 
 impl OciArchive {
-    pub(super) fn open(file: &Path, tag: Option<String>) -> Result<Self, SourceError> {
-        let opened = Self { archive: Archive::open(file)?, tag };
+    pub(super) fn open(file: &Path, tag: Option<String>, limits: &Limits) -> Result<Self, SourceError> {
+        let opened = Self { archive: Archive::open(file, limits)?, tag };
         if !is_known_layout_version(&opened.read_file("oci-layout")?) {
             return Err(SourceError::LayoutVersion(file.to_owned()));
         }

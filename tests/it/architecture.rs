@@ -9,6 +9,7 @@ const ROWS: &[(u32, &str)] = &[
     // Values.
     (0, "digest"),
     (0, "finding"),
+    (0, "limits"),
     (0, "path"),
     (0, "progress"),
     (0, "reference"),

@@ -86,6 +86,7 @@ fn raising(code: Code) -> Option<Fixture> {
         Code::ConfigUnknown => nginx("pid $gone;"),
         Code::WritableRefused => app("").volume("/etc"),
         Code::WritableHidesDirectories => app("/var/spool/app/in d").writable("/var/spool/app"),
+        Code::PackagesBroken => app("/var/lib/dpkg/status f \"Package: a\\nStatus: inst\""),
     })
 }
 

@@ -4,8 +4,8 @@
 
 use super::companions::{bytes_of, companions};
 use super::{
-    context, destination_names, failure, image_name, layer_changes, open, parse, parse_all, pod_name,
-    registries, sink_failure,
+    context, destination_names, destinations, failure, image_name, layer_changes, open, parse, parse_all,
+    pod_name, registries,
 };
 use crate::cli::{Failure, HardenRequest, HardenedPlatforms, Referrers};
 use crate::digest::BlobDigest;
@@ -16,14 +16,13 @@ use crate::manifest::{ManifestIndex, PlatformManifest};
 use crate::progress::Progress;
 use crate::reference::Reference;
 use crate::report::{Context, ImageName, IndexContext, Report, ReportIndex};
-use crate::sink::Destinations;
 
 pub(super) fn harden(request: &HardenRequest, progress: &dyn Progress) -> Result<HardenedPlatforms, Failure> {
     let references = parse_all(&request.destinations)?;
     let registries = registries(&request.registry);
     let reference = parse(&request.source)?;
-    let source = open(&reference, &registries)?;
-    let destinations = Destinations::open(&references, &registries).map_err(sink_failure)?;
+    let source = open(&reference, &registries, &request.options)?;
+    let destinations = destinations(&*source, &reference, &references, &registries)?;
     let beside = request.referrers == Referrers::Pushed && destinations.keeps_companions();
     let mut told = None;
     let mut documents = |hardened: &mut HardenedIndex, published: &Published| {

@@ -127,9 +127,32 @@ impl Headers {
 }
 
 impl Layout {
-    /// Bytes of the file that hold the dynamic section.
+    /// Bytes of the file that hold the dynamic section; `None` where header and memory disagree about them.
     pub(super) fn dynamic(&self) -> Option<Range<u64>> {
-        self.segment(PT_DYNAMIC).filter(|range| range.end - range.start <= MAX_DYNAMIC)
+        let segment = self.only(PT_DYNAMIC)?;
+        let range = file_range(segment).filter(|range| range.end - range.start <= MAX_DYNAMIC)?;
+        // Loaders take the address; the offset is for tools. A file where they differ would have one set of
+        // libraries for kiln and another for the loader.
+        (self.locate(segment.p_vaddr)?.start == range.start).then_some(range)
+    }
+
+    /// Whether the loader would find a dynamic section; files of debug symbols have the header alone.
+    fn wants_dynamic(&self) -> bool {
+        let mut all = self.segments.iter().filter(|segment| segment.p_type == PT_DYNAMIC);
+        all.any(|segment| segment.p_filesz > 0 || self.is_loaded(segment.p_vaddr))
+    }
+
+    fn is_loaded(&self, address: u64) -> bool {
+        let loads = self.segments.iter().filter(|segment| segment.p_type == PT_LOAD);
+        loads
+            .filter_map(|segment| Some((segment, address.checked_sub(segment.p_vaddr)?)))
+            .any(|(segment, within)| within < segment.p_filesz)
+    }
+
+    /// The one segment of this kind; `None` for two, of which loaders take the first or the last.
+    fn only(&self, kind: u32) -> Option<&ProgramHeader> {
+        let mut all = self.segments.iter().filter(|segment| segment.p_type == kind);
+        all.next().filter(|_| all.next().is_none())
     }
 
     /// Bytes of the file that name the loader.
@@ -187,13 +210,18 @@ impl Layout {
         self.segments.iter().find(|segment| segment.p_type == kind).and_then(file_range)
     }
 
-    /// Where in the file the byte at virtual `address` is, and how many follow it in its segment.
+    /// Where in the file the byte at virtual `address` is, and how many follow it in its segment; `None` where it is
+    /// nowhere, or segments that overlap in memory disagree.
     fn locate(&self, address: u64) -> Option<Range<u64>> {
-        self.segments.iter().filter(|segment| segment.p_type == PT_LOAD).find_map(|segment| {
-            let within = address.checked_sub(segment.p_vaddr).filter(|within| *within < segment.p_filesz)?;
-            let range = file_range(segment)?;
-            Some(range.start.checked_add(within)?..range.end)
-        })
+        let mut places =
+            self.segments.iter().filter(|segment| segment.p_type == PT_LOAD).filter_map(|segment| {
+                let within =
+                    address.checked_sub(segment.p_vaddr).filter(|within| *within < segment.p_filesz)?;
+                let range = file_range(segment)?;
+                Some(range.start.checked_add(within)?..range.end)
+            });
+        let first = places.next()?;
+        places.all(|other| other.start == first.start).then_some(first)
     }
 }
 
@@ -236,6 +264,8 @@ pub(super) fn facts(windows: &Windows) -> Option<Found> {
         return Some(Found { facts, is_program: false });
     }
     let layout = layout(windows)?;
+    // Nothing that could be loaded: what else stands there means nothing.
+    layout.segments.iter().find(|segment| segment.p_type == PT_LOAD)?;
     // Of no bytes: a file of debug symbols, which has the headers of its program only.
     if layout.segment(PT_INTERP).is_some_and(|range| range.start < range.end) {
         let range = layout.interpreter()?;
@@ -244,9 +274,7 @@ pub(super) fn facts(windows: &Windows) -> Option<Found> {
         facts.interpreter = Some(bytes.get(..end)?.into());
     }
     let mut is_pie = false;
-    let wants_dynamic =
-        layout.segments.iter().any(|segment| segment.p_type == PT_DYNAMIC && segment.p_filesz > 0);
-    if wants_dynamic {
+    if layout.wants_dynamic() {
         let tags = dynamic_tags(windows, &layout)?;
         is_pie = tags.flags_1 & dynamic::DF_1_PIE != 0;
         facts.no_default_lib = tags.flags_1 & dynamic::DF_1_NODEFLIB != 0;
@@ -280,6 +308,8 @@ fn dynamic_tags(windows: &Windows, layout: &Layout) -> Option<Tags> {
     let bytes = windows.get(range.start, range.end - range.start)?;
     let section = ProgramHeader { p_type: PT_DYNAMIC, p_filesz: bytes.len() as u64, ..ProgramHeader::new() };
     let entries = Dynamic::parse(&bytes, &[section], layout.headers.ctx).ok()??.dyns;
+    // Loaders read on to the end mark, wherever the header says that the section ends.
+    entries.last().filter(|last| last.d_tag == dynamic::DT_NULL)?;
     let mut tags = Tags::default();
     let symbols = entries.iter().find(|entry| entry.d_tag == dynamic::DT_SYMTAB).map(|entry| entry.d_val);
     for Dyn { d_tag, d_val } in entries {

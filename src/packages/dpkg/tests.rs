@@ -142,6 +142,7 @@ fn a_broken_database_is_read_as_far_as_it_goes() {
             "`/var/lib/dpkg/info/a.list`: line 2 cannot be read",
             "`/var/lib/dpkg/status`: stanza 3 names no package",
             "`/var/lib/dpkg/info/c.list` is too large and was not read",
+            "`/var/lib/dpkg/status` ends in the middle of a line",
         ]
     );
 }
