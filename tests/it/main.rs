@@ -8,11 +8,13 @@
 mod architecture;
 mod cli;
 mod corners;
+mod corpus;
 mod daemon;
 mod documents;
 mod findings;
 mod fixture;
 mod generated;
+mod hostile;
 mod images;
 mod layers;
 mod layout;
