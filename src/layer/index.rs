@@ -25,6 +25,12 @@ pub enum IndexError {
         #[source]
         source: PathError,
     },
+    /// A file or a link in the place of the root directory: no runtime unpacks it, and all else would be below it.
+    #[error("member {member}: the root directory is no directory")]
+    Root {
+        /// Position of the member.
+        member: u32,
+    },
     /// A member is of a kind that no container runtime unpacks.
     #[error("member {member} `{path}`: unknown tar entry type `{kind}`")]
     Kind {
@@ -87,6 +93,9 @@ pub fn read_index_within(
             let kind = kind(&mut stream, &member, &path, wanted, &mut budget)?;
             (path, kind)
         };
+        if path.is_root() && !matches!(kind, Kind::Directory | Kind::Opaque) {
+            return Err(IndexError::Root { member: member.number });
+        }
         let entry = entry(&member, path, kind)?;
         meter.count_entry(held(&entry)).map_err(IndexError::Limit)?;
         index.entries.push(entry);

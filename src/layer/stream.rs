@@ -16,6 +16,9 @@ const READ_SIZE: usize = 128 * 1024;
 /// Linux limits all attributes of a file to 64 KiB on most file systems.
 const MAX_HEADER: u32 = 1024 * 1024;
 
+/// The parser looks for the end of a line of a sparse map where none can be: lines have 20 digits.
+pub const NO_END: &str = "line without an end";
+
 /// Why a tar stream cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
@@ -138,6 +141,11 @@ impl<R: Read> TarStream<R> {
                 .parse(available)
                 .map_err(|source| StreamError::Header { member: number, source })?;
             let (consumed, member) = match event {
+                // What is there already does not help it: it would be asked for again and again.
+                ParseEvent::NeedData { min_bytes } if min_bytes <= available.len() => {
+                    let source = ParseError::InvalidPaxSparseMap(NO_END.into());
+                    return Err(StreamError::Header { member: number, source });
+                }
                 ParseEvent::NeedData { min_bytes } => {
                     if !self.fill(min_bytes)? {
                         let rest = self.buffer.get(self.start..self.end).unwrap_or_default();

@@ -15,6 +15,7 @@ use tar_core::parse::{self, ParseEvent, Parser};
 use super::SourceError;
 use crate::image::decode::{decode, peek_codec};
 use crate::image::{Codec, MAX_DOCUMENT};
+use crate::layer::stream::NO_END;
 use crate::limits::Limits;
 use crate::path::{Escaped, ImagePath};
 use crate::reference::STDIO;
@@ -202,7 +203,10 @@ fn scan(path: &Path, file: &File) -> Result<BTreeMap<ImagePath, Member>, SourceE
                 want = min_bytes;
                 continue;
             }
-            ParseEvent::NeedData { .. } => unreachable!("the parser had what it asked for"),
+            // It had what it asked for, and asks for the same again: as for a layer's stream.
+            ParseEvent::NeedData { .. } => {
+                return Err(tar_error(parse::ParseError::InvalidPaxSparseMap(NO_END.into())));
+            }
             ParseEvent::End { .. } => return Ok(members),
             ParseEvent::GlobalExtensions { consumed, .. } => (consumed, 0),
             ParseEvent::SparseEntry { consumed, entry, .. } => (consumed, padded(entry.size)),

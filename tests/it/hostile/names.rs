@@ -108,6 +108,17 @@ fn hard_links_in_a_circle_or_to_nothing_are_refused() {
 }
 
 #[test]
+fn nothing_but_a_directory_is_the_root() {
+    for name in [&b""[..], b"/", b"./", b".", b"//./"] {
+        for member in [file(name, b"x"), link(b'1', name, b"app"), link(b'2', name, b"app")] {
+            with(&[member]).refuses(&["layer 1: member 0: the root directory is no directory"]);
+        }
+    }
+    let root = Member { name: b"./", kind: b'5', mode: 0o755, ..Member::default() };
+    with(&[root]).accepts(&[]);
+}
+
+#[test]
 fn hard_link_to_a_lower_layer_is_a_link() {
     let lab = with(&[link(b'1', b"other", b"app")]);
     lab.accepts(&[]);

@@ -174,6 +174,24 @@ fn sparse_file_of_a_terabyte_is_its_few_stored_bytes() {
 }
 
 #[test]
+fn sparse_map_whose_line_never_ends_is_refused_and_not_waited_for() {
+    let records: [(&str, &[u8]); 4] = [
+        ("GNU.sparse.major", b"1"),
+        ("GNU.sparse.minor", b"0"),
+        ("GNU.sparse.name", b"f"),
+        ("GNU.sparse.realsize", b"10"),
+    ];
+    for map in [&[b'1'; 4096][..], b"1\n0\n", &[0; 2048]] {
+        let layer = [pax(&records), tar(&[file(b"GNUSparseFile.0/f", map)]), vec![b'7'; 8192]].concat();
+        let lab = Lab::with(&[Layer::plain(layer.clone())]);
+        lab.refuses(&["layer 0: member 0: "]);
+        fs::write(lab.path("from.tar"), layer).unwrap();
+        let from = format!("docker-archive:{}", lab.path("from.tar").display());
+        lab.refuses_from(&from, &[], &["from.tar"]);
+    }
+}
+
+#[test]
 fn header_that_announces_a_terabyte_is_a_cut_stream() {
     for size in [1 << 40, u64::MAX >> 1, u64::MAX - 100, u64::MAX] {
         let lab = Lab::with(&[Layer::plain(tar(&[Member { size, ..file(b"f", b"few bytes") }]))]);
