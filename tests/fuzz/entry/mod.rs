@@ -2,6 +2,7 @@
 //!
 //! Knows neither libFuzzer nor where the bytes come from: `cargo test` replays the corpus through the same functions.
 
+pub mod apk;
 pub mod archive;
 pub mod codec;
 pub mod documents;
@@ -16,6 +17,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    ("apk", apk::check),
     ("archive", archive::check),
     ("codec", codec::check),
     ("documents", documents::check),
