@@ -241,6 +241,15 @@ mod tests {
     }
 
     #[test]
+    fn numbers_beyond_what_a_double_holds_do_not_wander() {
+        let text = r#"{"x": 51699999999900000000000000000000000666767908, "rootfs": {"type": "layers"}}"#;
+        let config = Config::parse(text.as_bytes()).unwrap();
+        let once = config.derive(&ConfigChange::none(&config));
+        let again = Config::parse(&once).unwrap();
+        assert_eq!(again.derive(&ConfigChange::none(&again)), once);
+    }
+
+    #[test]
     fn history_out_of_step_gets_no_step_that_names_the_wrong_layer() {
         let mut source = source();
         source.raw["history"] = json!([]);
