@@ -1,7 +1,9 @@
 //! The catalog: shells, package managers, utilities and what else an intruder uses, as data.
 //!
-//! Knows names, not images: what it says of a name holds wherever the name stands in a program directory.
+//! Knows names and marks, not images: what it says of a name holds wherever the name stands in a program directory,
+//! and what it says of bytes wherever they are.
 
+mod content;
 mod globs;
 mod load;
 mod wrapper;
@@ -12,8 +14,11 @@ use std::sync::LazyLock;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
+pub use content::{MarkReader, Tool, Tools};
 pub use globs::{DlopenRule, Rule, Rules};
 pub use wrapper::{Wrapped, Wrapper, WrapperKind};
+
+use crate::rootfs::File;
 
 /// What a catalogued program is to an intruder.
 #[derive(
@@ -58,6 +63,7 @@ pub struct Catalog {
     spirit: Rules,
     secrets: Rules,
     wrappers: Vec<Wrapper>,
+    tools: Tools,
 }
 
 static BUILTIN: LazyLock<Catalog> = LazyLock::new(Catalog::load);
@@ -146,6 +152,17 @@ impl Catalog {
         self.wrappers.iter().find(|wrapper| wrapper.names.iter().any(|known| known.as_bytes() == name))
     }
 
+    /// Tools that are known by their bytes.
+    pub fn tools(&self) -> &Tools {
+        &self.tools
+    }
+
+    /// What `file` is by its bytes, whatever it is called: the tool whose marks pass 1 found in it.
+    pub fn tool_of(&self, file: &File) -> Option<&Tool> {
+        let name = file.identity.as_ref()?.tool.as_ref()?;
+        self.tools.list().iter().find(|tool| tool.name == *name)
+    }
+
     fn load() -> Self {
         let names = load::programs();
         let mut programs = BTreeMap::new();
@@ -185,6 +202,7 @@ impl Catalog {
             spirit: Rules::literal(paths.spirit),
             secrets: Rules::literal(paths.secret),
             wrappers: paths.wrapper,
+            tools: Tools::literal(load::content()),
         }
     }
 }

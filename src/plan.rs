@@ -11,6 +11,7 @@ pub mod entrypoint;
 pub mod fate;
 pub mod keep;
 pub mod known;
+pub mod likeness;
 pub mod lowering;
 pub mod notes;
 pub mod residual;
@@ -28,6 +29,7 @@ use crate::catalog::Class;
 use crate::digest::{BlobDigest, Hasher};
 use crate::evidence::{Confidence, Evidence};
 use crate::path::ImagePath;
+use crate::plan::likeness::Likeness;
 use crate::recipe::Purpose;
 
 /// How much goes.
@@ -151,6 +153,8 @@ pub enum Reason {
     Catalogued {
         /// As what.
         class: Class,
+        /// What it really is, where its own name does not say so.
+        alike: Option<Arc<Likeness>>,
     },
     /// A package that nothing kept leads to.
     UnneededPackage,
@@ -353,6 +357,10 @@ pub struct Residual {
     pub why: String,
     /// What would remove it, where kiln knows.
     pub remedy: Option<String>,
+    /// What it is, if it is many programs in one file: `busybox`. Told of the first of its names only.
+    pub multi_call: Option<String>,
+    /// Names under which the source started it as another program, sorted: what it still does when told so.
+    pub applets: Vec<String>,
 }
 
 /// What becomes of a package.

@@ -4,6 +4,7 @@
 
 pub mod dump;
 pub mod entry;
+pub mod identity;
 mod kept;
 pub mod merge;
 pub mod resolve;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 pub use entry::{Content, Entry, EntryId, File, Kind};
+pub use identity::Identity;
 pub use kept::Kept;
 
 use crate::path::ImagePath;

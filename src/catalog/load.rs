@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use super::content::RawTool;
 use super::globs::Rule;
 use super::{Class, Wrapper};
 
@@ -28,6 +29,12 @@ pub(super) struct RawDlopen {
     pub(super) needed: Vec<String>,
     pub(super) keep: Vec<String>,
     pub(super) why: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    tool: Vec<RawTool>,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +64,11 @@ pub(super) fn packages() -> BTreeMap<Class, Vec<String>> {
 /// `paths.toml`.
 pub(super) fn paths() -> Paths {
     parse("paths.toml", include_str!("paths.toml"))
+}
+
+/// `content.toml`.
+pub(super) fn content() -> Vec<RawTool> {
+    parse::<Content>("content.toml", include_str!("content.toml")).tool
 }
 
 fn parse<T: serde::de::DeserializeOwned>(name: &str, text: &str) -> T {

@@ -131,6 +131,14 @@ pub fn classify(head: &[u8]) -> Head {
     if line.is_empty() { Head::Other } else { Head::Script(line.into()) }
 }
 
+/// Whether the ELF file that begins with `head` may be a program: it has an entry point. Some libraries have one, too.
+pub fn may_start(head: &[u8]) -> bool {
+    let mut windows = Windows::default();
+    windows.keep(std::iter::once(0..HEAD_BYTES as u64).collect());
+    windows.push(head.get(..head.len().min(HEAD_BYTES)).unwrap_or_default());
+    parse::headers(&windows).is_some_and(|headers| headers.may_be_program())
+}
+
 /// `\x7fELF`
 const MAGIC: &[u8] = b"\x7fELF";
 

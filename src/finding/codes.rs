@@ -182,6 +182,18 @@ codes! {
         why "What a program writes, loads by name and listens on is partly known from its recipe. Without one kiln relies on what every image says: volumes, units, owners of directories, paths in the program's bytes. A path that the program makes up while it runs is then missing from the manifest.",
         example "low KN030 /usr/sbin/php-fpm8.2: no recipe knows it: what it writes is guessed from the image alone",
         remedy "Start the image under the generated pod spec and look for `Read-only file system` in its log; `--writable DIR` declares what is missing, a recipe of your own (`--recipe FILE`) says it for every image.";
+    LookAlike "KN033" "look-alike" Low: "a tool went that was there under another name",
+        why "The file's name says nothing of what it is: its bytes have the marks of a catalogued tool, or it is a copy or a hard link of one. Somebody put it there, for a health check, as a convenience or to have a way back in, and whatever starts it by that name finds nothing now.",
+        example "low KN033 /usr/local/bin/healthcheck: is busybox by its content, and went as that",
+        remedy "Find out who put it there. If the app starts it, let it use something that is no shell; `--keep PATH` keeps the file, knowing what it is.";
+    LookAlikeStays "KN034" "look-alike-stays" Medium: "a tool stays under another name",
+        why "The file's name says nothing of what it is: its bytes have the marks of a catalogued tool, or it is a copy or a hard link of one. It stays because something that is kept leads to it, and a check by names alone does not see it.",
+        example "medium KN034 /app/bin/run: it is a copy of /usr/bin/dash, and `--keep /app/bin/run`",
+        remedy "Read the reason in the report. If the app does not need what leads there, remove that with `--strip GLOB`; if an interpreter stands there under the app's own name, nothing is to be done.";
+    MultiCallStays "KN035" "multi-call-stays" High: "a program stays that is many programs in one file",
+        why "busybox, toybox and single-file coreutils do what the name says that they are started as, or their first argument. One name is kept because the app needs it, and with it comes every applet in the file, a shell and downloaders among them: whoever can start a program with arguments of his own (`httpd` as argv[0] is a choice of the caller) has them all, though no link is left.",
+        example "high KN035 /bin/httpd: it is busybox by its content, and it is the program that the image is for; busybox is many programs in one file and runs the one that its first words name, 304 of them by the names it had here: ash, cat, sh and more",
+        remedy "Use a program that does one thing: a real HTTP server, or busybox built with that applet alone. The report lists the applets that are known.";
     VariablesFrozen "KN036" "variables-frozen" Medium: "variables that the replaced script read change nothing any more",
         why "The script that the image started with read these variables at each start and set the software up by them. The image sets none of them, so the hardened one starts what the script would have started without; but it starts without the script, and a deployment that sets one is not heard.",
         example "medium KN036 /docker-entrypoint.sh: it read NGINX_ENVSUBST_TEMPLATE_DIR at each start, and what runs instead reads none of them: a deployment that sets one has to set it in the image before it is hardened",

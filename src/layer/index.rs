@@ -5,9 +5,12 @@
 use std::io::Read;
 
 use super::stream::{Member, StreamError, TarStream};
-use crate::elf::facts::{FactsReader, Outcome};
+use crate::catalog::MarkReader;
+use crate::elf;
+use crate::elf::facts::{ElfFacts, FactsReader, ObjectKind, Outcome};
 use crate::limits::{LimitError, Meter};
 use crate::path::{Escaped, ImagePath, PathError};
+use crate::rootfs::identity::{FingerprintReader, Identity};
 use crate::rootfs::{Content, Entry, File, Kept, Kind, LayerIndex};
 
 /// Why a layer has no index.
@@ -205,6 +208,7 @@ fn file<R: Read>(
     let mut limit = wanted(path).filter(|&limit| member.size <= limit.min(*budget)).map(|_| member.size);
     let mut kept = Vec::new();
     let mut facts: Option<FactsReader> = None;
+    let mut identity: Option<IdentityReader> = None;
     let mut content = Content::Data;
     let mut first = true;
     loop {
@@ -222,20 +226,26 @@ fn file<R: Read>(
                 limit = None;
             } else if piece.starts_with(b"\x7fELF") {
                 facts = Some(FactsReader::new(member.size));
+                identity = Some(IdentityReader::new(elf::facts::may_start(piece)));
             } else if let Some(line) = shebang(piece) {
                 if is_shell(&line) && member.size <= MAX_SCRIPT.min(*budget) {
                     limit = Some(member.size);
                 }
                 content = Content::Script(line);
+                identity = (member.mode & 0o111 != 0).then(|| IdentityReader::new(false));
             }
         }
         if limit.is_some() {
             kept.extend_from_slice(piece);
         }
-        match &mut facts {
-            Some(facts) => facts.push(piece),
-            None if limit.is_none() => break,
-            None => {}
+        if let Some(facts) = &mut facts {
+            facts.push(piece);
+        }
+        if let Some(identity) = &mut identity {
+            identity.push(piece);
+        }
+        if limit.is_none() && facts.is_none() && identity.is_none() {
+            break;
         }
     }
     if let Some(facts) = facts {
@@ -247,7 +257,45 @@ fn file<R: Read>(
     }
     let bytes = limit.map(|_| Kept::new(&kept));
     *budget = budget.saturating_sub(limit.unwrap_or(0));
-    Ok(File { size: member.size, content, bytes })
+    let identity = identity.map(|identity| Box::new(identity.finish(&content)));
+    Ok(File { size: member.size, content, bytes, identity })
+}
+
+/// Takes a file's fingerprint, and looks for a tool's marks where it may be a program.
+struct IdentityReader {
+    fingerprint: FingerprintReader,
+    marks: Option<MarkReader>,
+}
+
+impl IdentityReader {
+    fn new(may_start: bool) -> Self {
+        Self { fingerprint: FingerprintReader::new(), marks: may_start.then(MarkReader::new) }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.fingerprint.push(bytes);
+        if let Some(marks) = &mut self.marks {
+            marks.push(bytes);
+        }
+    }
+
+    fn finish(self, content: &Content) -> Identity {
+        let is_program = match content {
+            Content::Elf(facts) => is_program(facts),
+            // Whatever its tables say, the kernel may start it.
+            Content::ElfUnreadable => true,
+            Content::Script(_) | Content::Data => false,
+        };
+        let tool = self.marks.filter(|_| is_program).and_then(MarkReader::finish);
+        Identity { fingerprint: self.fingerprint.finish(), tool: tool.map(|tool| tool.name.clone()) }
+    }
+}
+
+/// A library holds what the programs around it are made of, and starts nothing.
+fn is_program(facts: &ElfFacts) -> bool {
+    facts.kind == ObjectKind::Executable
+        || facts.interpreter.is_some()
+        || (facts.is_static() && facts.soname.is_none())
 }
 
 /// The rest of a `#!` line, blanks trimmed.

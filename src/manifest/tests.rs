@@ -79,6 +79,8 @@ pub(crate) fn plan() -> Plan {
             class: Class::Interpreter,
             why: "the entrypoint runs it".into(),
             remedy: None,
+            multi_call: None,
+            applets: Vec::new(),
         }],
         packages: Vec::new(),
         before: Totals::default(),

@@ -111,7 +111,8 @@ impl Settling<'_> {
             return Reason::Requested { glob: Arc::clone(glob) };
         }
         if let Some(class) = self.kept.catalogued.get(path).copied().or_else(|| self.known.class(path)) {
-            return Reason::Catalogued { class };
+            let alike = self.known.disguise(path).map(|(_, likeness)| Arc::new(likeness));
+            return Reason::Catalogued { class, alike };
         }
         if !self.known.owners(path).is_empty() {
             return Reason::UnneededPackage;

@@ -11,6 +11,7 @@ use crate::options::Options;
 use crate::packages::{self, Database, Package, PackageId};
 use crate::path::ImagePath;
 use crate::path::glob::PathGlobs;
+use crate::plan::likeness::{Likeness, Originals};
 use crate::recipe::Recipe;
 use crate::rootfs::{Content, EntryId, Kind, Rootfs};
 
@@ -34,6 +35,7 @@ pub struct Known<'a> {
     pub names: HashMap<EntryId, Vec<ImagePath>>,
     /// Packages that are tools, or that were installed only because tools need them.
     pub for_tools: BTreeSet<PackageId>,
+    originals: Originals,
 }
 
 impl<'a> Known<'a> {
@@ -67,7 +69,21 @@ impl<'a> Known<'a> {
             }
         }
         let for_tools = packages.map_or_else(BTreeSet::new, for_tools);
-        Self { rootfs, config, working_dir, packages, accounts, recipes, options, names, for_tools }
+        let originals = Originals::default();
+        let mut known = Self {
+            rootfs,
+            config,
+            working_dir,
+            packages,
+            accounts,
+            recipes,
+            options,
+            names,
+            for_tools,
+            originals,
+        };
+        known.originals = Originals::of(&known);
+        known
     }
 
     /// Every name of the inode at `path`, if it has more than one.
@@ -119,9 +135,26 @@ impl<'a> Known<'a> {
         if self.is_link(path) { rules.find_link(&absolute) } else { rules.find(&absolute) }
     }
 
-    /// What the catalog says of the program at `path`: an executable regular file, by any name of its inode, or
-    /// a symbolic link by its own name.
+    /// What the catalog says of the file or link at `path`: the worst of its name and of what it is besides.
     pub fn class(&self, path: &ImagePath) -> Option<Class> {
+        let likeness = self.likeness(path).map(|(class, _)| class);
+        self.named(path).into_iter().chain(likeness).min()
+    }
+
+    /// What the file at `path` is by its bytes, its inode or its content.
+    pub fn likeness(&self, path: &ImagePath) -> Option<(Class, Likeness)> {
+        self.originals.likeness(self, path)
+    }
+
+    /// What the file at `path` is, where its own name says nothing or something less.
+    pub fn disguise(&self, path: &ImagePath) -> Option<(Class, Likeness)> {
+        let (class, likeness) = self.likeness(path)?;
+        self.named(path).is_none_or(|own| own > class).then_some((class, likeness))
+    }
+
+    /// What the catalog says of the name of the program at `path`: an executable regular file, or a symbolic link
+    /// to one.
+    pub fn named(&self, path: &ImagePath) -> Option<Class> {
         let entry = self.rootfs.entry(path)?;
         let catalog = Catalog::builtin();
         match &entry.kind {
@@ -131,11 +164,7 @@ impl<'a> Known<'a> {
             {
                 None
             }
-            // By the worst of its names: busybox called httpd is still a shell.
-            Kind::File(_) if entry.mode & 0o111 != 0 => {
-                let names = self.names_of(path).iter().chain([path]);
-                names.filter_map(|name| catalog.program(name.name())).min()
-            }
+            Kind::File(_) if entry.mode & 0o111 != 0 => catalog.program(path.name()),
             Kind::Symlink(_) => {
                 let class = catalog.program(path.name())?;
                 // Only a link to a program is one.

@@ -2,6 +2,8 @@
 //!
 //! Looks at what was decided; changes nothing.
 
+mod alike;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::database::{self, Limit};
@@ -23,6 +25,7 @@ pub fn findings(decision: &Decision<'_>, residual: &[Residual]) -> Vec<Finding> 
     let mut out = decision.found.findings.clone();
     out.extend(start(decision));
     out.extend(tools(decision, residual));
+    out.extend(alike::gone(decision));
     out.extend(needs(decision));
     out.extend(scripts(decision));
     out.extend(privileges(decision));
@@ -119,9 +122,10 @@ fn tools(decision: &Decision<'_>, residual: &[Residual]) -> Vec<Finding> {
                     && matches!(step.role, Role::Program | Role::Interpreter | Role::Script)
             });
             let runs_it = is_program || decision.level == Level::Strip;
-            !(runs_it && matches!(residual.class, Class::Interpreter | Class::Application))
+            let is_disguised = decision.known.disguise(&residual.path).is_some();
+            is_disguised || !(runs_it && matches!(residual.class, Class::Interpreter | Class::Application))
         })
-        .map(|residual| Finding::new(Code::ToolStays, &residual.path, residual.why.clone()))
+        .map(|residual| alike::stays(decision.known, residual))
         .collect()
 }
 

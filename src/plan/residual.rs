@@ -2,27 +2,63 @@
 //!
 //! Lists; does not judge whether the reason is good.
 
+use std::collections::BTreeSet;
+
 use super::entrypoint::Start;
 use super::fate::Fate;
 use super::keep::{Kept, Why};
 use super::known::Known;
 use super::{Residual, Role};
-use crate::catalog::Class;
-use crate::path::ImagePath;
+use crate::catalog::{Catalog, Class};
+use crate::path::{Escaped, ImagePath};
+use crate::rootfs::{Entry, EntryId};
 
 /// Lists them, by path.
 pub fn list(known: &Known<'_>, start: &Start, kept: &Kept, fate: &Fate) -> Vec<Residual> {
+    let mut told: BTreeSet<EntryId> = BTreeSet::new();
     known
         .rootfs
         .nodes()
-        .map(|(path, _)| path)
-        .filter(|path| fate.stays(path))
-        .filter_map(|path| {
+        .filter(|(path, _)| fate.stays(path))
+        .filter_map(|(path, node)| {
             let class = known.class(path)?;
             let (why, remedy) = reason(known, start, kept, path, class);
-            Some(Residual { path: path.clone(), class, why, remedy })
+            let why = match known.disguise(path) {
+                Some((_, likeness)) => format!("it is {likeness}, and {why}"),
+                None => why,
+            };
+            let mut residual =
+                Residual { path: path.clone(), class, why, remedy, multi_call: None, applets: Vec::new() };
+            if let Some(inode) = node.inode
+                && let Some(tool) = known
+                    .rootfs
+                    .member(inode)
+                    .and_then(Entry::file)
+                    .and_then(|file| Catalog::builtin().tool_of(file))
+                && tool.multi_call
+                && told.insert(inode)
+            {
+                residual.multi_call = Some(tool.name.to_string());
+                residual.applets = applets(known, inode);
+            }
+            Some(residual)
         })
         .collect()
+}
+
+/// File names that lead to `inode`, be they links or names of its own.
+fn applets(known: &Known<'_>, inode: EntryId) -> Vec<String> {
+    let leads = |path: &ImagePath| {
+        let end = known.rootfs.resolve(path).and_then(|resolved| known.rootfs.node(&resolved.path)?.inode);
+        end == Some(inode)
+    };
+    let names: BTreeSet<String> = known
+        .rootfs
+        .nodes()
+        .filter(|(path, node)| node.inode == Some(inode) || (known.is_link(path) && leads(path)))
+        .map(|(path, _)| Escaped::new(path.name()).to_string())
+        .collect();
+    names.into_iter().collect()
 }
 
 fn reason(

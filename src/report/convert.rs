@@ -144,7 +144,9 @@ impl Layer {
 impl Removed {
     pub(super) fn of(removed: &plan::Removed) -> Self {
         let (reason, class, of) = match &removed.reason {
-            Reason::Catalogued { class } => ("catalogued", Some(*class), None),
+            Reason::Catalogued { class, alike } => {
+                ("catalogued", Some(*class), alike.as_ref().map(ToString::to_string))
+            }
             Reason::UnneededPackage => ("unneeded-package", None, None),
             Reason::PackageManagerState => ("package-manager-state", None, None),
             Reason::Derived => ("derived", None, None),
@@ -176,6 +178,8 @@ impl Residual {
             class: residual.class,
             why: residual.why.clone(),
             remedy: residual.remedy.clone(),
+            multi_call: residual.multi_call.clone(),
+            applets: residual.applets.clone(),
         }
     }
 }

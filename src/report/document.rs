@@ -300,7 +300,8 @@ pub struct Removed {
     /// As what the catalog names it, for the reason `catalogued`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<Class>,
-    /// The interpreter, link target or glob that the reason speaks of.
+    /// The interpreter, link target or glob that the reason speaks of; of what goes as catalogued without being called
+    /// so: what it really is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,
     /// The package that owned it.
@@ -314,6 +315,7 @@ pub struct Removed {
 
 /// A catalogued program that stays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Residual {
     /// Where.
     pub path: String,
@@ -323,6 +325,13 @@ pub struct Residual {
     pub why: String,
     /// What would remove it, where kiln knows.
     pub remedy: Option<String>,
+    /// What it is, if it is many programs in one file: `busybox`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multi_call: Option<String>,
+    /// Names under which the source started it as another program: what it still does when told so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub applets: Vec<String>,
 }
 
 /// A package.

@@ -61,7 +61,7 @@ fn words(text: &str) -> Vec<String> {
 
 /// A plan with something of everything.
 pub(crate) fn plan() -> Plan {
-    let catalogued = |class| Reason::Catalogued { class };
+    let catalogued = |class| Reason::Catalogued { class, alike: None };
     let dash = ImagePath::literal("/usr/bin/dash");
     Plan {
         level: Level::Distroless,
@@ -120,6 +120,8 @@ pub(crate) fn plan() -> Plan {
             class: Class::Interpreter,
             why: "`--keep /usr/bin/perl`".into(),
             remedy: Some("drop that option".into()),
+            multi_call: None,
+            applets: Vec::new(),
         }],
         packages: vec![
             package("apt", false, "nothing kept needs it"),

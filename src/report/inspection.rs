@@ -163,7 +163,7 @@ impl Inspection {
 fn programs(plan: &Plan, rootfs: &Rootfs) -> Vec<Program> {
     let mut out = BTreeMap::new();
     for removed in &plan.removed {
-        let Reason::Catalogued { class } = removed.reason else { continue };
+        let Reason::Catalogued { class, .. } = removed.reason else { continue };
         let visible = rootfs.node(&removed.path).and_then(|node| node.name);
         if visible.is_some_and(|id| id.layer() == removed.layer) {
             let path = removed.path.to_string();

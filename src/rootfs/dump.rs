@@ -6,13 +6,14 @@
 
 use std::fmt::Write as _;
 
+use super::identity::{Fingerprint, Identity};
 use super::{Content, Entry, File, Kept, Kind, LayerIndex, Rootfs};
 use crate::elf::facts::{ElfFacts, ObjectKind};
 use crate::path::{Escaped, ImagePath, unescape};
 
 /// Renders the merged tree, a line a name, in byte order of the paths.
 ///
-/// A file: its size, and `elf` or `#!…`. A hard link: the first name of its inode. Times are left out.
+/// A file: its size, and `elf` (with `is=TOOL`) or `#!…`. A hard link: the first name of its inode. Times are left out.
 pub fn render(rootfs: &Rootfs) -> String {
     let mut first_names = std::collections::HashMap::new();
     let mut out = String::new();
@@ -33,7 +34,7 @@ pub fn render(rootfs: &Rootfs) -> String {
         let meta = format!("{:04o} {}:{}", entry.mode, entry.uid, entry.gid);
         let _ = match &entry.kind {
             Kind::Directory => write!(out, " d {meta}"),
-            Kind::File(file) => write!(out, " f {meta} {}{}", file.size, describe(&file.content)),
+            Kind::File(file) => write!(out, " f {meta} {}{}", file.size, describe(file)),
             Kind::Symlink(target) => write!(out, " l {}", quote_bytes(target)),
             Kind::CharDevice(major, minor) => write!(out, " c {meta} {major} {minor}"),
             Kind::BlockDevice(major, minor) => write!(out, " b {meta} {major} {minor}"),
@@ -48,10 +49,11 @@ pub fn render(rootfs: &Rootfs) -> String {
     out
 }
 
-fn describe(content: &Content) -> String {
-    match content {
+fn describe(file: &File) -> String {
+    let tool = file.identity.as_ref().and_then(|identity| identity.tool.as_ref());
+    match &file.content {
         Content::Data => String::new(),
-        Content::Elf(_) => " elf".into(),
+        Content::Elf(_) => tool.map_or_else(|| " elf".into(), |tool| format!(" elf is={tool}")),
         Content::ElfUnreadable => " elf-unreadable".into(),
         Content::Script(line) => format!(" #!{}", quote_bytes(line)),
     }
@@ -69,7 +71,7 @@ fn quote_bytes(bytes: &[u8]) -> String {
 ///
 /// A file's rest is `"text"` with escapes, `#!interpreter` (a script of that one line), a number of bytes, or
 /// `elf` with `interp=`, `needed=A,B`, `soname=`, `rpath=`, `runpath=`, `paths=A,B`, `static`, `exec`,
-/// `system`. Panics with the line where the text is no fixture: it is written by hand, in tests.
+/// `system`, `content=NAME` (equal names, equal content) and `is=TOOL` (the catalog's marks of it are inside). Panics with the line where the text is no fixture: it is written by hand, in tests.
 pub fn parse_layers(text: &str) -> Vec<LayerIndex> {
     let mut layers = vec![LayerIndex::default()];
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")) {
@@ -144,18 +146,21 @@ fn parse_file(rest: &str) -> Option<File> {
             ),
             None => Content::Data,
         };
-        return Some(File { size: bytes.len() as u64, content, bytes: Some(Kept::new(&bytes)) });
+        let identity = matches!(content, Content::Script(_)).then(|| Box::new(identity(&bytes, None)));
+        return Some(File { size: bytes.len() as u64, content, bytes: Some(Kept::new(&bytes)), identity });
     }
     if let Some(line) = rest.strip_prefix("#!") {
         let bytes = format!("#!{line}\n").into_bytes();
         return Some(File {
             size: bytes.len() as u64,
             content: Content::Script(line.trim().as_bytes().into()),
+            identity: Some(Box::new(identity(&bytes, None))),
             bytes: Some(Kept::new(&bytes)),
         });
     }
     if let Some(options) = rest.strip_prefix("elf") {
         let mut facts = ElfFacts { machine: 62, ..ElfFacts::default() };
+        let (mut content, mut tool) = (None, None);
         for option in options.split_whitespace() {
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
             let list = || value.split(',').map(|item| Box::from(item.as_bytes())).collect();
@@ -170,11 +175,19 @@ fn parse_file(rest: &str) -> Option<File> {
                 "static" => {}
                 "exec" => facts.kind = ObjectKind::Executable,
                 "system" => facts.calls_shell = true,
+                "content" => content = Some(value),
+                "is" => tool = Some(value),
                 _ => return None,
             }
         }
-        return Some(File { size: 1000, content: Content::Elf(Box::new(facts)), bytes: None });
+        let named = content.or(tool);
+        let identity = named.map(|content| Box::new(identity(content.as_bytes(), tool)));
+        return Some(File { size: 1000, content: Content::Elf(Box::new(facts)), bytes: None, identity });
     }
     let size: u64 = rest.parse().ok()?;
-    Some(File { size, content: Content::Data, bytes: None })
+    Some(File { size, ..File::default() })
+}
+
+fn identity(bytes: &[u8], tool: Option<&str>) -> Identity {
+    Identity { fingerprint: Fingerprint::of(bytes), tool: tool.map(Box::from) }
 }

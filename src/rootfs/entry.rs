@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use super::Kept;
 use crate::elf::facts::ElfFacts;
 use crate::path::ImagePath;
+use crate::rootfs::identity::Identity;
 
 /// Position of an entry in an image: layer from the bottom, then member from the start of its tar.
 ///
@@ -89,6 +90,8 @@ pub struct File {
     pub content: Content,
     /// The bytes, where pass 1 was asked to keep them.
     pub bytes: Option<Kept>,
+    /// What it is whatever it is called: of ELF files and of scripts that may be started.
+    pub identity: Option<Box<Identity>>,
 }
 
 /// What a file's content is.

@@ -69,6 +69,7 @@ const WORLD: &[&str] = &[
 
 /// Crates that only these modules know.
 const CONFINED: &[(&str, &[&str])] = &[
+    ("aho_corasick", &["catalog/content"]),
     ("anyhow", &["cli", "main"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -83,6 +84,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("rustls", &["registry"]),
     ("tar_core", &["layer", "source", "sink"]),
     ("ureq", &["daemon", "registry"]),
+    ("xxhash_rust", &["rootfs/identity"]),
 ];
 
 /// What no file holds, tests included.

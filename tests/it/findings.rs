@@ -71,6 +71,9 @@ fn raising(code: Code) -> Option<Fixture> {
             Fixture::new("/usr/bin/perl f 0755 elf interp=/ld.so\n/ld.so f 0755 elf").cmd(&["perl"])
         }
         Code::RecipeNone => Fixture::new("/app f 0755 elf interp=/ld.so\n/ld.so f 0755 elf").cmd(&["/app"]),
+        Code::LookAlike => app("/app/check f 0755 elf static is=busybox"),
+        Code::LookAlikeStays => app("/app/run f 0755 elf static is=bash").keep("/app/run"),
+        Code::MultiCallStays => Fixture::new("/bin/httpd f 0755 elf static is=busybox").cmd(&["httpd"]),
         Code::VariablesFrozen => app("/bin/sh f 0755 elf static\n/run.sh f 0755 \"#!/bin/sh\\nexec /app/main\\n\"")
             .cmd(&["/run.sh"])
             .recipe(

@@ -472,7 +472,8 @@ fn render(layers: &[LayerIndex], plan: &Plan, part: &str) -> String {
 
 fn reason(reason: &Reason) -> String {
     match reason {
-        Reason::Catalogued { class } => format!("{class:?}"),
+        Reason::Catalogued { class, alike: None } => format!("{class:?}"),
+        Reason::Catalogued { class, alike: Some(alike) } => format!("{class:?}, {alike}"),
         Reason::ScriptOfStripped { interpreter } => format!("script of {interpreter}"),
         Reason::LinkToStripped { target } => format!("link to {target}"),
         Reason::Requested { glob } => format!("--strip {}", Escaped::new(glob.as_bytes())),

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use kiln::elf::fixture::ElfBuilder;
 use kiln::layer::index::read_index;
 use kiln::layer::rewrite::rewrite;
 use kiln::path::ImagePath;
@@ -198,4 +199,48 @@ fn base_256_numbers_and_odd_names_are_read() {
     assert_eq!(index.entries[0].uid, 3_000_000_000);
     assert_eq!(index.entries[0].path.as_bytes(), b"a\xff\nb");
     assert!(matches!(index.entries[0].kind, Kind::File(_)));
+}
+
+#[test]
+fn a_program_has_an_identity_whatever_its_name_and_mode_and_a_library_is_no_tool() {
+    let marked = |builder: ElfBuilder| {
+        let marks = b"x\0: applet not found\n\0 multi-call binary.\n\0".to_vec();
+        // Enough that the marks lie in another piece of the stream than the headers.
+        ElfBuilder { padding: 300_000, payload: marks, ..builder }.build()
+    };
+    let program = marked(ElfBuilder::static_program());
+    let library = marked(ElfBuilder::library("libbusybox.so.1", &["libc.so.6"]));
+    let regular = tar::EntryType::Regular;
+    let tar = Tar::new()
+        .add("app/check", regular, "", 0o755, &program)
+        .add("app/data.bin", regular, "", 0o644, &program)
+        .add("lib/libbusybox.so.1", regular, "", 0o755, &library)
+        .add("bin/dynamic", regular, "", 0o755, &marked(ElfBuilder::program(&["libc.so.6"])))
+        .add("manual.txt", regular, "", 0o755, &program[4..])
+        .add("run.sh", regular, "", 0o755, b"#!/bin/sh\n")
+        .add("lib.sh", regular, "", 0o644, b"#!/bin/sh\n")
+        .finish();
+    let index = index(&tar);
+    let tools: Vec<String> = index
+        .entries
+        .iter()
+        .map(|entry| {
+            let identity = entry.file().unwrap().identity.as_ref();
+            let tool = identity.map_or("-", |identity| identity.tool.as_deref().unwrap_or("no tool"));
+            format!("{} {tool}", entry.path)
+        })
+        .collect();
+    let expected = [
+        "/app/check busybox",
+        "/app/data.bin busybox",
+        "/lib/libbusybox.so.1 no tool",
+        "/bin/dynamic busybox",
+        "/manual.txt -",
+        "/run.sh no tool",
+        "/lib.sh -",
+    ];
+    assert_eq!(tools, expected);
+    let fingerprint = |at: usize| index.entries[at].file().unwrap().identity.as_ref().unwrap().fingerprint;
+    assert_eq!(fingerprint(0), fingerprint(1));
+    assert_ne!(fingerprint(0), fingerprint(3));
 }

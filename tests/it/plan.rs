@@ -3,6 +3,7 @@
 //! Knows images as text only; what holds for every plan is checked with each of them (`sound`).
 
 mod access;
+mod alike;
 mod alpine;
 mod application;
 mod layers;

@@ -6,6 +6,7 @@ use super::{Closure, Why};
 use crate::catalog::Class;
 use crate::packages::PackageId;
 use crate::path::ImagePath;
+use crate::plan::likeness::{self, Likeness};
 use crate::plan::{Level, application};
 
 impl Closure<'_> {
@@ -50,25 +51,40 @@ impl Closure<'_> {
     /// The class for which `path` goes unless something strong keeps it.
     fn catalogued(&self, path: &ImagePath) -> Option<Class> {
         let class = self.known.class(path)?;
-        match class {
-            // What may run the application is not for `strip` to judge.
-            Class::Interpreter | Class::Application if self.level == Level::Strip => return None,
-            // Other names of the program itself: `python3` beside `python3.11`.
-            Class::Interpreter | Class::Application => {
-                let target = self.known.rootfs.resolve(path).map(|resolved| resolved.path)?;
-                if self.chain.contains(&target) {
-                    return None;
-                }
-            }
-            _ => {}
-        }
-        // A name says little about a file that no package brought and that stands where no program of the
-        // system does: it is the application's own.
-        let own = self.known.owners(path).is_empty() && !application::is_system_directory(path);
-        if own && !matches!(class, Class::Shell | Class::PackageManager) {
+        let may_run_it = matches!(class, Class::Interpreter | Class::Application);
+        // What may run the application is not for `strip` to judge; other names and copies of the program itself are
+        // the program: `python3` beside `python3.11`, a virtual environment made with copies.
+        if may_run_it && (self.level == Level::Strip || self.is_of_chain(path)) {
             return None;
         }
-        Some(class)
+        let own = self.known.owners(path).is_empty() && !application::is_system_directory(path);
+        if !own {
+            return Some(class);
+        }
+        match self.known.likeness(path) {
+            // A copied tool goes as a link to it would.
+            Some((class, Likeness::Link(_) | Likeness::Copy(_))) => Some(class),
+            // An interpreter that says so is what the application runs in, though kiln does not see where.
+            Some((class, Likeness::Tool(_))) => {
+                let says_so = self.known.named(path) == Some(class);
+                (!(may_run_it && says_so)).then_some(class)
+            }
+            // A name says little about a file that no package brought and that stands where no program of the
+            // system does: it is the application's own.
+            None => matches!(class, Class::Shell | Class::PackageManager).then_some(class),
+        }
+    }
+
+    /// Whether the file at the end of `path` is one of the chain, or has the content of one.
+    fn is_of_chain(&self, path: &ImagePath) -> bool {
+        let Some(target) = self.known.rootfs.resolve(path).map(|resolved| resolved.path) else {
+            return false;
+        };
+        let content = |path: &ImagePath| {
+            self.known.rootfs.entry(path).and_then(|entry| entry.file()).and_then(likeness::comparable)
+        };
+        let own = content(&target);
+        self.chain.contains(&target) || (own.is_some() && self.chain.iter().any(|file| content(file) == own))
     }
 
     /// A plugin directory may hold tools (pip is a Python package, npm a Node one) and what only they need.

@@ -23,7 +23,7 @@ fn hard_link_of_a_shell_goes_under_an_innocent_name() {
             gone /usr/bin/dpkg: PackageManager
             gone /usr/bin/env: Utility
             gone /usr/bin/sh: Shell
-            gone /usr/lib/app/helper: Shell
+            gone /usr/lib/app/helper: Shell, a hard link of /usr/bin/dash
             gone /usr/lib/x86_64-linux-gnu/libc.so.6: UnneededPackage
             gone /usr/lib64/ld-linux-x86-64.so.2: UnneededPackage
         "]],
@@ -39,8 +39,8 @@ fn busybox_goes_with_its_applets() {
     .cmd(&["/main"])
     .shows("gone after", &expect![[r"
         gone /bin/busybox: Shell
-        gone /bin/httpd: Shell
-        gone /bin/ls: Shell
+        gone /bin/httpd: Shell, a hard link of /bin/busybox
+        gone /bin/ls: Shell, a hard link of /bin/busybox
         gone /bin/sh: link to /bin/busybox
         gone /usr/bin/site: link to /bin/httpd
         gone /usr/bin/wget: link to /bin/busybox
@@ -64,7 +64,7 @@ fn busybox_stays_as_the_program_and_says_so() {
                   Program /bin/httpd
                 gone /bin/busybox: Shell
                 gone /bin/sh: link to /bin/busybox
-                stays /bin/httpd Shell: it is the program that the image is for
+                stays /bin/httpd Shell: it is a hard link of /bin/busybox, and it is the program that the image is for
             "#]],
         );
 }
