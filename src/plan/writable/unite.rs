@@ -241,6 +241,7 @@ fn entry(inputs: &Inputs<'_>, path: ImagePath, content: PathContent, group: &[Ca
         let default = if placed == Purpose::Tmp { 0o1777 } else { 0o755 };
         (inputs.user.uid, inputs.user.gid, wanted.unwrap_or(default))
     };
+    let mode = mode & MOUNT_POINT_BITS;
     let mut evidence: Vec<_> = group.iter().map(|candidate| candidate.evidence.clone()).collect();
     evidence.sort();
     evidence.dedup();
@@ -257,6 +258,10 @@ fn entry(inputs: &Inputs<'_>, path: ImagePath, content: PathContent, group: &[Ca
         evidence,
     }
 }
+
+/// What a mount point may have: units and tmpfiles.d ask for setgid directories, and nothing in the image is setuid or
+/// setgid. The sticky bit stays, for it only takes rights away.
+const MOUNT_POINT_BITS: u16 = 0o1777;
 
 /// Whether `user` may make files in a directory of this owner, group and mode.
 fn may_write(user: &User, (uid, gid, mode): (u32, u32, u16)) -> bool {

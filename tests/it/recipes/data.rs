@@ -151,7 +151,7 @@ fn postgresql_keeps_its_script_that_makes_the_database() {
         port 5432 postgresql
         probe Some(Tcp)
         writable /var/lib/postgresql/data Empty 1777 999:999
-        writable /var/run/postgresql Empty 3777 999:999
+        writable /var/run/postgresql Empty 1777 999:999
         high KN001 /usr/local/bin/docker-entrypoint.sh: it needs a shell: the first start makes the data directory, its roles and what POSTGRES_* variables and /docker-entrypoint-initdb.d ask for; to lose the shell, prepare the volume once with the source image, in a Job or an init container, and start `postgres` itself on it
     "#]]);
 }

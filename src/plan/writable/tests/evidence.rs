@@ -77,7 +77,7 @@ fn tmpfiles_count_for_the_software_and_its_account_only() {
         &expect![[r#"
             /run/pgx Run Likely absent 0755 102:104 memory 16Mi
               Tmpfiles /usr/lib/tmpfiles.d/postgres.conf:2: f /run/pgx/lock 0600 root root
-            /run/postgresql Run Likely absent 2775 102:104 memory 16Mi
+            /run/postgresql Run Likely absent 0775 102:104 memory 16Mi
               Tmpfiles /usr/lib/tmpfiles.d/postgresql-common.conf:3: d /run/postgresql 2775 postgres postgres - -
             /var/lib/pg State Likely absent 0700 102:104 disk 1024Mi
               Tmpfiles /usr/lib/tmpfiles.d/postgres.conf:1: d! %S/pg 0700 postgres postgres -
@@ -194,4 +194,17 @@ fn a_unit_tells_the_account_of_the_program_it_starts() {
         Some(("second".to_owned(), "/etc/systemd/system/x.service.d/override.conf:2".to_owned()))
     );
     assert_eq!(unit_user(&rootfs, &ImagePath::literal("/usr/bin/z")), None);
+}
+
+#[test]
+fn mount_points_are_never_setuid_or_setgid_whoever_asks_for_it() {
+    let image = r#"
+        /usr/sbin/app f 0755 elf
+        /usr/lib/tmpfiles.d/app.conf f "d /run/app 2755 root app\nd /run/app/sticky 7777 root app\n"
+        /var/log/app d 2750 100:101
+    "#;
+    let case = Case { image, extra: &["/var/log/app"], ..Case::default() };
+    let found = case.find(&parse_image(image));
+    let modes: Vec<_> = found.paths.iter().map(|path| format!("{} {:04o}", path.path, path.mode)).collect();
+    assert_eq!(modes, ["/run/app 0755", "/run/app/sticky 1777", "/var/log/app 0750"]);
 }

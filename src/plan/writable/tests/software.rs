@@ -125,7 +125,7 @@ fn redis_takes_its_file_from_the_command_line_and_options_win() {
             ..Case::default()
         },
         &expect![[r#"
-            /run/redis Run Proven absent 2755 100:102 memory 16Mi
+            /run/redis Run Proven absent 0755 100:102 memory 16Mi
               Directive /etc/redis/redis.conf:3: pidfile /run/redis/redis-server.pid
               Unit /usr/lib/systemd/system/redis-server.service:4: RuntimeDirectory=redis
               Unit /usr/lib/systemd/system/redis-server.service:7: ReadWritePaths=-/var/run/redis
