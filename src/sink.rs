@@ -88,6 +88,11 @@ impl Destinations {
         Ok(Self { sinks, staging: Staging::beside(references)? })
     }
 
+    /// No destination: blobs are hashed and forgotten, to know what an image would be without writing it.
+    pub fn nowhere() -> Self {
+        Self { sinks: Vec::new(), staging: Staging::nowhere() }
+    }
+
     /// Whether nobody needs the bytes of this blob any more.
     pub fn has_blob(&self, digest: &BlobDigest) -> bool {
         self.staging.has_blob(digest) || self.sinks.iter().all(|sink| sink.has_blob(digest))

@@ -18,7 +18,8 @@ const WRITE_SIZE: usize = 128 << 10;
 
 /// A directory of finished blobs, on the file system of the first destination so that a layout can take them by link.
 pub struct Staging {
-    directory: ClaimedDir,
+    /// `None` where nobody wants the bytes: they are hashed and forgotten.
+    directory: Option<ClaimedDir>,
     sync: Sync,
 }
 
@@ -45,21 +46,33 @@ impl Staging {
         let parent = references.iter().find_map(place).unwrap_or_else(tempfile::env::temp_dir);
         let layouts = references.iter().any(|reference| matches!(reference, Reference::OciLayout { .. }));
         let directory = temp_dir_in(&parent)?;
-        Ok(Self { directory, sync: if layouts { Sync::AtOnce } else { Sync::Never } })
+        Ok(Self { directory: Some(directory), sync: if layouts { Sync::AtOnce } else { Sync::Never } })
+    }
+
+    /// Keeps nothing.
+    pub fn nowhere() -> Self {
+        Self { directory: None, sync: Sync::Never }
     }
 
     /// Whether a blob of this digest is finished.
     pub fn has_blob(&self, digest: &BlobDigest) -> bool {
-        self.path_of(digest).is_file()
+        self.directory.is_some() && self.path_of(digest).is_file()
     }
 
     /// A new blob.
     pub fn new_blob(&self) -> Result<BlobWriter, SinkError> {
-        let directory = self.directory.path();
-        let file = temp_file(directory)
-            .map_err(|source| SinkError::Parent { path: directory.to_owned(), source })?;
-        let writer = BufWriter::with_capacity(WRITE_SIZE, HashingWriter::new(file));
-        Ok(BlobWriter { writer, directory: self.directory.path().to_owned(), sync: self.sync })
+        let out = match &self.directory {
+            Some(claimed) => {
+                let directory = claimed.path();
+                let file = temp_file(directory)
+                    .map_err(|source| SinkError::Parent { path: directory.to_owned(), source })?;
+                Out::File(file)
+            }
+            None => Out::Nowhere,
+        };
+        let writer = BufWriter::with_capacity(WRITE_SIZE, HashingWriter::new(out));
+        let directory = self.directory.as_ref().map(|directory| directory.path().to_owned());
+        Ok(BlobWriter { writer, directory: directory.unwrap_or_default(), sync: self.sync })
     }
 
     /// The bytes of a finished blob.
@@ -69,15 +82,39 @@ impl Staging {
     }
 
     pub(super) fn path_of(&self, digest: &BlobDigest) -> PathBuf {
-        self.directory.path().join(digest.hex())
+        let directory = self.directory.as_ref();
+        let directory = directory.unwrap_or_else(|| unreachable!("nobody asks for blobs that went nowhere"));
+        directory.path().join(digest.hex())
     }
 }
 
 /// A blob being written. Dropped without [`BlobWriter::finish`], it leaves nothing.
 pub struct BlobWriter {
-    writer: BufWriter<HashingWriter<NamedTempFile>>,
+    writer: BufWriter<HashingWriter<Out>>,
     directory: PathBuf,
     sync: Sync,
+}
+
+/// Where a blob's bytes go.
+enum Out {
+    File(NamedTempFile),
+    Nowhere,
+}
+
+impl Write for Out {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(buf),
+            Self::Nowhere => Ok(buf.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.flush(),
+            Self::Nowhere => Ok(()),
+        }
+    }
 }
 
 impl BlobWriter {
@@ -85,12 +122,14 @@ impl BlobWriter {
     pub fn finish(self) -> Result<(BlobDigest, u64), SinkError> {
         let error = write_error(&self.directory);
         let finish = || {
-            let (file, hasher) = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?.finish();
-            if self.sync == Sync::AtOnce {
-                file.as_file().sync_all()?;
-            }
+            let (out, hasher) = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?.finish();
             let (size, digest) = (hasher.bytes(), hasher.blob());
-            file.persist(self.directory.join(digest.hex()))?;
+            if let Out::File(file) = out {
+                if self.sync == Sync::AtOnce {
+                    file.as_file().sync_all()?;
+                }
+                file.persist(self.directory.join(digest.hex()))?;
+            }
             Ok((digest, size))
         };
         finish().map_err(error)
