@@ -15,6 +15,7 @@ mod pipeline;
 mod progress;
 mod recipe;
 mod status;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write};
@@ -26,7 +27,8 @@ use crate::report::Style;
 use args::{Args, Command, Document};
 use output::World;
 pub use pipeline::{
-    BuiltinRecipe, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline, Referrers,
+    BuiltinRecipe, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline, Referrers, VerifiedImage,
+    VerifyRequest,
 };
 pub use status::{Failure, Outcome, Status};
 
@@ -71,6 +73,7 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
         Command::Harden(args) => harden::run(args, pipeline, world),
         Command::Inspect(args) => inspect::run(args, pipeline, world),
         Command::Manifest(args) => manifest::run(args.action, pipeline, world),
+        Command::Verify(args) => verify::run(args, pipeline, world),
         Command::Recipe(args) => recipe::run(args.action, pipeline, world),
         Command::Explain(args) => explain::run(&args, world),
         Command::Schema(args) => {
@@ -79,6 +82,7 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
                 Document::Report => crate::report::schema(),
                 Document::ManifestIndex => crate::manifest::index_schema(),
                 Document::ReportIndex => crate::report::index_schema(),
+                Document::Verification => crate::report::verification_schema(),
             };
             world.say(&text)?;
             Ok(Outcome::Clean)

@@ -2,19 +2,23 @@
 //!
 //! Each stage is a function of its own; this module calls them in order and opens nothing itself.
 
+mod again;
 mod error;
 mod parallel;
 mod platforms;
 mod read;
-mod record;
+pub mod record;
 mod write;
 
 pub use error::HardenError;
 pub use platforms::{HardenedIndex, harden_platforms};
 pub use record::MANIFEST_PATH;
 
+use again::Claim;
+
 use crate::accounts::Accounts;
 use crate::digest::BlobDigest;
+use crate::finding::Code;
 use crate::image::{Companion, FinishedImage, FinishedLayer, LayerDescriptor, Platform, Published};
 use crate::manifest::Manifest;
 use crate::options::{Builtin, Options};
@@ -53,6 +57,13 @@ pub struct Hardened {
     pub layers: Vec<FinishedLayer>,
 }
 
+impl Hardened {
+    /// Whether it was hardened before, so that nothing was done to it.
+    pub fn is_passed_on(&self) -> bool {
+        self.plan.findings.iter().any(|finding| finding.code == Code::AlreadyHardened)
+    }
+}
+
 /// Reads an image and decides; writes nothing.
 pub fn analyse(
     source: &dyn Source,
@@ -68,18 +79,26 @@ fn analyse_for(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Analysed, HardenError> {
+    check_globs(options)?;
+    let (image, rootfs) = read(source, platform, options, progress)?;
+    let plan = decide_on(&image, &rootfs, options)?;
+    Ok(Analysed { image, rootfs, plan })
+}
+
+fn check_globs(options: &Options) -> Result<(), HardenError> {
     for globs in [&options.keep, &options.strip] {
         PathGlobs::new(globs).map_err(HardenError::Glob)?;
     }
-    let image = source.image(platform).map_err(HardenError::Source)?;
-    let indexes = read::indexes(source, &image.layers, options.jobs.get(), &options.limits, progress)?;
-    let rootfs = Rootfs::merge(indexes).map_err(HardenError::Merge)?;
-    let packages = Database::read(&rootfs);
-    let accounts = Accounts::read(&rootfs);
+    Ok(())
+}
+
+/// What would happen to `image`, whose tree is `rootfs`.
+fn decide_on(image: &SourceImage, rootfs: &Rootfs, options: &Options) -> Result<Plan, HardenError> {
+    let packages = Database::read(rootfs);
+    let accounts = Accounts::read(rootfs);
     let recipes = recipes(options);
-    let known = Known::new(&rootfs, &image.config, packages.as_ref(), &accounts, &recipes, options);
-    let plan = decide(&known).map_err(HardenError::User)?;
-    Ok(Analysed { image, rootfs, plan })
+    let known = Known::new(rootfs, &image.config, packages.as_ref(), &accounts, &recipes, options);
+    decide(&known).map_err(HardenError::User)
 }
 
 /// Hardens an image into every destination, whole or not at all.
@@ -117,9 +136,32 @@ fn make(
     destinations: &Destinations,
     progress: &dyn Progress,
 ) -> Result<(Hardened, FinishedImage), HardenError> {
-    let Analysed { image, rootfs, mut plan } = analyse_for(source, platform, options, progress)?;
+    check_globs(options)?;
+    let (image, rootfs) = read(source, platform, options, progress)?;
+    let claim = again::examine(&image, &rootfs);
+    if let Some(Claim::True(manifest)) = claim {
+        again::check_options(&image, options)?;
+        return again::pass_on(source, image, &rootfs, *manifest, destinations);
+    }
+    let mut plan = decide_on(&image, &rootfs, options)?;
+    if let Some(Claim::False(finding)) = claim {
+        plan.findings.push(finding);
+        plan.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    }
     // Pass 2 needs the verdicts only, and memory must not grow with the image.
     drop(rootfs);
+    carry_out(source, image, plan, options, destinations, progress)
+}
+
+/// Makes of `image` what `plan` says; its blobs are staged, and nothing of it is visible yet.
+pub fn carry_out(
+    source: &dyn Source,
+    image: SourceImage,
+    mut plan: Plan,
+    options: &Options,
+    destinations: &Destinations,
+    progress: &dyn Progress,
+) -> Result<(Hardened, FinishedImage), HardenError> {
     let manifest = record::manifest(&image, &plan, options);
     record::embed(&mut plan, &manifest);
     let mut layers = write::layers(source, &image.layers, &plan, destinations, options, progress)?;
@@ -129,6 +171,19 @@ fn make(
     let layers = finished.layers.clone();
     let digest = finished.manifest_digest();
     Ok((Hardened { image, plan, manifest, digest, layers }, finished))
+}
+
+/// Reads an image's documents and layers.
+pub fn read(
+    source: &dyn Source,
+    platform: Option<&Platform>,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<(SourceImage, Rootfs), HardenError> {
+    let image = source.image(platform).map_err(HardenError::Source)?;
+    let indexes = read::indexes(source, &image.layers, options.jobs.get(), &options.limits, progress)?;
+    let rootfs = Rootfs::merge(indexes).map_err(HardenError::Merge)?;
+    Ok((image, rootfs))
 }
 
 fn platform(options: &Options) -> Result<Option<Platform>, HardenError> {

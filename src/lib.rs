@@ -26,13 +26,13 @@
 //!
 //! | row | modules | what they are |
 //! | --- | --- | --- |
-//! | 0 | [`digest`], [`path`], [`finding`], [`mod@reference`], [`progress`], [`limits`] | values: three types of digest; a path that is never a host path; findings with codes; how much is read |
+//! | 0 | [`digest`], [`path`], [`finding`], [`promise`], [`mod@reference`], [`progress`], [`limits`] | values: three types of digest; a path that is never a host path; findings with codes; promises by number; how much is read |
 //! | 1 | [`image`], [`rootfs`], [`elf`], [`packages`], [`accounts`], [`evidence`] | what is in the image: its documents, its tree, its programs, who owns what |
 //! | 2 | [`catalog`], [`recipe`] | what is known about software in general, as data |
 //! | 3 | [`options`], [`plan`] | what is asked for; what will happen, and why |
 //! | 4 | [`layer`], [`manifest`], [`kube`], [`report`] | new bytes, new documents |
 //! | 5 | [`daemon`], [`registry`], [`source`], [`sink`] | edges: the daemon's socket, the registries' protocol; one file per place where images are |
-//! | 6 | [`harden`], [`documents`] | the pipeline: one function per stage, one that calls them; what it left beside an image, read back |
+//! | 6 | [`harden`], [`documents`], [`verify`] | a pipeline each: one function per stage, one that calls them; what hardening left beside an image, read back; proof |
 //! | 7 | [`cli`], `main` | arguments, output, exit status |
 //!
 //! A module is *core* if it takes and returns values, or moves bytes from a [`Read`](std::io::Read) to a
@@ -87,6 +87,7 @@ pub mod packages;
 pub mod path;
 pub mod plan;
 pub mod progress;
+pub mod promise;
 pub mod recipe;
 pub mod reference;
 #[expect(clippy::disallowed_methods, reason = "edge: network, environment and credentials of the user")]
@@ -97,3 +98,4 @@ pub mod rootfs;
 pub mod sink;
 #[expect(clippy::disallowed_methods, reason = "edge: reads images from disk and stdin")]
 pub mod source;
+pub mod verify;

@@ -80,6 +80,11 @@ impl Options {
     /// Equal for options that mean the same: globs and paths are sets, so they are sorted. The platform is
     /// not in it: the source's manifest digest says it.
     pub fn canonical(&self) -> String {
+        self.canonical_with(self.recipes.iter().map(|own| (own.recipe.name.as_str(), own.digest)))
+    }
+
+    /// [`Options::canonical`] with recipes that are known by name and digest, in place of its own.
+    pub fn canonical_with<'a>(&self, recipes: impl IntoIterator<Item = (&'a str, BlobDigest)>) -> String {
         let mut out = String::new();
         let mut word = |flag: &str, value: &str| {
             let gap = if out.is_empty() { "" } else { " " };
@@ -101,8 +106,8 @@ impl Options {
             word("user", user);
         }
         // In order: with two recipes for one program the first wins.
-        for UserRecipe { recipe, digest } in &self.recipes {
-            word("recipe", &format!("{}@{digest}", recipe.name));
+        for (name, digest) in recipes {
+            word("recipe", &format!("{name}@{digest}"));
         }
         if self.builtin == Builtin::Ignored {
             word("no-recipes", "");

@@ -14,6 +14,7 @@ mod size;
 mod style;
 mod summary;
 mod table;
+mod verification;
 
 use crate::digest::BlobDigest;
 
@@ -25,6 +26,7 @@ pub use size::{count, human};
 pub use style::{Style, safe};
 pub use summary::{render_hardened, render_hardened_index, render_inspected};
 pub use table::columns;
+pub use verification::{Verification, render_verified, verification_schema};
 
 /// What a report says besides the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]

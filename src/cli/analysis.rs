@@ -4,11 +4,11 @@
 
 use std::io::Read as _;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 
-use super::args::{AnalysisArgs, Platforms};
+use super::args::{AnalysisArgs, LimitArgs, Platforms};
 use super::{Failure, Outcome, Pipeline};
 use crate::digest::BlobDigest;
 use crate::finding::{Finding, Severity};
@@ -54,15 +54,7 @@ pub(super) fn options(args: AnalysisArgs, pipeline: &dyn Pipeline) -> Result<(Op
         Some(Platforms::One(platform)) => Some(platform),
         None => None,
     };
-    let mut recipes = Vec::new();
-    for path in &args.recipe {
-        let text = read_recipe(path)?;
-        let recipe = pipeline.parse_recipe(&path.to_string_lossy(), &text).map_err(|problems| {
-            Failure::input(anyhow!("recipe `{}`: {}", path.display(), problems.join("; ")))
-                .hint(format!("`kiln recipe lint {}` tells them one by one", path.display()))
-        })?;
-        recipes.push(UserRecipe { recipe, digest: BlobDigest::of(text.as_bytes()) });
-    }
+    let recipes = recipes(&args.recipe, pipeline)?;
     let options = Options {
         level: args.level,
         platform,
@@ -73,12 +65,29 @@ pub(super) fn options(args: AnalysisArgs, pipeline: &dyn Pipeline) -> Result<(Op
         builtin: if args.no_recipes { Builtin::Ignored } else { Builtin::Used },
         writable: args.writable,
         jobs: args.jobs.unwrap_or_else(processors),
-        limits: Limits {
-            entries: args.max_entries,
-            size: args.max_size.map_or(Size::Proportionate, Size::AtMost),
-        },
+        limits: args.limits.into(),
     };
     Ok((options, if args.strict { Threshold::High } else { Threshold::Never }))
+}
+
+impl From<LimitArgs> for Limits {
+    fn from(args: LimitArgs) -> Self {
+        Self { entries: args.max_entries, size: args.max_size.map_or(Size::Proportionate, Size::AtMost) }
+    }
+}
+
+/// The recipes in the files at `paths`, in order.
+pub(super) fn recipes(paths: &[PathBuf], pipeline: &dyn Pipeline) -> Result<Vec<UserRecipe>, Failure> {
+    let mut recipes = Vec::new();
+    for path in paths {
+        let text = read_recipe(path)?;
+        let recipe = pipeline.parse_recipe(&path.to_string_lossy(), &text).map_err(|problems| {
+            Failure::input(anyhow!("recipe `{}`: {}", path.display(), problems.join("; ")))
+                .hint(format!("`kiln recipe lint {}` tells them one by one", path.display()))
+        })?;
+        recipes.push(UserRecipe { recipe, digest: BlobDigest::of(text.as_bytes()) });
+    }
+    Ok(recipes)
 }
 
 /// The text of the recipe at `path`.
@@ -94,6 +103,7 @@ pub(super) fn read_recipe(path: &Path) -> Result<String, Failure> {
     read().with_context(|| format!("recipe `{}`", path.display())).map_err(Failure::input)
 }
 
-fn processors() -> NonZeroUsize {
+/// How many threads this machine runs at once.
+pub(super) fn processors() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }

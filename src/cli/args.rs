@@ -35,6 +35,8 @@ pub(super) enum Command {
     Inspect(InspectArgs),
     /// Read back the documents of a hardened image
     Manifest(ManifestArgs),
+    /// Prove that a hardened image is what it says, or say what is not
+    Verify(VerifyArgs),
     /// List, show and check recipes
     Recipe(RecipeArgs),
     /// Say what a finding's code means
@@ -90,6 +92,46 @@ pub(super) struct InspectArgs {
     pub(super) talk: TalkArgs,
 }
 
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Without --against, what the image alone tells is checked; what it does not tell is said \
+    and is no failure. With --against, a promise that could not be checked in full is one."
+)]
+pub(super) struct VerifyArgs {
+    /// The hardened image
+    pub(super) image: String,
+    /// Harden this image again as the first one was, in memory only, and compare
+    #[arg(long, value_name = "SOURCE")]
+    pub(super) against: Option<String>,
+    /// A recipe that the image was hardened with, needed with --against; may be given several times
+    #[arg(long, value_name = "FILE", requires = "against")]
+    pub(super) recipe: Vec<PathBuf>,
+    /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
+    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
+    pub(super) platform: Option<String>,
+    /// Threads at the most [default: one per processor]
+    #[arg(long, value_name = "N")]
+    pub(super) jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+    #[command(flatten)]
+    pub(super) registry: RegistryArgs,
+    #[command(flatten)]
+    pub(super) talk: TalkArgs,
+}
+
+/// How much of an image is read.
+#[derive(Debug, ClapArgs)]
+pub(super) struct LimitArgs {
+    /// Most entries that all layers may have together
+    #[arg(long, value_name = "N", default_value_t = MAX_ENTRIES, help_heading = "Limits")]
+    pub(super) max_entries: u64,
+    /// Most bytes that all layers may unpack to, with K, M, G or T for powers of 1024 [default: 128G, and beyond 4G
+    /// no more than 200 times what is stored]
+    #[arg(long, value_name = "BYTES", value_parser = bytes, help_heading = "Limits")]
+    pub(super) max_size: Option<u64>,
+}
+
 /// What decides what happens to an image.
 #[derive(Debug, ClapArgs)]
 pub(super) struct AnalysisArgs {
@@ -122,13 +164,8 @@ pub(super) struct AnalysisArgs {
     /// written all the same
     #[arg(long)]
     pub(super) strict: bool,
-    /// Most entries that all layers may have together
-    #[arg(long, value_name = "N", default_value_t = MAX_ENTRIES, help_heading = "Limits")]
-    pub(super) max_entries: u64,
-    /// Most bytes that all layers may unpack to, with K, M, G or T for powers of 1024 [default: 128G, and beyond 4G
-    /// no more than 200 times what is stored]
-    #[arg(long, value_name = "BYTES", value_parser = bytes, help_heading = "Limits")]
-    pub(super) max_size: Option<u64>,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
     /// Threads at the most; changes no byte of the result [default: one per processor]
     #[arg(long, value_name = "N")]
     pub(super) jobs: Option<NonZeroUsize>,
@@ -248,7 +285,7 @@ pub(super) enum RecipeAction {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct ExplainArgs {
-    /// A code (KN001) or its word (shell-stays); none lists them all
+    /// A code (KN001), its word (shell-stays), or a promise (H1); none lists them all
     pub(super) code: Option<String>,
     /// What to print
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
@@ -273,6 +310,8 @@ pub(super) enum Document {
     ManifestIndex,
     /// The report of an image for several platforms
     ReportIndex,
+    /// Which promises hold
+    Verification,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -10,12 +10,13 @@ use std::path::PathBuf;
 
 use super::{
     BuiltinRecipe, Failure, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline, Referrers,
+    VerifiedImage, VerifyRequest,
 };
 use crate::daemon::DaemonError;
 use crate::digest::BlobDigest;
 use crate::documents::{self, DocumentsError, Named};
 use crate::finding::{Code, Finding};
-use crate::harden::{self, HardenError};
+use crate::harden::{self, HardenError, record};
 use crate::image::{FinishedLayer, Platform, Published};
 use crate::kube::pod::{PodOptions, RunAs, render_pod};
 use crate::layer::rewrite::RewriteError;
@@ -29,6 +30,7 @@ use crate::registry::{self, Registries, RegistryError};
 use crate::report::{Context, ImageFacts, ImageName, LayerBlob, LayerChange, Report};
 use crate::sink::{Destinations, SinkError, refuse_source};
 use crate::source::{Source, SourceError, SourceImage, open_source_within};
+use crate::verify::{self, Against, VerifyError};
 
 /// The library.
 pub(super) struct Kiln;
@@ -113,6 +115,37 @@ impl Pipeline for Kiln {
         documents::all(&*source).map_err(|error| documents_failure(error, &reference))
     }
 
+    fn verify(&self, request: &VerifyRequest, progress: &dyn Progress) -> Result<VerifiedImage, Failure> {
+        let (reference, registries) = (parse(&request.image)?, registries(&request.registry));
+        let platform = request.platform.as_ref().map(|text| text.parse()).transpose();
+        let platform = platform.map_err(|error| failure(HardenError::Platform(error), &reference))?;
+        let compared = request.against.as_ref().map(|name| parse(name)).transpose()?;
+        let how = Options { jobs: request.jobs, limits: request.limits, ..Options::default() };
+        let source = open(&reference, &registries, &how)?;
+        let against = compared.as_ref().map(|other| open(other, &registries, &how)).transpose()?;
+        let against = against.as_deref().map(|source| Against { source, recipes: &request.recipes });
+        let found = verify::verify(&*source, platform.as_ref(), against.as_ref(), &how, progress).map_err(
+            |error| match error {
+                VerifyError::Image(error) => failure(error, &reference),
+                VerifyError::Source(error) => {
+                    failure(error, compared.as_ref().unwrap_or(&reference)).within("--against".to_owned())
+                }
+            },
+        )?;
+        Ok(VerifiedImage {
+            image: ImageName {
+                name: request.image.clone(),
+                digest: Some(record::source_digest(&found.image)),
+            },
+            platform: found.image.config.platform.to_string(),
+            against: request
+                .against
+                .as_ref()
+                .map(|name| ImageName { name: name.clone(), digest: found.against }),
+            proofs: found.proofs,
+        })
+    }
+
     fn builtin_recipes(&self) -> Vec<BuiltinRecipe> {
         recipe::builtin()
             .iter()
@@ -149,7 +182,7 @@ fn tell(
         &PodOptions {
             name: pod_name(request),
             image: name,
-            source: source_digest(&hardened.image).to_string(),
+            source: record::source_digest(&hardened.image).to_string(),
             namespace: None,
             run_as: RunAs::Manifest,
             united: Vec::new(),
@@ -244,6 +277,12 @@ fn open(
 fn failure(error: HardenError, source: &Reference) -> Failure {
     match error {
         HardenError::Platform(_) | HardenError::Glob(_) | HardenError::User(_) => Failure::usage(error),
+        HardenError::HardenedOtherwise { ref source_digest, .. } => {
+            let hint = format!(
+                "harden its source, `{source_digest}`, with these options; what is gone from an image does not come back"
+            );
+            Failure::usage(error).hint(hint)
+        }
         HardenError::Source(error) => source_failure(error, source),
         HardenError::Sink(SinkError::CopyLayer { .. }) => bad_bytes(error, source),
         HardenError::Sink(error) => sink_failure(error),
@@ -359,17 +398,12 @@ fn login_hint(host: &str, looked_at: &[PathBuf]) -> String {
 fn context(name: &str, image: &SourceImage, options: &Options) -> Context {
     Context {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        source: ImageName { name: name.to_owned(), digest: Some(source_digest(image)) },
+        source: ImageName { name: name.to_owned(), digest: Some(record::source_digest(image)) },
         platform: image.config.platform.to_string(),
         destinations: Vec::new(),
         options: options.canonical(),
         layers: Vec::new(),
     }
-}
-
-/// What names the source: its manifest, or its config where it has none.
-fn source_digest(image: &SourceImage) -> BlobDigest {
-    image.manifest_digest.unwrap_or_else(|| BlobDigest::from(image.image_id))
 }
 
 fn layer_changes(image: &SourceImage, layers: &[FinishedLayer]) -> Vec<LayerChange> {

@@ -1,6 +1,6 @@
-//! `kiln explain`: the text of a finding's code.
+//! `kiln explain`: the text of a finding's code, or of a promise.
 //!
-//! Holds no words of its own about findings: they stand with the codes.
+//! Holds no words of its own about them: they stand with the codes and the promises.
 
 use std::fmt::Write as _;
 
@@ -11,6 +11,7 @@ use super::args::{ExplainArgs, Format};
 use super::output::World;
 use super::{Failure, Outcome};
 use crate::finding::{Code, CodeDoc};
+use crate::promise::{Promise, PromiseDoc};
 use crate::report::{Style, columns};
 
 pub(super) fn run(args: &ExplainArgs, world: &mut World<'_>) -> Result<Outcome, Failure> {
@@ -27,15 +28,19 @@ pub(super) fn run(args: &ExplainArgs, world: &mut World<'_>) -> Result<Outcome, 
             let all: Vec<_> = Code::ALL.iter().map(|code| document(code.doc())).collect();
             format!("{:#}\n", json!(all))
         }
-        (Some(name), format) => {
-            let code = Code::parse(name).ok_or_else(|| {
-                Failure::usage(anyhow!("no code `{name}`")).hint("`kiln explain` lists them")
-            })?;
-            match format {
-                Format::Text => render(code.doc(), world.out_style),
-                Format::Json => format!("{:#}\n", document(code.doc())),
+        (Some(name), format) => match (Promise::parse(name), format) {
+            (Some(promise), Format::Text) => render_promise(promise.doc(), world.out_style),
+            (Some(promise), Format::Json) => format!("{:#}\n", promise_document(promise.doc())),
+            (None, format) => {
+                let code = Code::parse(name).ok_or_else(|| {
+                    Failure::usage(anyhow!("no code `{name}`")).hint("`kiln explain` lists them")
+                })?;
+                match format {
+                    Format::Text => render(code.doc(), world.out_style),
+                    Format::Json => format!("{:#}\n", document(code.doc())),
+                }
             }
-        }
+        },
     };
     world.say(&text)?;
     Ok(Outcome::Clean)
@@ -43,10 +48,24 @@ pub(super) fn run(args: &ExplainArgs, world: &mut World<'_>) -> Result<Outcome, 
 
 fn render(doc: &CodeDoc, style: Style) -> String {
     let severity = style.severity(doc.severity, &doc.severity.to_string());
-    let mut out = format!("{} {} ({severity})\n{}\n", style.heading(doc.id), doc.slug, doc.title);
-    for (heading, text) in
-        [("Why it matters", doc.why), ("As it looks", doc.example), ("What to do", doc.remedy)]
-    {
+    let out = format!("{} {} ({severity})\n{}\n", style.heading(doc.id), doc.slug, doc.title);
+    out + &sections(
+        &[("Why it matters", doc.why), ("As it looks", doc.example), ("What to do", doc.remedy)],
+        style,
+    )
+}
+
+fn render_promise(doc: &PromiseDoc, style: Style) -> String {
+    let out = format!("{} promise\n{}\n", style.heading(doc.id), doc.title);
+    out + &sections(
+        &[("Why it matters", doc.why), ("What to do about an image that breaks it", doc.remedy)],
+        style,
+    )
+}
+
+fn sections(sections: &[(&str, &str)], style: Style) -> String {
+    let mut out = String::new();
+    for (heading, text) in sections {
         if !text.is_empty() {
             let _ = writeln!(out, "\n{}", style.heading(heading));
             for line in text.lines() {
@@ -56,6 +75,10 @@ fn render(doc: &CodeDoc, style: Style) -> String {
         }
     }
     out
+}
+
+fn promise_document(doc: &PromiseDoc) -> Value {
+    json!({"id": doc.id, "title": doc.title, "why": doc.why, "remedy": doc.remedy})
 }
 
 fn document(doc: &CodeDoc) -> Value {

@@ -2,14 +2,18 @@
 //!
 //! So that arguments, streams, files and exit statuses are tested without an image.
 
+use std::num::NonZeroUsize;
+
 use crate::documents::Named;
 use crate::finding::Finding;
-use crate::options::Options;
+use crate::limits::Limits;
+use crate::options::{Options, UserRecipe};
 use crate::plan::Plan;
 use crate::progress::Progress;
+use crate::promise::Proof;
 use crate::recipe::Recipe;
 use crate::registry;
-use crate::report::{Context, ImageFacts, IndexContext};
+use crate::report::{Context, ImageFacts, ImageName, IndexContext};
 use crate::rootfs::Rootfs;
 
 use super::Failure;
@@ -45,6 +49,9 @@ pub trait Pipeline {
 
     /// Every document of a hardened image that there is.
     fn documents(&self, image: &str, registry: &registry::Settings) -> Result<Vec<Named>, Failure>;
+
+    /// Checks the promises of a hardened image.
+    fn verify(&self, request: &VerifyRequest, progress: &dyn Progress) -> Result<VerifiedImage, Failure>;
 
     /// kiln's own recipes, by name.
     fn builtin_recipes(&self) -> Vec<BuiltinRecipe>;
@@ -124,6 +131,38 @@ pub struct Inspected {
     pub facts: ImageFacts,
     /// What the report says besides.
     pub context: Context,
+}
+
+/// What to verify, and against what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerifyRequest {
+    /// The hardened image, as named.
+    pub image: String,
+    /// Its source, as named.
+    pub against: Option<String>,
+    /// Recipes that the user brings.
+    pub recipes: Vec<UserRecipe>,
+    /// `OS/ARCH[/VARIANT]`; `None` is the host's.
+    pub platform: Option<String>,
+    /// Threads at the most.
+    pub jobs: NonZeroUsize,
+    /// How much is read.
+    pub limits: Limits,
+    /// How registries are talked to.
+    pub registry: registry::Settings,
+}
+
+/// What a verification found.
+#[derive(Debug, Clone)]
+pub struct VerifiedImage {
+    /// The image.
+    pub image: ImageName,
+    /// Its platform.
+    pub platform: String,
+    /// The source that it was compared with.
+    pub against: Option<ImageName>,
+    /// A proof for each promise.
+    pub proofs: Vec<Proof>,
 }
 
 /// A recipe that kiln brings.

@@ -11,9 +11,10 @@ use crate::documents::Named;
 use crate::options::{Builtin, Options};
 use crate::plan::{Level, Plan};
 use crate::progress::Progress;
+use crate::promise::{Promise, Proof};
 use crate::recipe::Recipe;
 use crate::registry;
-use crate::report::{ImageFacts, IndexContext, fixture};
+use crate::report::{ImageFacts, ImageName, IndexContext, fixture};
 
 /// Answers every request with the same plan.
 struct Fake {
@@ -83,6 +84,22 @@ impl Pipeline for Fake {
         Ok(["pod.yaml", "writable-manifest.json"]
             .map(|name| Named { name: name.into(), bytes: format!("{name} of {image}\n").into_bytes() })
             .to_vec())
+    }
+
+    fn verify(&self, request: &VerifyRequest, _: &dyn Progress) -> Result<VerifiedImage, Failure> {
+        let mut proof = Proof::new(Promise::Gone);
+        match request.image.as_str() {
+            "oci:broken" => proof.break_at("/bin/sh", "is there"),
+            "oci:open" => proof.leave_open("needs --against"),
+            _ => proof.prove("all"),
+        }
+        let image = |name: &String| ImageName { name: name.clone(), digest: None };
+        Ok(VerifiedImage {
+            image: image(&request.image),
+            platform: "linux/amd64".into(),
+            against: request.against.as_ref().map(image),
+            proofs: vec![proof],
+        })
     }
 
     fn builtin_recipes(&self) -> Vec<BuiltinRecipe> {
@@ -343,4 +360,21 @@ fn lint_tells_every_problem_of_every_file() {
     let used = ran(&["inspect", "oci:a", "--recipe", text(&bad)]);
     assert_eq!(used.status, 3);
     assert!(used.err.contains("line 1: no `name`; line 2: no `why`\nhint: "), "{}", used.err);
+}
+
+#[test]
+fn what_cannot_be_checked_fails_only_where_it_was_asked_for() {
+    for (arguments, status, out) in [
+        (&["verify", "oci:good"][..], 0, "all promises hold"),
+        (&["verify", "oci:good", "--against", "oci:source"], 0, "against oci:source"),
+        (&["verify", "oci:open"], 0, "not checked in full: H4"),
+        (&["verify", "oci:open", "--against", "oci:source"], 1, "not proved: H4"),
+        (&["verify", "oci:broken"], 1, "/bin/sh: is there"),
+        (&["verify", "oci:broken", "--format", "json"], 1, "\"outcome\": \"broken\""),
+    ] {
+        let ran = ran(arguments);
+        assert_eq!((ran.status, ran.err.as_str()), (status, ""), "{arguments:?}");
+        assert!(ran.out.contains(out), "{arguments:?}: {}", ran.out);
+    }
+    assert_eq!(ran(&["verify", "oci:broken", "-q"]).out, "");
 }

@@ -242,6 +242,14 @@ codes! {
         why "One pod spec serves all platforms, and their images are not alike in what they write, listen on or run as. The pod spec takes the union: every volume, port and variable that one of them needs, no user where they differ. A volume that only one of them needs hides what another has at that path.",
         example "medium KN062 /var/cache/app: writable on linux/arm64 and not on linux/amd64: the pod spec has a volume there for all, which hides what an image without the declaration has there",
         remedy "Make the images alike in their build, or name what is missing for all with `--writable DIR` or `--user USER`. Otherwise harden them one by one (`--platform OS/ARCH`) and deploy each with its own pod spec.";
+    AlreadyHardened "KN063" "already-hardened" Info: "kiln hardened the image before, and it is passed on as it is",
+        why "An image that was hardened and still is what it says needs nothing more. It is not believed for its labels: the promises that an image proves by itself (H1, H2, H3, H9, H10) were checked on its bytes. Hardened again, it would lose what only its source knows: its volumes and what its script started.",
+        example "info KN063 sha256:5bc59ddbd67fae9b56b340c03f8b34d4fb815d107e5f1da323c51c3b50cbace6: kiln 0.1.0 hardened it, and what it promises holds: it is passed on as it is, with the same digest",
+        remedy "Nothing. To harden with other options, harden the image's source: the label `dev.kiln.source.digest` names it. `kiln verify IMAGE --against SOURCE` checks the promises that need the source.";
+    HardenedClaimFalse "KN064" "hardened-claim-false" Medium: "the image says that kiln hardened it, and that does not hold",
+        why "The labels of a hardened image are in it, and what the image promises is not true: it was built upon, edited, or the labels were copied from another image. Whoever trusts the labels is deceived. The image is hardened as any other, but what its first hardening took away and its manifest knew, such as volumes, is not found again.",
+        example "medium KN064 dev.kiln.version: the image says that kiln 0.1.0 hardened it, but H3 does not hold (/etc/app.conf: has a write bit and is no declared writable path: mode 0664): it is hardened as any other image",
+        remedy "Find out who changed the image: `kiln verify IMAGE` names all that does not hold. Build on the source and harden the result; where the base has to be a hardened image, name what the app writes with `--writable`.";
 }
 
 #[cfg(test)]

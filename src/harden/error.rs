@@ -43,6 +43,20 @@ pub enum HardenError {
     /// The layers make no file tree.
     #[error(transparent)]
     Merge(MergeError),
+    /// The image was hardened already, and other options are asked for now.
+    #[error(
+        "the image was hardened already, with {}: expected the same options or none, found {}",
+        shown(recorded),
+        shown(found)
+    )]
+    HardenedOtherwise {
+        /// What it records.
+        recorded: String,
+        /// What is asked for.
+        found: String,
+        /// What it says that it was made from.
+        source_digest: String,
+    },
     /// No user can be chosen.
     #[error(transparent)]
     User(UserError),
@@ -76,4 +90,13 @@ pub enum HardenError {
         #[source]
         source: Box<HardenError>,
     },
+}
+
+/// Options in a sentence.
+fn shown(options: &str) -> String {
+    if options.is_empty() {
+        "no options".into()
+    } else {
+        format!("`{}`", crate::path::Escaped::new(options.as_bytes()))
+    }
 }

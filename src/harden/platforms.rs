@@ -56,7 +56,12 @@ pub fn harden_platforms(
         .index_digest
         .or_else(only)
         .unwrap_or_else(|| unreachable!("a source without a Linux platform is an error"));
-    let index = FinishedIndex::new(images, &record::index_annotations(&listed.annotations, source, options));
+    let annotations = if platforms.iter().all(|(_, hardened)| hardened.is_passed_on()) {
+        listed.annotations
+    } else {
+        record::index_annotations(&listed.annotations, source, options)
+    };
+    let index = FinishedIndex::new(images, &annotations);
     let published = Published::Index(index);
 
     let manifests: Vec<_> =

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::HardenError;
-use super::{parallel, stored_bytes};
+use super::{parallel, record, stored_bytes};
 use crate::image::{LayerDescriptor, LayerReader};
 use crate::layer::index::read_index_within;
 use crate::layer::pipe::ReadAhead;
@@ -61,6 +61,7 @@ fn wanted(path: &ImagePath) -> Option<u64> {
         .or_else(|| elf::search::wanted(path))
         .or_else(|| accounts::wanted(path))
         .or_else(|| plan::writable::wanted(path))
+        .or_else(|| record::wanted(path))
 }
 
 /// The tar stream of a layer, decoded and hashed on a thread of its own.

@@ -25,6 +25,19 @@ pub const OPTIONS_KEY: &str = "dev.kiln.options";
 /// Label and annotation: digest of the plan.
 pub const PLAN_KEY: &str = "dev.kiln.plan.digest";
 
+/// Label and annotation: digest of the writable manifest inside, as it lies at [`MANIFEST_PATH`].
+pub const MANIFEST_KEY: &str = "dev.kiln.manifest.digest";
+/// All that kiln says of an image in labels and annotations.
+pub const ANNOTATED: [&str; 5] = [VERSION_KEY, SOURCE_KEY, OPTIONS_KEY, PLAN_KEY, MANIFEST_KEY];
+
+/// Largest writable manifest read back: a hundred times the largest that was written.
+const MAX_MANIFEST: u64 = 4 << 20;
+
+/// How many bytes of the file at `path` pass 1 must keep to read what an image says of itself.
+pub fn wanted(path: &ImagePath) -> Option<u64> {
+    (path.as_bytes() == MANIFEST_PATH.as_bytes()).then_some(MAX_MANIFEST)
+}
+
 /// Begins annotations that name the image's base (OCI image spec, annotations.md).
 const BASE_PREFIX: &str = "org.opencontainers.image.base.";
 /// Digest of the base's manifest.
@@ -110,19 +123,24 @@ pub fn image(
 }
 
 fn provenance(source: &SourceImage, plan: &Plan, options: &Options) -> BTreeMap<String, String> {
-    let digest = source_digest(source);
+    let path = ImagePath::literal(MANIFEST_PATH);
+    let inside = plan.additions.iter().find(|addition| addition.path == path);
+    let Some(manifest) = inside.and_then(|addition| addition.content.as_ref()) else {
+        unreachable!("the manifest is put into the plan before the image is recorded");
+    };
     [
         (VERSION_KEY, env!("CARGO_PKG_VERSION").to_owned()),
-        (SOURCE_KEY, digest.to_string()),
+        (SOURCE_KEY, source_digest(source).to_string()),
         (OPTIONS_KEY, options.canonical()),
         (PLAN_KEY, plan.digest().to_string()),
+        (MANIFEST_KEY, BlobDigest::of(manifest).to_string()),
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))
     .collect()
 }
 
-/// What names the source: its manifest, or its config where it has none.
+/// What names a source: its manifest, or its config where it has none.
 pub fn source_digest(source: &SourceImage) -> BlobDigest {
     source.manifest_digest.unwrap_or_else(|| BlobDigest::from(source.image_id))
 }
@@ -147,7 +165,7 @@ pub fn index_annotations(
 }
 
 /// The name of a stack of layers: OCI image spec, config.md, "Layer `ChainID`".
-fn chain_id(diff_ids: &[DiffId]) -> DiffId {
+pub fn chain_id(diff_ids: &[DiffId]) -> DiffId {
     diff_ids
         .iter()
         .copied()

@@ -38,7 +38,7 @@ pub fn layers(
     let finished = parallel::for_each_layer(layers, jobs, |number, layer| {
         let verdicts = plan.verdicts.get(number).map_or(&[][..], Vec::as_slice);
         if is_unchanged(verdicts) {
-            pass.copy(layer)?;
+            pass_through(source, layer, destinations)?;
             progress.advance(layer.size);
             return Ok(FinishedLayer::from(layer));
         }
@@ -46,6 +46,19 @@ pub fn layers(
     });
     progress.finish();
     finished
+}
+
+/// Takes over a layer as it is stored.
+pub fn pass_through(
+    source: &dyn Source,
+    layer: &LayerDescriptor,
+    destinations: &Destinations,
+) -> Result<(), HardenError> {
+    if destinations.has_blob(&layer.digest) {
+        return Ok(());
+    }
+    let stored = source.open_layer(layer).map_err(HardenError::Source)?;
+    destinations.copy_layer(stored, layer).map_err(HardenError::Sink)
 }
 
 /// What all layers have in common.
@@ -58,14 +71,6 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn copy(&self, layer: &LayerDescriptor) -> Result<(), HardenError> {
-        if self.destinations.has_blob(&layer.digest) {
-            return Ok(());
-        }
-        let stored = self.source.open_layer(layer).map_err(HardenError::Source)?;
-        self.destinations.copy_layer(stored, layer).map_err(HardenError::Sink)
-    }
-
     fn write_again(
         &self,
         number: usize,

@@ -21,8 +21,9 @@ use crate::reference::Repository;
 /// Tries to get a document whose digest is right: a proxy that mixes up answers once may not do so twice.
 const MAX_WRONG: u32 = 3;
 
-/// Challenges answered for one request: the first, and one for a token that ended meanwhile.
-const MAX_CHALLENGES: u32 = 2;
+/// Challenges answered for one request: the first, one for a token that ended meanwhile, and some for tokens that
+/// requests side by side had used up before this one was sent.
+const MAX_CHALLENGES: u32 = 6;
 
 /// What a manifest is asked for by.
 #[derive(Debug, Clone, PartialEq, Eq)]

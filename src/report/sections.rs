@@ -215,6 +215,13 @@ impl Text {
         }
     }
 
+    /// In place of what goes: nothing did.
+    pub(super) fn already_hardened(&mut self, message: &str) {
+        self.line("");
+        self.heading("already hardened");
+        self.line(&format!("  {}", safe(message)));
+    }
+
     pub(super) fn stays(&mut self, heading: &str, programs: &[(&str, Class, &str, Option<&str>)]) {
         if programs.is_empty() {
             return;

@@ -8,6 +8,7 @@ use super::inspection::Inspection;
 use super::sections::{Detail, Text};
 use super::size::count;
 use super::style::Style;
+use crate::finding::Code;
 
 /// What was done to an image.
 pub fn render_hardened(report: &Report, style: Style, detail: Detail) -> String {
@@ -15,7 +16,10 @@ pub fn render_hardened(report: &Report, style: Style, detail: Detail) -> String 
     text.head(&report.source, &report.platform, &report.destinations);
     text.setting(report.level.name(), &report.recipes, &report.options);
     text.totals(&report.before, &report.after);
-    text.gone("gone", &report.totals);
+    match report.findings.iter().find(|finding| finding.code == Code::AlreadyHardened.doc().id) {
+        Some(finding) => text.already_hardened(&finding.message),
+        None => text.gone("gone", &report.totals),
+    }
     let stays: Vec<_> = report
         .residual
         .iter()
@@ -212,7 +216,7 @@ mod tests {
     #[test]
     fn many_findings_of_one_code_are_told_once() {
         let mut plan = fixture::plan();
-        let finding = |n: u32| crate::finding::Finding::new(crate::finding::Code::CallsShell, n, "imports");
+        let finding = |n: u32| crate::finding::Finding::new(Code::CallsShell, n, "imports");
         plan.findings = (0..100).map(finding).collect();
         let report = Report::of(&plan, &fixture::context());
         let short = render_hardened(&report, Style::Plain, Detail::Short);

@@ -12,6 +12,7 @@ const ROWS: &[(u32, &str)] = &[
     (0, "limits"),
     (0, "path"),
     (0, "progress"),
+    (0, "promise"),
     (0, "reference"),
     // What is in the image.
     (1, "accounts"),
@@ -40,6 +41,7 @@ const ROWS: &[(u32, &str)] = &[
     (6, "documents"),
     (6, "harden"),
     (6, "inspect"),
+    (6, "verify"),
     // Arguments, output, exit status.
     (7, "cli"),
     (7, "main"),

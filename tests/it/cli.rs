@@ -37,6 +37,7 @@ fn help_is_as_written_down() {
     check_help(&[], &expect_file!["../../testdata/help/kiln.txt"]);
     check_help(&["harden"], &expect_file!["../../testdata/help/harden.txt"]);
     check_help(&["inspect"], &expect_file!["../../testdata/help/inspect.txt"]);
+    check_help(&["verify"], &expect_file!["../../testdata/help/verify.txt"]);
     check_help(&["recipe"], &expect_file!["../../testdata/help/recipe.txt"]);
     check_help(&["recipe", "lint"], &expect_file!["../../testdata/help/recipe-lint.txt"]);
     check_help(&["explain"], &expect_file!["../../testdata/help/explain.txt"]);
@@ -65,6 +66,8 @@ fn wrong_usage_is_status_2_and_says_so_on_stderr() {
         &["harden", "oci:a", "-o", "oci:b", "--pod-name", "x"],
         &["harden", "oci:a", "-o", "oci:b", "--quiet", "--verbose"],
         &["harden", "oci:a", "-o", "docker-archive:-", "--report", "-"],
+        &["verify"],
+        &["verify", "oci:a", "--recipe", "x.toml"],
         &["recipe", "show", "no-such-recipe"],
         &["explain", "KN999"],
         &["completion", "tcsh"],
@@ -82,12 +85,14 @@ fn image_that_is_not_there_is_status_3_with_one_error() {
     for image in
         ["oci:/nonexistent/layout", "oci-archive:/nonexistent.tar", "docker-archive:/nonexistent.tar"]
     {
-        let output = kiln(&["inspect", image]);
-        assert_eq!(status(&output), 3, "{image}");
-        let err = text(&output.stderr);
-        assert!(err.starts_with("error: ") && err.contains("/nonexistent"), "{err}");
-        assert_eq!(err.matches("error:").count(), 1, "{err}");
-        assert_eq!(text(&output.stdout), "");
+        for command in ["inspect", "verify"] {
+            let output = kiln(&[command, image]);
+            assert_eq!(status(&output), 3, "{image}");
+            let err = text(&output.stderr);
+            assert!(err.starts_with("error: ") && err.contains("/nonexistent"), "{err}");
+            assert_eq!(err.matches("error:").count(), 1, "{err}");
+            assert_eq!(text(&output.stdout), "");
+        }
     }
 }
 
@@ -112,6 +117,20 @@ fn every_code_is_listed_and_explained() {
         let one = kiln(&["explain", doc.slug]);
         assert_eq!(status(&one), 0, "{}", doc.id);
         assert!(text(&one.stdout).starts_with(&format!("{} {} ({})\n", doc.id, doc.slug, doc.severity)));
+    }
+}
+
+#[test]
+fn every_promise_is_explained() {
+    for promise in kiln::promise::Promise::ALL {
+        let doc = promise.doc();
+        let one = kiln(&["explain", &doc.id.to_lowercase()]);
+        assert_eq!(status(&one), 0, "{}", doc.id);
+        let start = format!("{} promise\n{}\n\nWhy it matters\n", doc.id, doc.title);
+        assert!(text(&one.stdout).starts_with(&start), "{}", text(&one.stdout));
+        let json = kiln(&["explain", doc.id, "--format", "json"]);
+        let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+        assert_eq!(json["remedy"], doc.remedy);
     }
 }
 

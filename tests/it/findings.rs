@@ -58,7 +58,9 @@ fn raising(code: Code) -> Option<Fixture> {
         Code::ImageNamePlaceholder
         | Code::AttestationLeftOut
         | Code::PlatformLeftOut
-        | Code::PlatformsDisagree => return None,
+        | Code::PlatformsDisagree
+        | Code::AlreadyHardened
+        | Code::HardenedClaimFalse => return None,
         Code::ShadowedKept => app("/x f 5\n--\n/x w").strip_level(),
         Code::EnvRedirect => Fixture::new("/usr/bin/python3 f 0755 elf static").cmd(&["python3"]),
         Code::WritableFile => nginx("pid /etc/nginx.pid;"),

@@ -25,3 +25,4 @@ mod record;
 mod registry;
 mod sound;
 mod sources;
+mod verify;
