@@ -211,6 +211,7 @@ fn file<R: Read>(
     let mut identity: Option<IdentityReader> = None;
     let mut content = Content::Data;
     let mut first = true;
+    stream.gather_content(HEAD).map_err(IndexError::Stream)?;
     loop {
         let piece = stream.content().map_err(IndexError::Stream)?;
         if piece.is_empty() {

@@ -237,6 +237,15 @@ impl<R: Read> TarStream<R> {
         Ok(piece)
     }
 
+    /// Makes the next piece of content hold `bytes` or all that is left, wherever reads of the layer end.
+    pub fn gather_content(&mut self, bytes: usize) -> Result<(), StreamError> {
+        let wanted = usize::try_from(self.content).map_or(bytes, |content| content.min(bytes));
+        if self.fill(wanted)? {
+            return Ok(());
+        }
+        Err(StreamError::Truncated { member: self.next_member.saturating_sub(1) })
+    }
+
     fn skip_content(&mut self) -> Result<(), StreamError> {
         while !self.content()?.is_empty() {}
         self.content = std::mem::take(&mut self.padding);

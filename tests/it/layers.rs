@@ -244,3 +244,27 @@ fn a_program_has_an_identity_whatever_its_name_and_mode_and_a_library_is_no_tool
     assert_eq!(fingerprint(0), fingerprint(1));
     assert_ne!(fingerprint(0), fingerprint(3));
 }
+
+/// Gives a few bytes at a time.
+struct Pieces<'a>(&'a [u8], usize);
+
+impl std::io::Read for Pieces<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let step = self.1.min(buf.len());
+        self.0.read(&mut buf[..step])
+    }
+}
+
+#[test]
+fn what_a_file_is_does_not_depend_on_where_a_read_ends() {
+    let program = ElfBuilder::program(&["libc.so.6"]).build();
+    let tar = Tar::new()
+        .file("run", "#!/bin/busybox sh\nexit\n")
+        .add("app", tar::EntryType::Regular, "", 0o755, &program)
+        .finish();
+    let whole = index(&tar);
+    for step in [1, 2, 3, 5, 100, 511, 513, 517, 1025] {
+        let pieces = read_index(Pieces(&tar, step), &|_| Some(1 << 20)).unwrap();
+        assert_eq!(pieces, whole, "{step} bytes at a time");
+    }
+}

@@ -19,6 +19,11 @@ pub fn filter_installed(
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     for stanza in kept(bytes, keep) {
+        // Without a name where apk writes it, nothing in it is what it looks like.
+        if stanza.name().is_none() {
+            out.extend_from_slice(stanza.bytes());
+            continue;
+        }
         for part in stanza.parts() {
             match part {
                 // What cannot be read as a path is not kiln's to judge.

@@ -124,6 +124,13 @@ fn filtered_stanzas_are_the_same_bytes_without_what_is_gone() {
 }
 
 #[test]
+fn stanza_without_a_name_before_its_files_stays_whole() {
+    let odd = "F:etc\nR:x\nP:busybox\nV:1\n\n";
+    let once = filter_installed(odd.as_bytes(), &|_| false, &|_| false);
+    assert_eq!(text(&once), odd, "with its files gone it would be another package");
+}
+
+#[test]
 fn owner_mode_and_checksum_go_with_their_file() {
     let out = filter_installed(INSTALLED.as_bytes(), &|name| name == "musl", &|path| {
         *path != ImagePath::literal("lib/ld-musl-x86_64.so.1")
