@@ -86,7 +86,7 @@ impl<R: BufRead> Read for Decoded<R> {
 /// Why a layer cannot be trusted or read.
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
-    /// Storage, decompression, or a [`VerifyError`](super::verify::VerifyError) or
+    /// Storage, decompression, or a [`VerifyError`] or
     /// [`LimitError`](crate::limits::LimitError) inside.
     #[error("cannot read layer {layer}")]
     Read {
