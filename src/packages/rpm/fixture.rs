@@ -16,8 +16,22 @@ pub fn database(packages: &[Line<'_>]) -> Vec<u8> {
     build(packages).unwrap_or_else(|error| unreachable!("fixture: {error}"))
 }
 
-fn build(packages: &[Line<'_>]) -> rusqlite::Result<Vec<u8>> {
-    let mut connection = Connection::open_in_memory()?;
+/// A database of packages with these headers, whatever they hold; nothing finds one by name.
+///
+/// Panics where `SQLite` fails: it is used in tests.
+pub fn database_of(headers: &[&[u8]]) -> Vec<u8> {
+    let build = || -> rusqlite::Result<Vec<u8>> {
+        let mut connection = empty()?;
+        for header in headers {
+            connection.execute("INSERT INTO Packages (blob) VALUES (?1)", [header])?;
+        }
+        finish(&mut connection)
+    };
+    build().unwrap_or_else(|error| unreachable!("fixture: {error}"))
+}
+
+fn empty() -> rusqlite::Result<Connection> {
+    let connection = Connection::open_in_memory()?;
     connection.execute_batch(
         "CREATE TABLE 'Packages' (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL);
          CREATE TABLE 'Name' (key 'TEXT' NOT NULL, hnum INTEGER NOT NULL, idx INTEGER NOT NULL, FOREIGN KEY (hnum) REFERENCES Packages(hnum));
@@ -25,6 +39,11 @@ fn build(packages: &[Line<'_>]) -> rusqlite::Result<Vec<u8>> {
          CREATE TABLE 'Basenames' (key 'TEXT' NOT NULL, hnum INTEGER NOT NULL, idx INTEGER NOT NULL, FOREIGN KEY (hnum) REFERENCES Packages(hnum));
          CREATE INDEX 'Basenames_key_idx' ON 'Basenames' (key ASC);",
     )?;
+    Ok(connection)
+}
+
+fn build(packages: &[Line<'_>]) -> rusqlite::Result<Vec<u8>> {
+    let mut connection = empty()?;
     for &(name, files, needs) in packages {
         connection.execute("INSERT INTO Packages (blob) VALUES (?1)", [header(name, files, needs)])?;
         let number = connection.last_insert_rowid();
@@ -34,6 +53,10 @@ fn build(packages: &[Line<'_>]) -> rusqlite::Result<Vec<u8>> {
             connection.execute("INSERT INTO Basenames VALUES (?1, ?2, 0)", params![base, number])?;
         }
     }
+    finish(&mut connection)
+}
+
+fn finish(connection: &mut Connection) -> rusqlite::Result<Vec<u8>> {
     let mut bytes = connection.serialize(MAIN_DB)?.to_vec();
     // As rpm leaves it: with a write-ahead log that is empty.
     if let Some(versions) = bytes.get_mut(18..20) {

@@ -10,6 +10,7 @@ pub mod dpkg;
 pub mod elf;
 pub mod image;
 pub mod recipe;
+pub mod rpm;
 pub mod tar;
 
 /// A target's name, which is its corpus' directory too, and its function.
@@ -25,5 +26,6 @@ pub const TARGETS: &[Target] = &[
     ("elf", elf::check),
     ("image", image::check),
     ("recipe", recipe::check),
+    ("rpm", rpm::check),
     ("tar", tar::check),
 ];
