@@ -6,6 +6,7 @@ pub mod apk;
 mod database;
 pub mod dpkg;
 pub mod rpm;
+mod stanzas;
 
 use std::collections::BTreeMap;
 use std::fmt;

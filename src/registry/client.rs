@@ -246,12 +246,18 @@ pub(super) struct Head {
     url: Url,
     media_type: String,
     digest: Option<BlobDigest>,
+    next: Option<Url>,
 }
 
 impl Head {
     /// HTTP's number.
     pub(super) fn status(&self) -> u16 {
         self.status
+    }
+
+    /// Where the rest of a list is.
+    pub(super) fn next(&self) -> Option<&Url> {
+        self.next.as_ref()
     }
 
     fn of(answer: &Answer) -> Self {
@@ -261,10 +267,11 @@ impl Head {
             url: answer.url.clone(),
             media_type: media_type.split(';').next().unwrap_or_default().trim().to_owned(),
             digest: digest_header(answer),
+            next: answer.header("link").and_then(|link| answer.url.next_of(link)),
         }
     }
 
-    fn refusal(&self, method: &Method, body: &[u8]) -> RegistryError {
+    pub(super) fn refusal(&self, method: &Method, body: &[u8]) -> RegistryError {
         RegistryError::Status {
             method: method.to_string(),
             url: self.url.to_string(),

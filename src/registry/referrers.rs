@@ -23,6 +23,9 @@ const MAX_RACES: u32 = 5;
 /// Most documents of one type that are read: each push of an image from elsewhere adds one.
 const MAX_READ: usize = 32;
 
+/// Most pages of a list: registries give a hundred or more entries a page, and a list that never ends is no list.
+const MAX_PAGES: usize = 100;
+
 /// Largest document that is read, in bytes: the report of an image with a million removed paths.
 const MAX_COMPANION: u64 = 256 << 20;
 
@@ -92,13 +95,22 @@ impl Client {
 
     /// What is listed as being about `subject`, with each one's type: by the registry itself, else under a tag.
     fn referrers(&self, subject: &BlobDigest) -> Result<Vec<(String, Blob)>, RegistryError> {
-        let url = self.url(&format!("referrers/{subject}"))?;
-        let call = Call::new(Method::GET, url).header("Accept", media::OCI_INDEX.to_owned());
-        let (answer, bytes) = self.send_and_read(&call, MAX_DOCUMENT)?;
-        if answer.status() == 200
-            && let Some(listed) = parse_referrers(&bytes)
-        {
-            return Ok(listed);
+        let mut next = Some(self.url(&format!("referrers/{subject}"))?);
+        let mut all = Vec::new();
+        for page in 1..=MAX_PAGES {
+            let Some(url) = next else { break };
+            let call = Call::new(Method::GET, url).header("Accept", media::OCI_INDEX.to_owned());
+            let (answer, bytes) = self.send_and_read(&call, MAX_DOCUMENT)?;
+            let listed = (answer.status() == 200).then(|| parse_referrers(&bytes)).flatten();
+            match listed {
+                Some(listed) => all.extend(listed),
+                None if page == 1 => break,
+                None => return Err(answer.refusal(&Method::GET, &bytes)),
+            }
+            next = answer.next().cloned();
+            if next.is_none() || page == MAX_PAGES {
+                return Ok(all);
+            }
         }
         // Whatever else a registry answers that does not know the question.
         let listed = self.under_tag(subject)?;

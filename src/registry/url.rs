@@ -97,6 +97,21 @@ impl Url {
         Self::parse(&format!("{here}{directory}{location}"))
     }
 
+    /// The first target of a `Link` header that is the next page (RFC 8288), where it is of the same registry: a list does
+    /// not lead elsewhere.
+    pub(super) fn next_of(&self, header: &str) -> Option<Self> {
+        let links = header.split(',').filter_map(|link| link.trim().strip_prefix('<')?.split_once('>'));
+        let is_next = |parameters: &str| {
+            parameters.split(';').any(|parameter| {
+                let (name, value) = parameter.trim().split_once('=').unwrap_or_default();
+                name.trim().eq_ignore_ascii_case("rel")
+                    && value.trim().trim_matches('"').eq_ignore_ascii_case("next")
+            })
+        };
+        let (target, _) = links.into_iter().find(|(_, parameters)| is_next(parameters))?;
+        self.join(target).filter(|url| url.is_same_place(self))
+    }
+
     /// With one more parameter, escaped.
     pub(super) fn with_query(&self, name: &str, value: &str) -> Self {
         let escaped = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
@@ -179,6 +194,22 @@ mod tests {
         }
         for bad in ["ftp://x/", "http://user@x/", "http:///x", "http://x:y/", "http://x y/", "file:/x"] {
             assert_eq!(base.join(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn next_page_is_of_the_same_registry() {
+        let here = url("https://host/v2/a/referrers/d");
+        for (header, expected) in [
+            ("</v2/a/referrers/d?last=x>; rel=\"next\"", Some("https://host/v2/a/referrers/d?last=x")),
+            ("</first>; rel=prev, <https://host/x>; title=y; REL=next", Some("https://host/x")),
+            ("<https://other/x>; rel=\"next\"", None),
+            ("<http://host/x>; rel=\"next\"", None),
+            ("/x; rel=next", None),
+            ("</x>", None),
+        ] {
+            let next = here.next_of(header).map(|url| url.for_request());
+            assert_eq!(next.as_deref(), expected, "{header}");
         }
     }
 

@@ -3,11 +3,8 @@
 //! Maps values only; what is done for each platform is the library's.
 
 use super::companions::{bytes_of, companions};
-use super::{
-    context, destination_names, destinations, failure, image_name, layer_changes, open, parse, parse_all,
-    pod_name, registries,
-};
-use crate::cli::{Failure, HardenRequest, HardenedPlatforms, Referrers};
+use super::{Opened, context, destination_names, failure, image_name, layer_changes, pod_name};
+use crate::cli::{Failure, HardenRequest, HardenedPlatforms};
 use crate::digest::BlobDigest;
 use crate::harden::{Hardened, HardenedIndex, harden_platforms};
 use crate::image::Published;
@@ -18,12 +15,7 @@ use crate::reference::Reference;
 use crate::report::{Context, ImageName, IndexContext, Report, ReportIndex};
 
 pub(super) fn harden(request: &HardenRequest, progress: &dyn Progress) -> Result<HardenedPlatforms, Failure> {
-    let references = parse_all(&request.destinations)?;
-    let registries = registries(&request.registry);
-    let reference = parse(&request.source)?;
-    let source = open(&reference, &registries, &request.options)?;
-    let destinations = destinations(&*source, &reference, &references, &registries)?;
-    let beside = request.referrers == Referrers::Pushed && destinations.keeps_companions();
+    let Opened { reference, source, references, destinations, beside } = Opened::for_request(request)?;
     let mut told = None;
     let mut documents = |hardened: &mut HardenedIndex, published: &Published| {
         let all = tell(request, &references, hardened);

@@ -3,6 +3,7 @@
 //!
 //! Knows lines and what belongs together; what a field means for the image is `packages::apk`'s.
 
+use crate::packages::stanzas::split_stanzas;
 use crate::path::ImagePath;
 
 /// One package, with the blank lines that follow it: the stanzas of a text are the text.
@@ -34,26 +35,7 @@ pub enum Part<'a> {
 
 /// Splits a text into its stanzas; blank lines before the first belong to it.
 pub fn parse_installed(text: &[u8]) -> impl Iterator<Item = Stanza<'_>> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let mut end = 0;
-        let (mut seen_field, mut seen_blank) = (false, false);
-        for line in rest.split_inclusive(|&byte| byte == b'\n') {
-            let blank = is_blank(line);
-            if !blank && seen_blank {
-                break;
-            }
-            seen_field |= !blank;
-            seen_blank |= blank && seen_field;
-            end += line.len();
-        }
-        let (bytes, tail) = rest.split_at(end);
-        rest = tail;
-        Some(Stanza { bytes })
-    })
+    split_stanzas(text, is_blank).map(|bytes| Stanza { bytes })
 }
 
 impl<'a> Stanza<'a> {

@@ -2,6 +2,8 @@
 //!
 //! Knows the syntax, not what a field means.
 
+use crate::packages::stanzas::split_stanzas;
+
 /// One stanza, with the blank lines that follow it: the stanzas of a text are the text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stanza<'a> {
@@ -11,26 +13,7 @@ pub(super) struct Stanza<'a> {
 
 /// Splits a text into its stanzas; blank lines before the first belong to it.
 pub(super) fn stanzas(text: &[u8]) -> impl Iterator<Item = Stanza<'_>> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let mut end = 0;
-        let (mut seen_field, mut seen_blank) = (false, false);
-        for line in rest.split_inclusive(|&byte| byte == b'\n') {
-            let blank = line.trim_ascii().is_empty();
-            if !blank && seen_field && seen_blank {
-                break;
-            }
-            seen_field |= !blank;
-            seen_blank |= blank && seen_field;
-            end += line.len();
-        }
-        let (bytes, tail) = rest.split_at(end);
-        rest = tail;
-        Some(Stanza { bytes })
-    })
+    split_stanzas(text, |line| line.trim_ascii().is_empty()).map(|bytes| Stanza { bytes })
 }
 
 impl<'a> Stanza<'a> {

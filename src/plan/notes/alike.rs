@@ -19,6 +19,7 @@ pub(super) fn gone(decision: &Decision<'_>) -> Vec<Finding> {
     for (path, reason) in &decision.fate.gone {
         if let Reason::Catalogued { alike: Some(alike), .. } = reason
             && !is_applet(decision.known, path)
+            && !is_packaged_twice(decision.known, path, alike)
         {
             by_likeness.entry(&**alike).or_default().push(path.to_string());
         }
@@ -42,6 +43,17 @@ fn is_applet(known: &Known<'_>, path: &ImagePath) -> bool {
         .and_then(|file| Catalog::builtin().tool_of(file));
     let own_name = |class| known.names_of(path).iter().any(|name| known.named(name) == Some(class));
     tool.is_some_and(|tool| tool.multi_call && own_name(tool.class))
+}
+
+/// Whether one package brings `path` and what it is the same as: perl and perl5.36.0 hide nothing.
+fn is_packaged_twice(known: &Known<'_>, path: &ImagePath, alike: &Likeness) -> bool {
+    match alike {
+        Likeness::Link(original) | Likeness::Copy(original) => {
+            let owners = known.owners(original);
+            known.owners(path).iter().any(|owner| owners.contains(owner))
+        }
+        Likeness::Tool(_) => false,
+    }
 }
 
 /// A catalogued program that stays.

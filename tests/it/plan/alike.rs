@@ -56,6 +56,27 @@ fn copies_and_hard_links_of_what_goes_go_wherever_they_are() {
 }
 
 #[test]
+fn what_one_package_brings_under_two_names_is_no_disguise() {
+    let database = "/var/lib/dpkg/status f \"Package: tar\\nStatus: install ok installed\\nVersion: 1\\n\\nPackage: dash\\nStatus: install ok installed\\nVersion: 1\\n\"
+        /var/lib/dpkg/info/tar.list f \"/usr/bin/tar\\n/usr/bin/tar-1.34\\n\"
+        /var/lib/dpkg/info/dash.list f \"/usr/bin/dash\\n\"";
+    Fixture::new(&format!(
+        "{APP}\n{database}\n/usr/bin/tar f 0755 elf static content=tar
+        /usr/bin/tar-1.34 f 0755 elf static content=tar\n/usr/bin/dash f 0755 elf static content=other
+        /opt/thing f 0755 elf static content=tar"
+    ))
+    .cmd(&["/app/main"])
+    .shows("gone findings", &expect![[r"
+        gone /opt/thing: Utility, a copy of /usr/bin/tar
+        gone /usr/bin/dash: Shell
+        gone /usr/bin/tar: Utility
+        gone /usr/bin/tar-1.34: Utility, a copy of /usr/bin/tar
+        low KN033 /opt/thing: is a copy of /usr/bin/tar, and went as that
+        info KN015 65532:65532: the image ran as `root`, and now as nonroot (65532:65532): nothing in the image says which account the program should have
+    "]]);
+}
+
+#[test]
 fn a_copied_script_goes_and_a_short_one_says_too_little() {
     let long =
         "#!/app/main\\nset -e\\n".to_owned() + &"echo of something that only this script says\\n".repeat(4);

@@ -89,6 +89,22 @@ fn documents_come_before_the_tag_and_are_read_back_with_and_without_a_referrers_
 }
 
 #[test]
+fn list_of_several_pages_is_read_to_its_end() {
+    let (lab, server) = (Lab::new(), server(true));
+    server.state().referrers_per_page = Some(1);
+    lab.push(&server, &[]);
+    lab.done(&["manifest", "pull", &server.name("out/app:1"), "-o", "pulled"]);
+    for (pulled, written) in
+        [("writable-manifest.json", "m.json"), ("pod.yaml", "p.yaml"), ("report.json", "r.json")]
+    {
+        assert_eq!(lab.text(Path::new("pulled").join(pulled)), lab.text(written), "{pulled}");
+    }
+    let requests = put(&server).len();
+    lab.push(&server, &[]);
+    assert_eq!(put(&server).len(), requests, "what a later page lists is there");
+}
+
+#[test]
 fn index_has_a_writable_manifest_beside_each_image_and_the_rest_beside_itself() {
     let (lab, server) = (Lab::new(), server(true));
     lab.push(&server, &["--platform", "all"]);

@@ -86,6 +86,8 @@ pub struct State {
     counts: BTreeMap<(String, String), usize>,
     /// Whether referrers are listed by the registry itself (distribution-spec 1.1).
     pub lists_referrers: bool,
+    /// How many referrers a page of that list has; `None`: all.
+    pub referrers_per_page: Option<usize>,
     /// All requests, in order.
     pub log: Vec<Asked>,
     /// Tags that were put on something of which a part was missing or wrong.
@@ -116,6 +118,7 @@ impl Server {
             tokens: BTreeMap::new(),
             counts: BTreeMap::new(),
             lists_referrers: false,
+            referrers_per_page: None,
             log: Vec::new(),
             incomplete: Vec::new(),
         }));
@@ -315,7 +318,7 @@ impl Desk {
         };
         match rest {
             ("/manifests/", name) => manifest(&mut state, asked, repository, name),
-            ("/referrers/", subject) => referrers(&state, &repository, &subject),
+            ("/referrers/", subject) => referrers(&state, asked, &repository, &subject),
             ("/blobs/uploads/", session) => upload(&mut state, asked, repository, &session),
             (_, digest) => blob(&state, asked, repository, &digest),
         }
@@ -359,7 +362,7 @@ impl Desk {
     }
 }
 
-fn referrers(state: &State, repository: &str, subject: &str) -> Reply {
+fn referrers(state: &State, asked: &Asked, repository: &str, subject: &str) -> Reply {
     if !state.lists_referrers {
         return reply(404);
     }
@@ -373,8 +376,14 @@ fn referrers(state: &State, repository: &str, subject: &str) -> Reply {
             found.insert(digest, entry);
         }
     }
-    let index = json!({"schemaVersion": 2, "manifests": found.into_values().collect::<Vec<_>>()});
-    Reply { body: index.to_string().into_bytes(), ..reply(200) }
+    let all = found.len();
+    let per_page = state.referrers_per_page.unwrap_or(usize::MAX);
+    let from = asked.query.get("from").map_or(0, |from| from.parse().unwrap());
+    let page: Vec<Value> = found.into_values().skip(from).take(per_page).collect();
+    let to = from + page.len();
+    let index = json!({"schemaVersion": 2, "manifests": page});
+    let answer = Reply { body: index.to_string().into_bytes(), ..reply(200) };
+    if to < all { answer.with("Link", format!("<{}?from={to}>; rel=\"next\"", asked.path)) } else { answer }
 }
 
 fn manifest(state: &mut State, asked: &Asked, repository: String, name: String) -> Reply {
