@@ -5,6 +5,7 @@
 pub mod apk;
 pub mod archive;
 pub mod codec;
+mod database;
 pub mod documents;
 pub mod dpkg;
 pub mod elf;
