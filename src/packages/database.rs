@@ -97,6 +97,20 @@ pub struct Package {
     pub files: Vec<ImagePath>,
 }
 
+impl Package {
+    /// Whether there is a file or link of the package in the image at `path`, which it lists; directories belong to many.
+    /// dpkg's packages list links that lead to directories as these directories; apk's and rpm's tell one from the other.
+    pub fn has_file(&self, rootfs: &Rootfs, path: &ImagePath) -> bool {
+        let leads_to_directory =
+            || rootfs.resolve(path).is_some_and(|found| rootfs.is_directory(&found.path));
+        let is_directory = match self.kind {
+            Kind::Apk | Kind::Rpm => rootfs.is_directory(path),
+            Kind::Dpkg => leads_to_directory(),
+        };
+        rootfs.node(path).is_some() && !is_directory
+    }
+}
+
 /// Something odd in a database; what could be read was read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {

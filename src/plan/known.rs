@@ -8,7 +8,7 @@ use crate::accounts::Accounts;
 use crate::catalog::{Catalog, Class, Rule, Rules};
 use crate::image::Config;
 use crate::options::Options;
-use crate::packages::{self, Database, Package, PackageId};
+use crate::packages::{Database, Package, PackageId};
 use crate::path::ImagePath;
 use crate::path::glob::PathGlobs;
 use crate::plan::likeness::{Likeness, Originals};
@@ -119,14 +119,9 @@ impl<'a> Known<'a> {
         self.rootfs.resolve(path).is_some_and(|resolved| self.rootfs.is_directory(&resolved.path))
     }
 
-    /// Whether `package` has a file or link in the image at `path`, which it lists. dpkg's packages list links that
-    /// lead to directories as these directories; apk's and rpm's tell one from the other.
+    /// Whether `package` has a file or link in the image at `path`, which it lists.
     pub fn has_file(&self, package: &Package, path: &ImagePath) -> bool {
-        let is_directory = match package.kind {
-            packages::Kind::Apk | packages::Kind::Rpm => self.rootfs.is_directory(path),
-            packages::Kind::Dpkg => self.leads_to_directory(path),
-        };
-        self.rootfs.node(path).is_some() && !is_directory
+        package.has_file(self.rootfs, path)
     }
 
     /// The first of `rules` that names `path`.

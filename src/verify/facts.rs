@@ -32,6 +32,15 @@ pub struct Facts<'a> {
     names: HashMap<EntryId, Vec<&'a ImagePath>>,
 }
 
+/// What is done with a script's `#!` line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstLine {
+    /// The kernel reads it, and starts what it names.
+    Read,
+    /// The script is an argument of its interpreter.
+    Skipped,
+}
+
 /// The writable manifest inside an image.
 #[derive(Debug)]
 pub struct Embedded {
@@ -139,11 +148,15 @@ impl<'a> Facts<'a> {
     }
 
     /// The interpreter of a `#!` line, and the program that `env` starts for it; `Err` names what is not there.
-    pub fn interpreters(&self, line: &[u8]) -> Result<Vec<ImagePath>, String> {
+    pub fn interpreters(&self, line: &[u8], first_line: FirstLine) -> Result<Vec<ImagePath>, String> {
         let text = String::from_utf8_lossy(line);
         let mut words = text.split_whitespace();
         let Some(first) = words.next() else { return Ok(Vec::new()) };
-        let mut out = vec![self.program(first).ok_or_else(|| first.to_owned())?];
+        let mut out = match (first_line, self.program(first)) {
+            (_, Some(path)) => vec![path],
+            (FirstLine::Read, None) => return Err(first.to_owned()),
+            (FirstLine::Skipped, None) => Vec::new(),
+        };
         if first.rsplit('/').next() == Some("env") {
             let mut words = words.map(|word| word.strip_prefix("-S").unwrap_or(word));
             // `NAME=VALUE` words and options come before the program.

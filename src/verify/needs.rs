@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::facts::Facts;
+use super::facts::{Facts, FirstLine};
 use crate::elf::closure::close_over;
 use crate::elf::facts::{ElfFacts, ObjectKind};
 use crate::elf::search::Search;
@@ -132,7 +132,7 @@ pub fn starts(facts: &Facts<'_>) -> Starts {
     let mut scripts: Vec<ImagePath> = out.paths.iter().cloned().collect();
     while let Some(path) = scripts.pop() {
         let Some(Content::Script(line)) = content(facts.rootfs, &path) else { continue };
-        match facts.interpreters(line) {
+        match facts.interpreters(line, reader(facts, &path, line)) {
             Ok(found) => scripts.extend(found.into_iter().filter(|path| out.paths.insert(path.clone()))),
             Err(word) => out
                 .missing
@@ -140,6 +140,22 @@ pub fn starts(facts: &Facts<'_>) -> Starts {
         }
     }
     out
+}
+
+/// Who reads the first line of the script at `path`: nobody where the start hands it to its interpreter, as kiln has it
+/// done in place of `env`.
+fn reader(facts: &Facts<'_>, path: &ImagePath, line: &[u8]) -> FirstLine {
+    let config = &facts.image.config;
+    let mut words = config.entrypoint.iter().chain(&config.cmd);
+    let file = |path: &ImagePath| facts.rootfs.resolve(path).map(|found| found.path);
+    let started = words.next().and_then(|word| file(&facts.program(word)?));
+    let reads = facts.interpreters(line, FirstLine::Skipped).ok().and_then(|found| file(found.last()?));
+    let mut is_handed = || {
+        words.any(|word| {
+            word.starts_with('/') && ImagePath::parse(word.as_bytes()).is_ok_and(|word| word == *path)
+        })
+    };
+    if started.is_some() && started == reads && is_handed() { FirstLine::Skipped } else { FirstLine::Read }
 }
 
 /// Every file that the program at `start` maps, links passed on the way included.
@@ -174,7 +190,7 @@ pub fn losses(facts: &Facts<'_>) -> Losses {
                 }
                 Content::Script(line) if entry.mode & 0o111 != 0 && !is_of_a_database(path) => {
                     out.seen[1] += 1;
-                    if let Err(word) = facts.interpreters(line) {
+                    if let Err(word) = facts.interpreters(line, reader(facts, path, line)) {
                         out.other.insert(Loss { by: path.clone(), need: Need::Interpreter(word) });
                     }
                 }

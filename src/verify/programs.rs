@@ -21,7 +21,9 @@ pub fn check(facts: &Facts<'_>) -> Proof {
         let Some(entry) = facts.rootfs.entry(path) else { continue };
         programs += u64::from(entry.file().is_some() && entry.mode & 0o111 != 0);
         let Some((class, sign)) = class(facts, path, entry) else { continue };
-        match named.get(path.to_string().as_str()) {
+        // All names of one inode are one program, and the manifest may name it by any of them.
+        let names = facts.names_of(path);
+        match names.iter().find_map(|name| named.get(name.to_string().as_str())) {
             Some(why) if !why.trim().is_empty() => excused += 1,
             Some(_) => proof
                 .break_at(path, format!("{} ({sign}): the manifest names it without a reason", word(class))),

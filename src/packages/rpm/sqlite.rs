@@ -36,6 +36,9 @@ pub enum SqliteError {
     /// Deleting or writing failed.
     #[error("packages cannot be deleted from the SQLite database")]
     Delete(#[source] rusqlite::Error),
+    /// More would go than the packages.
+    #[error("the SQLite database cannot be written again without losing parts of it")]
+    Lossy,
 }
 
 /// The headers of all packages, by number.
@@ -53,15 +56,20 @@ pub(super) fn without_packages(
     goes: &dyn Fn(&[u8]) -> bool,
 ) -> Result<Option<Vec<u8>>, SqliteError> {
     let mut connection = open(bytes)?;
-    let gone: Vec<i64> =
-        packages(&connection)?.into_iter().filter(|(_, blob)| goes(blob)).map(|(number, _)| number).collect();
+    let (gone, stay): (Vec<_>, Vec<_>) = packages(&connection)?.into_iter().partition(|(_, blob)| goes(blob));
+    let gone: Vec<i64> = gone.into_iter().map(|(number, _)| number).collect();
     if gone.is_empty() {
         return Ok(None);
     }
+    let before = schema(&connection).map_err(SqliteError::Read)?;
     for table in tables(&connection).map_err(SqliteError::Read)? {
         delete(&mut connection, &table, &gone).map_err(SqliteError::Delete)?;
     }
     connection.execute_batch("VACUUM").map_err(SqliteError::Delete)?;
+    // VACUUM leaves out, in silence, a table whose text in the schema does not begin as `SQLite` itself writes it.
+    if schema(&connection).map_err(SqliteError::Read)? != before || packages(&connection)? != stay {
+        return Err(SqliteError::Lossy);
+    }
     let mut out = connection.serialize(MAIN_DB).map_err(SqliteError::Delete)?.to_vec();
     for range in [VERSIONS, WRITER] {
         if let (Some(new), Some(old)) = (out.get_mut(range.clone()), bytes.get(range)) {
@@ -113,6 +121,14 @@ fn packages(connection: &Connection) -> Result<Vec<(i64, Vec<u8>)>, SqliteError>
         Ok(out)
     };
     read().map_err(SqliteError::Read)
+}
+
+/// Everything that is declared: kind, name, text.
+fn schema(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Option<String>)>> {
+    let mut statement =
+        connection.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    rows.collect()
 }
 
 /// Every real table with a package's number in its rows: the packages, and what finds them by name, file and need.

@@ -141,6 +141,16 @@ fn an_index_without_its_row_fails_and_does_not_pass_for_filtered() {
 }
 
 #[test]
+fn a_table_that_would_be_lost_by_the_way_fails_and_does_not_pass_for_filtered() {
+    let mut database = fixture::database(PACKAGES);
+    let text = b"CREATE TABLE 'Packages'";
+    let at = database.windows(text.len()).position(|bytes| bytes == text).unwrap();
+    database[at + 1] = b'r';
+    assert_eq!(names(&database), ["filesystem", "bash", "app"]);
+    assert!(matches!(filter_database(&database, &|name, _| name != "bash"), Err(SqliteError::Lossy)));
+}
+
+#[test]
 fn only_the_database_itself_is_wanted() {
     let is_wanted = |path: &str| wanted(&ImagePath::literal(path)).is_some();
     assert!(is_wanted("/var/lib/rpm/rpmdb.sqlite") && is_wanted("/usr/lib/sysimage/rpm/rpmdb.sqlite"));

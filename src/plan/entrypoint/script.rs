@@ -41,10 +41,11 @@ impl Walk<'_, '_> {
             return Next::Done;
         };
         if interpreter_path.name() == b"env" {
+            let env = (interpreter_path, interpreter_file);
             if self.held {
-                self.push(&interpreter_path, &interpreter_file, Role::Wrapper);
+                self.push(&env.0, &env.1, Role::Wrapper);
             }
-            return self.env_script(path, argv, argument.as_deref());
+            return self.env_script(path, argv, argument.as_deref(), &env);
         }
         // `#!/usr/bin/dumb-init /bin/sh`: the kernel hands the wrapper its one argument, then the script.
         if Catalog::builtin().wrapper(interpreter_path.name()).is_some() {
@@ -76,7 +77,13 @@ impl Walk<'_, '_> {
     }
 
     /// `#!/usr/bin/env X`: the kernel starts `env X SCRIPT…`, and env starts `X SCRIPT…`.
-    fn env_script(&mut self, path: &ImagePath, argv: &[String], argument: Option<&str>) -> Next {
+    fn env_script(
+        &mut self,
+        path: &ImagePath,
+        argv: &[String],
+        argument: Option<&str>,
+        env: &(ImagePath, ImagePath),
+    ) -> Next {
         let mut words: Vec<String> = match argument {
             Some(text) => match text.strip_prefix("-S") {
                 Some(split) => split.split_whitespace().map(str::to_owned).collect(),
@@ -105,6 +112,8 @@ impl Walk<'_, '_> {
         {
             let class = Catalog::builtin().program(interpreter_file.name());
             if class == Some(Class::Shell) {
+                // Scripts start themselves again as another user: `exec gosu postgres "$BASH_SOURCE" "$@"`.
+                self.push(&env.0, &env.1, Role::Wrapper);
                 return Next::Words(words);
             }
             self.push(&script_path, &script_file, Role::Script);

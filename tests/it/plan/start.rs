@@ -238,15 +238,17 @@ fn env_line_that_names_a_shell_is_a_shell_script() {
         .shows(
             "start residual codes",
             &expect![[r#"
-            start ["/usr/bin/sh", "/app/run"]
-              Interpreter /usr/bin/sh -> /usr/bin/dash
-              Script /app/run
-              Program /usr/sbin/nginx
-            stays /usr/bin/dash Shell: `/app/run` needs a shell
-            stays /usr/bin/sh Shell: `/app/run` needs a shell
-            stays /usr/sbin/nginx Application: it is the program that the image is for
-            codes KN001 KN005 KN005 KN002 KN015 KN022 KN028
-        "#]],
+                start ["/usr/bin/sh", "/app/run"]
+                  Wrapper /usr/bin/env
+                  Interpreter /usr/bin/sh -> /usr/bin/dash
+                  Script /app/run
+                  Program /usr/sbin/nginx
+                stays /usr/bin/dash Shell: `/app/run` needs a shell
+                stays /usr/bin/env Utility: the entrypoint starts through it
+                stays /usr/bin/sh Shell: `/app/run` needs a shell
+                stays /usr/sbin/nginx Application: it is the program that the image is for
+                codes KN001 KN005 KN005 KN005 KN002 KN015 KN022
+            "#]],
         );
 }
 

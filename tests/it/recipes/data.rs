@@ -78,6 +78,7 @@ fn mysql() -> Fixture {
 fn mysql_keeps_its_script_that_makes_the_database() {
     mysql().shows("start user serves writable shell codes", &expect![[r#"
         start ["/usr/bin/bash", "/usr/local/bin/docker-entrypoint.sh", "mysqld"]
+          Wrapper /usr/bin/env
           Interpreter /usr/bin/bash
           Script /usr/local/bin/docker-entrypoint.sh
           Program /usr/sbin/mysqld
@@ -90,7 +91,7 @@ fn mysql_keeps_its_script_that_makes_the_database() {
         writable /var/lib/mysql Empty 1777 999:999
         writable /var/lib/mysql-files Empty 0750 999:999
         high KN001 /usr/local/bin/docker-entrypoint.sh: it needs a shell: the first start makes the data directory, its accounts and what MYSQL_* or MARIADB_* variables and /docker-entrypoint-initdb.d ask for; to lose the shell, prepare the volume once with the source image, in a Job or an init container, and start `mysqld` or `mariadbd` itself on it
-        codes KN001 KN005 KN005 KN002 KN019 KN028
+        codes KN001 KN005 KN005 KN005 KN002 KN019
     "#]]);
 }
 
@@ -143,6 +144,7 @@ fn postgresql() -> Fixture {
 fn postgresql_keeps_its_script_that_makes_the_database() {
     postgresql().shows("start user serves writable shell", &expect![[r#"
         start ["/usr/bin/bash", "/usr/local/bin/docker-entrypoint.sh", "postgres"]
+          Wrapper /usr/bin/env
           Interpreter /usr/bin/bash
           Script /usr/local/bin/docker-entrypoint.sh
           Program /usr/lib/postgresql/17/bin/postgres
@@ -175,6 +177,7 @@ fn rabbitmq() -> Fixture {
 fn rabbitmq_keeps_the_shell_that_it_needs_while_it_serves() {
     rabbitmq().shows("start user serves writable residual shell", &expect![[r#"
         start ["/usr/bin/bash", "/usr/local/bin/docker-entrypoint.sh", "rabbitmq-server"]
+          Wrapper /usr/bin/env
           Interpreter /usr/bin/bash
           Script /usr/local/bin/docker-entrypoint.sh
           Script /opt/rabbitmq/sbin/rabbitmq-server
@@ -189,7 +192,7 @@ fn rabbitmq_keeps_the_shell_that_it_needs_while_it_serves() {
         stays /usr/bin/bash Shell: `/usr/local/bin/docker-entrypoint.sh` needs a shell
         stays /usr/bin/cat Utility: the broker's scripts and Erlang's os:cmd run it while it serves
         stays /usr/bin/dash Shell: `/usr/local/bin/docker-entrypoint.sh` needs a shell
-        stays /usr/bin/env Utility: the broker's scripts and Erlang's os:cmd run it while it serves
+        stays /usr/bin/env Utility: the entrypoint starts through it
         stays /usr/bin/sh Shell: `/usr/local/bin/docker-entrypoint.sh` needs a shell
         high KN001 /usr/local/bin/docker-entrypoint.sh: it needs a shell: the broker runs shell commands while it serves (its port mapper, its disk monitor), whatever starts it; to lose the shell, there is no way that kiln knows: confine the pod instead
     "#]]);

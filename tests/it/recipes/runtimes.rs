@@ -93,6 +93,7 @@ fn tomcat() -> Fixture {
 fn tomcat_keeps_its_script_that_builds_the_command_line() {
     tomcat().shows("start user serves writable shell", &expect![[r#"
         start ["/usr/bin/bash", "/usr/local/tomcat/bin/catalina.sh", "run"]
+          Wrapper /usr/bin/env
           Interpreter /usr/bin/bash
           Script /usr/local/tomcat/bin/catalina.sh
           Program /opt/java/openjdk/bin/java
