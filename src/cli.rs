@@ -83,6 +83,7 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
                 Document::ManifestIndex => crate::manifest::index_schema(),
                 Document::ReportIndex => crate::report::index_schema(),
                 Document::Verification => crate::report::verification_schema(),
+                Document::Profile => crate::profile::schema(),
             };
             world.say(&text)?;
             Ok(Outcome::Clean)

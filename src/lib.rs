@@ -27,11 +27,11 @@
 //! | row | modules | what they are |
 //! | --- | --- | --- |
 //! | 0 | [`digest`], [`path`], [`finding`], [`promise`], [`mod@reference`], [`progress`], [`limits`] | values: three types of digest; a path that is never a host path; findings with codes; promises by number; how much is read |
-//! | 1 | [`image`], [`rootfs`], [`elf`], [`packages`], [`accounts`], [`evidence`] | what is in the image: its documents, its tree, its programs, who owns what |
+//! | 1 | [`image`], [`rootfs`], [`elf`], [`packages`], [`accounts`], [`evidence`], [`profile`] | what is in the image: its documents, its tree, its programs, who owns what; what a run of it showed |
 //! | 2 | [`catalog`], [`recipe`] | what is known about software in general, as data |
 //! | 3 | [`options`], [`plan`] | what is asked for; what will happen, and why |
 //! | 4 | [`layer`], [`manifest`], [`kube`], [`report`] | new bytes, new documents |
-//! | 5 | [`daemon`], [`registry`], [`source`], [`sink`] | edges: the daemon's socket, the registries' protocol; one file per place where images are |
+//! | 5 | [`daemon`], [`registry`], [`source`], [`sink`], [`trace`] | edges: the daemon's socket, the registries' protocol; one file per place where images are; processes, watched |
 //! | 6 | [`harden`], [`documents`], [`verify`] | a pipeline each: one function per stage, one that calls them; what hardening left beside an image, read back; proof |
 //! | 7 | [`cli`], `main` | arguments, output, exit status |
 //!
@@ -86,6 +86,7 @@ pub mod options;
 pub mod packages;
 pub mod path;
 pub mod plan;
+pub mod profile;
 pub mod progress;
 pub mod promise;
 pub mod recipe;
@@ -98,4 +99,6 @@ pub mod rootfs;
 pub mod sink;
 #[expect(clippy::disallowed_methods, reason = "edge: reads images from disk and stdin")]
 pub mod source;
+#[expect(clippy::disallowed_methods, reason = "edge: watches processes, reads `/proc` and the clock")]
+pub mod trace;
 pub mod verify;

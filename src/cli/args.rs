@@ -312,6 +312,8 @@ pub(super) enum Document {
     ReportIndex,
     /// Which promises hold
     Verification,
+    /// What runs of an image showed
+    Profile,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -20,6 +20,7 @@ const ROWS: &[(u32, &str)] = &[
     (1, "evidence"),
     (1, "image"),
     (1, "packages"),
+    (1, "profile"),
     (1, "rootfs"),
     // What is known about software in general.
     (2, "catalog"),
@@ -37,6 +38,7 @@ const ROWS: &[(u32, &str)] = &[
     (5, "registry"),
     (5, "sink"),
     (5, "source"),
+    (5, "trace"),
     // A pipeline each.
     (6, "documents"),
     (6, "harden"),
@@ -48,7 +50,7 @@ const ROWS: &[(u32, &str)] = &[
 ];
 
 /// Modules that touch the world.
-const EDGES: &[&str] = &["daemon", "registry", "source", "sink", "cli", "main"];
+const EDGES: &[&str] = &["daemon", "registry", "source", "sink", "trace", "cli", "main"];
 
 /// What touches the world.
 const WORLD: &[&str] = &[
@@ -80,10 +82,13 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("indicatif", &["cli/progress"]),
     ("k8s_openapi", &["kube"]),
     ("md5", &["packages"]),
+    ("nix", &["trace"]),
     ("oci_spec", &["image"]),
     ("rusqlite", &["packages/rpm"]),
     ("serde_saphyr", &["kube", "plan/writable/syntax"]),
+    ("rustix", &["trace"]),
     ("rustls", &["registry"]),
+    ("seccompiler", &["trace/syscalls"]),
     ("tar_core", &["layer", "source", "sink"]),
     ("ureq", &["daemon", "registry"]),
     ("xxhash_rust", &["rootfs/identity"]),

@@ -1,0 +1,36 @@
+//! Watching processes: what they execute, open, write and listen on, with the result of every such call.
+//!
+//! By ptrace, and a seccomp filter that stops the watched calls only: everything else runs at full speed, unwatched.
+//! Of the two ways that there are, seccomp's user notification would cost one stop less and leave signals alone, but it
+//! shows no result, and there is no safe interface to it; here each watched call stops twice, before and after, and its
+//! failure is seen as well. What that costs is measured by the end-to-end suite.
+//!
+//! Does not start anything: who starts a process makes it wait until [`attach()`] has it, installs
+//! [`filter`] in it, and lets it go. Does not know images or profiles' shape: it tells [`Event`]s.
+//!
+//! # What is not seen, and what is not the same
+//!
+//! - Writes through a descriptor are not counted one by one: who writes has opened, and the opening is seen.
+//! - `io_uring_setup` fails with `ENOSYS`, as on an old kernel: what goes through a ring would pass unseen.
+//! - A program for another architecture (32-bit code on a 64-bit machine) is killed by the filter.
+//! - A watched program cannot be traced by another.
+//! - Job control: a process that stops itself is continued at once (`PTRACE_LISTEN` has no safe interface).
+//! - Real-time signals cannot be handed on (there is no safe interface for their numbers); they are counted, and the
+//!   profile tells.
+
+mod attach;
+mod live;
+mod memory;
+mod place;
+mod proc;
+mod recorder;
+mod sockets;
+mod syscalls;
+
+pub use attach::{Attached, TraceError, attach};
+pub use live::{Listening, Live};
+pub use recorder::Recorded;
+pub use syscalls::{FilterError, filter};
+
+#[cfg(doc)]
+use crate::profile::Event;

@@ -1,0 +1,185 @@
+//! The loop that takes every stop of every watched process and lets it go on.
+//!
+//! Knows ptrace; what a watched call means is in `calls`.
+
+mod calls;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use nix::sys::ptrace::{self, Event as Stop};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use rustix::process::{WaitOptions, waitpid};
+
+use super::live::Live;
+use super::proc;
+use crate::profile::{Act, Builder, End, Event, Phase};
+use calls::Pending;
+
+/// `__WALL | __WNOTHREAD`: threads too, and only what this thread watches: no other child of kiln is taken away.
+const WATCHED: u32 = 0x4000_0000 | 0x2000_0000;
+/// `SIGTRAP` with the bit of `PTRACE_O_TRACESYSGOOD`: a stop at the end of a call.
+const CALL_STOP: i32 = 5 | 0x80;
+
+/// What was seen of a run.
+#[derive(Debug)]
+pub struct Recorded {
+    /// What happened, for a profile.
+    pub events: Builder,
+    /// How many calls were watched.
+    pub calls: u64,
+    /// Real-time signals that could not be handed on.
+    pub lost_signals: u64,
+}
+
+/// Watches from the first process on.
+pub(super) struct Recorder {
+    live: Arc<Live>,
+    recorded: Recorded,
+    /// Threads by number.
+    tasks: BTreeMap<i32, Task>,
+    /// Numbers in events, by process.
+    processes: BTreeMap<i32, u32>,
+    born: u32,
+    /// Whether the image's own program runs: what the starter does before that is not the image's doing.
+    started: bool,
+    /// Sockets whose port the kernel chose: it is another each time.
+    any_port: BTreeSet<String>,
+}
+
+/// A watched thread.
+#[derive(Debug)]
+struct Task {
+    /// Its process, as this machine numbers it.
+    process: i32,
+    /// Its process' number in events.
+    number: u32,
+    /// The call that it is in.
+    pending: Option<Pending>,
+}
+
+impl Recorder {
+    /// To watch `pid`, which is attached to or will be.
+    pub(super) fn new(pid: i32, live: Arc<Live>) -> Self {
+        let recorded = Recorded { events: Builder::default(), calls: 0, lost_signals: 0 };
+        let mut recorder = Self {
+            live,
+            recorded,
+            tasks: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            born: 0,
+            started: false,
+            any_port: BTreeSet::new(),
+        };
+        recorder.add_process(pid, None);
+        recorder
+    }
+
+    /// What was seen.
+    pub(super) fn finish(self) -> Recorded {
+        self.recorded
+    }
+
+    /// Watches until nothing is left.
+    pub(super) fn run(mut self) -> Recorded {
+        let options = WaitOptions::from_bits_retain(WATCHED);
+        loop {
+            match waitpid(None, options) {
+                Ok(Some((pid, status))) => self.take(pid.as_raw_nonzero().get(), status.as_raw()),
+                Ok(None) | Err(rustix::io::Errno::INTR) => {}
+                // Nothing is left to wait for.
+                Err(_) => return self.finish(),
+            }
+        }
+    }
+
+    fn take(&mut self, tid: i32, status: i32) {
+        // As `wait(2)` lays it out.
+        match status & 0x7f {
+            0 => self.ended(tid, End::Exit(status >> 8 & 0xff)),
+            0x7f => self.stopped(tid, status >> 8 & 0xff, status >> 16),
+            signal => self.ended(tid, End::Signal(signal)),
+        }
+    }
+
+    fn ended(&mut self, tid: i32, end: End) {
+        let Some(task) = self.tasks.remove(&tid) else { return };
+        // A process ends with its first thread, which is told last.
+        if task.process != tid {
+            return;
+        }
+        self.processes.remove(&tid);
+        self.tell(task.number, Act::Ended(end));
+        if task.number == 0 {
+            self.live.ended(end);
+        }
+    }
+
+    fn stopped(&mut self, tid: i32, signal: i32, event: i32) {
+        if !self.tasks.contains_key(&tid) {
+            // Its own first stop came before that of who made it.
+            self.meet(tid);
+        }
+        let pid = Pid::from_raw(tid);
+        let mut hand_on = None;
+        if event == Stop::PTRACE_EVENT_SECCOMP as i32 {
+            self.enter_call(tid);
+        } else if event == Stop::PTRACE_EVENT_EXEC as i32 {
+            self.became(tid);
+        } else if [Stop::PTRACE_EVENT_FORK, Stop::PTRACE_EVENT_VFORK, Stop::PTRACE_EVENT_CLONE]
+            .iter()
+            .any(|made| *made as i32 == event)
+        {
+            if let Some(child) = ptrace::getevent(pid).ok().and_then(|child| i32::try_from(child).ok())
+                && !self.tasks.contains_key(&child)
+            {
+                self.meet(child);
+            }
+        } else if event != 0 {
+            // The first stop of a thread, or one for job control: it goes on.
+        } else if signal == CALL_STOP {
+            self.leave_call(tid);
+        } else {
+            hand_on = Signal::try_from(signal).ok();
+            if hand_on.is_none() {
+                self.recorded.lost_signals = self.recorded.lost_signals.saturating_add(1);
+            }
+        }
+        // At the end of a call whose result matters it stops again. Who is gone meanwhile needs no push.
+        let _ = if self.tasks.get(&tid).is_some_and(|task| task.pending.is_some()) {
+            ptrace::syscall(pid, hand_on)
+        } else {
+            ptrace::cont(pid, hand_on)
+        };
+    }
+
+    /// A thread or process that was not known.
+    fn meet(&mut self, tid: i32) {
+        let Some(status) = proc::status(Pid::from_raw(tid)) else { return };
+        if status.process == tid {
+            let parent = self.processes.get(&status.parent).copied();
+            self.add_process(tid, Some(parent.unwrap_or(0)));
+        } else if let Some(&number) = self.processes.get(&status.process) {
+            self.tasks.insert(tid, Task { process: status.process, number, pending: None });
+            self.tell(number, Act::Threaded);
+        }
+    }
+
+    fn add_process(&mut self, pid: i32, parent: Option<u32>) {
+        let number = self.born;
+        self.born = self.born.saturating_add(1);
+        self.processes.insert(pid, number);
+        self.tasks.insert(pid, Task { process: pid, number, pending: None });
+        self.tell(number, Act::Born { parent });
+    }
+
+    fn tell(&mut self, process: u32, act: Act) {
+        let phase = self.live.phase();
+        self.tell_of(process, phase, act);
+    }
+
+    fn tell_of(&mut self, process: u32, phase: Phase, act: Act) {
+        self.recorded.events.take(Event { process, phase, act });
+    }
+}

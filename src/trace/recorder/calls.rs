@@ -1,0 +1,442 @@
+//! A watched call, read where it begins and told where it ends, when its result is known.
+//!
+//! Arguments are read at the beginning: later the program may have changed them. Links are followed at the end:
+//! only calls that are told pay for it.
+
+use nix::libc;
+use nix::sys::ptrace;
+use nix::unistd::Pid;
+
+use super::Recorder;
+use crate::path::{Escaped, ImagePath};
+use crate::profile::{Act, Bind, How, Program, Protocol};
+use crate::trace::live::Listening;
+use crate::trace::place::{Last, Root, named, tidy};
+use crate::trace::sockets::{self, Address, MAX_ADDRESS};
+use crate::trace::syscalls::{Call, Links, OpenFlags, PathArg, Shape, watched};
+use crate::trace::{memory, proc};
+
+/// Failures that say nothing: of looking whether something is there, of doing again what is done, of waiting.
+const IDLE: &[i32] = &[
+    libc::ENOENT,
+    libc::EEXIST,
+    libc::ENOTDIR,
+    libc::EISDIR,
+    libc::ENOTEMPTY,
+    libc::EINTR,
+    libc::EAGAIN,
+    libc::EINPROGRESS,
+    libc::EALREADY,
+    libc::EISCONN,
+    libc::ENXIO,
+    libc::EBADF,
+];
+/// Results from here on are no errors of a call but orders to the kernel to begin it again (`ERESTARTSYS`).
+const RESTART: i32 = 512;
+
+/// A call between its beginning and its end.
+#[derive(Debug)]
+pub(super) struct Pending {
+    call: &'static Call,
+    what: What,
+}
+
+/// What of a call must be known at its end.
+#[derive(Debug)]
+enum What {
+    Exec(Box<Program>),
+    Open { absolute: Vec<u8>, flags: i32, existed: bool },
+    At { absolute: Vec<u8>, last: Last, how: How },
+    On { descriptor: i32, how: How },
+    Rename { from: Vec<u8>, to: Vec<u8> },
+    Map { path: ImagePath },
+    Socket { descriptor: i32, address: Option<Address>, directory: Option<Vec<u8>> },
+}
+
+impl What {
+    /// Whether the call is to make something, or to reach what must be there.
+    fn makes(&self) -> bool {
+        match self {
+            Self::Open { flags, .. } => flags & libc::O_CREAT != 0,
+            Self::At { how, .. } => matches!(how, How::Directory | How::Node | How::Linked),
+            Self::Socket { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// Arguments, as registers hold them.
+struct Arguments([u64; 6]);
+
+impl Arguments {
+    fn get(&self, index: usize) -> u64 {
+        self.0.get(index).copied().unwrap_or(0)
+    }
+
+    /// The argument as an `int`: its low half.
+    #[expect(clippy::cast_possible_truncation, reason = "as the kernel takes it")]
+    fn int(&self, index: usize) -> i32 {
+        self.get(index) as i32
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn registers(pid: Pid) -> Option<(u64, Arguments)> {
+    let regs = ptrace::getregs(pid).ok()?;
+    Some((regs.orig_rax, Arguments([regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9])))
+}
+
+/// A result, or the number of an error.
+#[cfg(target_arch = "x86_64")]
+fn result(pid: Pid) -> Option<Result<i32, i32>> {
+    let value = ptrace::getregs(pid).ok()?.rax.cast_signed();
+    Some(if (-4095..0).contains(&value) {
+        Err(i32::try_from(-value).unwrap_or(libc::EINVAL))
+    } else {
+        // Of the results only descriptors are looked at.
+        Ok(i32::try_from(value).unwrap_or(i32::MAX))
+    })
+}
+
+/// Lets the call that begins fail, as if the kernel did not have it.
+#[cfg(target_arch = "x86_64")]
+fn deny(pid: Pid) {
+    if let Ok(mut regs) = ptrace::getregs(pid) {
+        // The kernel skips what has no number, and leaves the result alone.
+        regs.orig_rax = u64::MAX;
+        regs.rax = (-i64::from(libc::ENOSYS)).cast_unsigned();
+        // Who is gone needs no answer.
+        let _ = ptrace::setregs(pid, regs);
+    }
+}
+
+// Nothing is attached to on other architectures.
+#[cfg(not(target_arch = "x86_64"))]
+fn deny(_: Pid) {}
+#[cfg(not(target_arch = "x86_64"))]
+fn registers(_: Pid) -> Option<(u64, Arguments)> {
+    None
+}
+#[cfg(not(target_arch = "x86_64"))]
+fn result(_: Pid) -> Option<Result<i32, i32>> {
+    None
+}
+
+impl Recorder {
+    /// At the beginning of a watched call.
+    pub(super) fn enter_call(&mut self, tid: i32) {
+        let pid = Pid::from_raw(tid);
+        let Some((number, arguments)) = registers(pid) else { return };
+        let Some(call) = watched(number) else { return };
+        self.recorded.calls = self.recorded.calls.saturating_add(1);
+        let exec = matches!(call.shape, Shape::Exec { .. });
+        if exec
+            && self.live.root.get().is_none()
+            && let Some(root) = Root::of(pid)
+        {
+            let _ = self.live.root.set(root);
+        }
+        if !exec && !self.started {
+            return;
+        }
+        if call.shape == Shape::Ring {
+            deny(pid);
+            return;
+        }
+        let what = self.begin(pid, call.shape, &arguments);
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.pending = what.map(|what| Pending { call, what });
+        }
+    }
+
+    fn begin(&self, pid: Pid, shape: Shape, arguments: &Arguments) -> Option<What> {
+        let absolute = |file: PathArg| {
+            let path = memory::path(pid, arguments.get(file.path))?;
+            let directory = file.directory.map_or(libc::AT_FDCWD, |at| arguments.int(at));
+            Root::absolute(pid, directory, &path)
+        };
+        match shape {
+            Shape::Exec { file, argv, env } => {
+                let absolute = absolute(file)?;
+                let status = proc::status_inside(pid)?;
+                let root = self.live.root.get()?;
+                let path = tidy(&absolute)?;
+                Some(What::Exec(Box::new(Program {
+                    file: root.real(&absolute).unwrap_or_else(|| path.clone()),
+                    path,
+                    interpreter: None,
+                    argv: memory::words(pid, arguments.get(argv)),
+                    env: memory::words(pid, arguments.get(env)),
+                    cwd: named(&proc::link(pid, "cwd")?).unwrap_or_else(ImagePath::root),
+                    uid: status.uid,
+                    gid: status.gid,
+                    groups: status.groups,
+                    umask: status.umask,
+                })))
+            }
+            Shape::Open { file, flags } => {
+                let absolute = absolute(file)?;
+                let flags = match flags {
+                    OpenFlags::In(at) => arguments.int(at),
+                    OpenFlags::Behind(at) => {
+                        let word = memory::word(pid, arguments.get(at))?;
+                        i32::try_from(word & u64::from(u32::MAX >> 1)).unwrap_or(0)
+                    }
+                    OpenFlags::Create => libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC,
+                };
+                let asks = flags & libc::O_CREAT != 0 && flags & libc::O_EXCL == 0;
+                let existed = asks && self.live.root.get().is_some_and(|root| root.has(&absolute));
+                Some(What::Open { absolute, flags, existed })
+            }
+            Shape::At { file, links, how } => {
+                if how == How::Times && arguments.get(file.path) == 0 {
+                    // `futimens`: no path is the descriptor itself.
+                    return Some(What::On { descriptor: arguments.int(file.directory?), how });
+                }
+                let kept = match links {
+                    Links::Followed => false,
+                    Links::Kept => true,
+                    Links::Flag(at) => arguments.int(at) & libc::AT_SYMLINK_NOFOLLOW != 0,
+                };
+                let last = if kept { Last::Kept } else { Last::Followed };
+                Some(What::At { absolute: absolute(file)?, last, how })
+            }
+            Shape::On { descriptor, how } => Some(What::On { descriptor: arguments.int(descriptor), how }),
+            Shape::Rename { from, to } => Some(What::Rename { from: absolute(from)?, to: absolute(to)? }),
+            Shape::Map { descriptor } => {
+                let path = named(&proc::descriptor(pid, arguments.int(descriptor))?)?;
+                Some(What::Map { path })
+            }
+            Shape::Bind | Shape::Connect => {
+                let length = usize::try_from(arguments.int(2)).unwrap_or(0).min(MAX_ADDRESS);
+                let address = Address::parse(&memory::bytes(pid, arguments.get(1), length));
+                let directory = match &address {
+                    Some(Address::Path(path)) => Root::absolute(pid, libc::AT_FDCWD, path),
+                    _ => None,
+                };
+                Some(What::Socket { descriptor: arguments.int(0), address, directory })
+            }
+            Shape::Ring => None,
+            Shape::Listen => {
+                Some(What::Socket { descriptor: arguments.int(0), address: None, directory: None })
+            }
+        }
+    }
+
+    /// At the end of a watched call.
+    pub(super) fn leave_call(&mut self, tid: i32) {
+        let Some(task) = self.tasks.get_mut(&tid) else { return };
+        let (number, Some(Pending { call, what })) = (task.number, task.pending.take()) else { return };
+        let pid = Pid::from_raw(tid);
+        match result(pid) {
+            Some(Ok(value)) => self.succeeded(pid, number, call, what, value),
+            Some(Err(errno)) if errno < RESTART => self.failed(number, call, &what, errno),
+            _ => {}
+        }
+    }
+
+    /// A program has become another: the calls of its other threads have gone with them.
+    pub(super) fn became(&mut self, tid: i32) {
+        let pid = Pid::from_raw(tid);
+        // A thread that is not the first takes the number of the process.
+        let former = ptrace::getevent(pid).ok().and_then(|former| i32::try_from(former).ok()).unwrap_or(tid);
+        let pending = self.tasks.get_mut(&former).and_then(|task| task.pending.take());
+        self.tasks.retain(|&other, task| other == tid || task.process != tid);
+        let Some(task) = self.tasks.get_mut(&tid) else { return };
+        task.pending = None;
+        let number = task.number;
+        let Some(Pending { what: What::Exec(mut program), .. }) = pending else { return };
+        self.started = true;
+        self.live.acted();
+        let running = proc::link(pid, "exe").and_then(|exe| named(&exe));
+        program.interpreter = running.filter(|running| *running != program.file);
+        self.tell(number, Act::Exec(program));
+        // The kernel itself has mapped the program and its loader.
+        for path in mapped(pid) {
+            self.tell(number, Act::Mapped(path));
+        }
+    }
+
+    fn succeeded(&mut self, pid: Pid, number: u32, call: &Call, what: What, value: i32) {
+        match what {
+            // Told where the program has become another.
+            What::Exec(_) => {}
+            What::Open { absolute, flags, existed } => {
+                self.opened(pid, number, &absolute, flags, existed, value);
+            }
+            What::At { absolute, last, how } => {
+                // A link that is followed is not there any more only where it was removed.
+                if let Some(path) = self.resolve(&absolute, last) {
+                    self.wrote(number, path, how);
+                }
+            }
+            What::On { descriptor, how } => {
+                if let Some(path) = proc::descriptor(pid, descriptor).and_then(|text| named(&text)) {
+                    self.wrote(number, path, how);
+                }
+            }
+            What::Rename { from, to } => {
+                if let Some(path) = self.resolve(&from, Last::Kept) {
+                    self.wrote(number, path, How::RenamedAway);
+                }
+                if let Some(path) = self.resolve(&to, Last::Kept) {
+                    self.wrote(number, path, How::RenamedHere);
+                }
+            }
+            What::Map { path } => self.tell(number, Act::Mapped(path)),
+            What::Socket { descriptor, address, directory } => {
+                let bind = match call.shape {
+                    Shape::Bind => {
+                        let path = directory.and_then(|absolute| self.resolve(&absolute, Last::Kept));
+                        if let Some(path) = path {
+                            self.wrote(number, path, How::Socket);
+                        }
+                        if let Some(Address::Net(_, 0)) = address {
+                            self.any_port.extend(sockets::inode(pid, descriptor));
+                        }
+                        // Datagrams arrive from here on.
+                        let net = matches!(address, Some(Address::Net(..)));
+                        let bind = net.then(|| self.bound(pid, descriptor)).flatten();
+                        bind.filter(|bind| bind.protocol == Protocol::Udp)
+                    }
+                    Shape::Listen => self.bound(pid, descriptor),
+                    _ => None,
+                };
+                if let Some(bind) = bind {
+                    self.listens(pid, number, bind);
+                }
+            }
+        }
+    }
+
+    fn opened(&mut self, pid: Pid, number: u32, absolute: &[u8], flags: i32, existed: bool, descriptor: i32) {
+        let text = proc::descriptor(pid, descriptor);
+        let real = text.as_deref().and_then(named);
+        let writes = flags & libc::O_ACCMODE != libc::O_RDONLY;
+        if flags & libc::O_TMPFILE == libc::O_TMPFILE {
+            if let Some(path) = self.resolve(absolute, Last::Followed) {
+                self.wrote(number, path, How::Unnamed);
+            }
+            return;
+        }
+        // What has no name any more was there under the one that was asked for.
+        let path = real.or_else(|| self.resolve(absolute, Last::Followed));
+        let Some(path) = path else { return };
+        if flags & libc::O_PATH != 0 {
+            return;
+        }
+        if flags & libc::O_CREAT != 0 && !existed {
+            self.wrote(number, path.clone(), How::Created);
+        }
+        if writes {
+            self.wrote(number, path.clone(), How::Opened);
+        }
+        if flags & libc::O_TRUNC != 0 && existed {
+            self.wrote(number, path.clone(), How::Truncated);
+        }
+        if flags & libc::O_ACCMODE != libc::O_WRONLY {
+            if is_library(absolute) {
+                self.tell(number, Act::Found(name_of(absolute).to_vec()));
+            }
+            self.tell(number, Act::Opened(path));
+        }
+    }
+
+    fn wrote(&mut self, number: u32, path: ImagePath, how: How) {
+        self.live.acted();
+        if matches!(how, How::Created | How::Opened | How::RenamedHere | How::Truncated) {
+            self.live.wrote(&path);
+        }
+        self.tell(number, Act::Wrote(path, how));
+    }
+
+    /// Where a socket receives; its port is 0 where the program left the choice to the kernel.
+    fn bound(&self, pid: Pid, descriptor: i32) -> Option<Bind> {
+        let inode = sockets::inode(pid, descriptor)?;
+        let bind = sockets::bound(pid, &inode)?;
+        let port = if self.any_port.contains(&inode) { 0 } else { bind.port };
+        Some(Bind { port, ..bind })
+    }
+
+    fn listens(&mut self, pid: Pid, number: u32, bind: Bind) {
+        let pid = self.tasks.get(&pid.as_raw()).map_or(pid.as_raw(), |task| task.process);
+        self.live.listens(Listening { bind: bind.clone(), pid });
+        self.tell(number, Act::Listens(bind));
+    }
+
+    fn failed(&mut self, number: u32, call: &'static Call, what: &What, errno: i32) {
+        let missing = errno == libc::ENOENT;
+        let act = match what {
+            What::Exec(program) if missing => {
+                Some(Act::Missed { call: call.name, path: program.path.clone() })
+            }
+            What::Open { absolute, .. } if missing && !what.makes() && is_library(absolute) => {
+                self.resolve(absolute, Last::Kept).map(|path| Act::Missed { call: call.name, path })
+            }
+            // Somewhere on the way to what is to be made there is no directory.
+            _ if missing && what.makes() => self.failure(call, what, errno),
+            _ if missing => Some(Act::Searched),
+            _ if IDLE.contains(&errno) => None,
+            _ => self.failure(call, what, errno),
+        };
+        if let Some(act) = act {
+            self.tell(number, act);
+        }
+    }
+
+    fn failure(&self, call: &'static Call, what: &What, errno: i32) -> Option<Act> {
+        let subject = Escaped::new(&self.subject(what)?);
+        Some(Act::Failed { call: call.name, subject, errno })
+    }
+
+    /// What a failed call was about.
+    fn subject(&self, what: &What) -> Option<Vec<u8>> {
+        let path = match what {
+            What::Exec(program) => Some(program.path.clone()),
+            What::Open { absolute, flags, .. } => {
+                let kept = flags & libc::O_NOFOLLOW != 0;
+                self.resolve(absolute, if kept { Last::Kept } else { Last::Followed })
+            }
+            What::At { absolute, last, .. } => self.resolve(absolute, *last),
+            What::Rename { to, .. } => self.resolve(to, Last::Kept),
+            What::Map { path } => Some(path.clone()),
+            // Its descriptor says nothing to anybody.
+            What::On { .. } => None,
+            What::Socket { address, directory, .. } => {
+                if let Some(absolute) = directory {
+                    return Some(self.resolve(absolute, Last::Kept)?.absolute());
+                }
+                return address.as_ref().map(Address::told);
+            }
+        };
+        path.map(|path| path.absolute())
+    }
+
+    fn resolve(&self, absolute: &[u8], last: Last) -> Option<ImagePath> {
+        self.live.root.get()?.resolve(absolute, last)
+    }
+}
+
+/// Whether a path is that of a shared library: `libc.so.6`, `mod_ssl.so`.
+fn is_library(path: &[u8]) -> bool {
+    let name = name_of(path);
+    name.ends_with(b".so") || memchr::memmem::find(name, b".so.").is_some()
+}
+
+fn name_of(path: &[u8]) -> &[u8] {
+    path.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
+}
+
+/// Files that are mapped as code, by the kernel's own list.
+fn mapped(pid: Pid) -> Vec<ImagePath> {
+    let maps = proc::text(pid, "maps").unwrap_or_default();
+    maps.lines()
+        .filter_map(|line| {
+            // address perms offset device inode path
+            let mut fields = line.split_ascii_whitespace();
+            fields.nth(1).filter(|permissions| permissions.contains('x'))?;
+            let at = line.find('/')?;
+            named(line.get(at..)?.as_bytes())
+        })
+        .collect()
+}
