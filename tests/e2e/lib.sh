@@ -47,3 +47,11 @@ kiln_binary() {
         printf '%s\n' "${CARGO_TARGET_DIR:-$repo/target}/release/kiln"
     fi
 }
+
+# promises OUT SOURCE [OPTION…]: kiln finds no broken promise in what it made of SOURCE, by itself and against it.
+promises() {
+    local out=$1 source=$2
+    shift 2
+    "$kiln" verify "$out" "$@" >"$cache/promises.log" 2>&1 && "$kiln" verify "$out" --against "$source" "$@" >"$cache/promises.log" 2>&1 \
+        || { cat "$cache/promises.log" >&2; die "$out: a false alarm, or a broken promise"; }
+}
