@@ -16,6 +16,10 @@ const READ_SIZE: usize = 128 * 1024;
 /// Linux limits all attributes of a file to 64 KiB on most file systems.
 const MAX_HEADER: u32 = 1024 * 1024;
 
+/// Most bytes that the files of one layer may claim to have: 256 TiB, for a sparse file may claim what it likes (that of
+/// the last logins claims some hundred GiB). With as many layers and platforms as there may be, their sum is a number.
+const MAX_CLAIMED: u64 = 256 << 40;
+
 /// The parser looks for the end of a line of a sparse map where none can be: lines have 20 digits.
 pub const NO_END: &str = "line without an end";
 
@@ -37,6 +41,12 @@ pub enum StreamError {
     /// The stream ends within a member.
     #[error("member {member}: the tar stream ends in the middle")]
     Truncated {
+        /// Position of the member.
+        member: u32,
+    },
+    /// Files that nothing could hold.
+    #[error("member {member}: with it the files of the layer claim more than {MAX_CLAIMED} bytes")]
+    Claimed {
         /// Position of the member.
         member: u32,
     },
@@ -63,6 +73,8 @@ pub struct TarStream<R> {
     content: u64,
     padding: u64,
     next_member: u32,
+    /// Bytes that all files so far claim to have.
+    claimed: u64,
     /// Exact bytes of global headers met since the last member.
     globals: Vec<u8>,
 }
@@ -126,6 +138,7 @@ impl<R: Read> TarStream<R> {
             content: 0,
             padding: 0,
             next_member: 0,
+            claimed: 0,
             globals: Vec::new(),
         }
     }
@@ -174,6 +187,10 @@ impl<R: Read> TarStream<R> {
                 }
             };
             let mut member = member;
+            self.claimed = self.claimed.saturating_add(member.size.max(member.stored_size));
+            if self.claimed > MAX_CLAIMED {
+                return Err(StreamError::Claimed { member: number });
+            }
             member.globals = std::mem::take(&mut self.globals);
             self.start += consumed;
             self.content = member.stored_size;
