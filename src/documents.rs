@@ -1,12 +1,14 @@
 //! Documents of a hardened image, read back: from the registry that holds them beside it, or from the image itself.
 //!
-//! Believes no document more than its digest: what it says is for `verify` to hold against the image.
+//! Believes no document more than its digest: what it says is for `verify` to hold against the image. Anybody who may push
+//! can put a document beside an image. A writable manifest is taken only where the image names its digest; nothing names
+//! those of the pod spec and the report, for they name the image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::BlobDigest;
-use crate::harden::MANIFEST_PATH;
-use crate::image::{LayerError, LayerReader, Platform};
+use crate::harden::{MANIFEST_PATH, record};
+use crate::image::{LayerError, LayerReader, Platform, WantedCompanion};
 use crate::layer::index::{IndexError, read_index};
 use crate::manifest::{self, Manifest, ParseManifestError};
 use crate::path::ImagePath;
@@ -15,6 +17,12 @@ use crate::source::{PlatformImage, Source, SourceError};
 
 /// Largest writable manifest, in bytes: real ones have some ten KiB.
 const MAX_MANIFEST: u64 = 16 << 20;
+
+/// Largest pod spec, in bytes: the API server takes no object of more than 1.5 MiB.
+const MAX_POD: u64 = 2 << 20;
+
+/// Largest report, in bytes: that of an image with a million removed paths.
+const MAX_REPORT: u64 = 256 << 20;
 
 /// Why the documents of an image cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -67,12 +75,20 @@ pub fn writable_manifest(source: &dyn Source, platform: Option<&Platform>) -> Re
 }
 
 fn manifest_of(source: &dyn Source, image: &PlatformImage) -> Result<String, DocumentsError> {
-    let beside = source.companions(&image.digest, &[manifest::MEDIA_TYPE]);
-    let mut beside = beside.map_err(DocumentsError::Source)?.into_iter();
-    let bytes = match (beside.next(), beside.next()) {
-        (Some(only), None) => only.bytes,
-        // Anybody who may push can put one beside the image; of several the image's own is the true one.
-        _ => own_manifest(source, image)?.ok_or(DocumentsError::NoManifest(image.digest))?,
+    // One beside the image saves its layers, and is the image's where the image says so.
+    let stated = image.annotations.get(record::MANIFEST_KEY).and_then(|digest| digest.parse().ok());
+    let wanted = stated.map(|digest| WantedCompanion {
+        artifact_type: manifest::MEDIA_TYPE,
+        max_size: MAX_MANIFEST,
+        digest: Some(digest),
+    });
+    let beside = match wanted {
+        Some(wanted) => source.companions(&image.digest, &[wanted]).map_err(DocumentsError::Source)?,
+        None => Vec::new(),
+    };
+    let bytes = match beside.into_iter().next() {
+        Some(stated) => stated.bytes,
+        None => own_manifest(source, image)?.ok_or(DocumentsError::NoManifest(image.digest))?,
     };
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let wrong = |source| DocumentsError::Manifest { image: image.digest, source };
@@ -100,7 +116,10 @@ fn own_manifest(source: &dyn Source, image: &PlatformImage) -> Result<Option<Vec
     Ok(None)
 }
 
-/// Every document of the image that there is: the writable manifest of each platform, and what stands beside the image.
+/// Every document of the image that there is: the writable manifest of each platform, and the pod specs and reports beside
+/// the image that name it.
+///
+/// One that is the only one of its kind is `pod.yaml`; of several, none is: they are `pod-1.yaml`, `pod-2.yaml`, …
 pub fn all(source: &dyn Source) -> Result<Vec<Named>, DocumentsError> {
     let listed = source.platforms().map_err(DocumentsError::Source)?;
     let mut named = BTreeMap::new();
@@ -111,36 +130,44 @@ pub fn all(source: &dyn Source) -> Result<Vec<Named>, DocumentsError> {
         };
         named.insert(name, manifest_of(source, image)?.into_bytes());
     }
-    let kinds = [
-        (crate::kube::pod::MEDIA_TYPE, "pod", "yaml"),
-        (crate::report::MEDIA_TYPE, "report", "json"),
-        (crate::report::INDEX_MEDIA_TYPE, "report", "json"),
-    ];
-    let root = listed.index_digest.or_else(|| listed.linux.first().map(|image| image.digest));
-    let beside = match root {
-        Some(root) => {
-            let types = kinds.map(|(media_type, ..)| media_type);
-            source.companions(&root, &types).map_err(DocumentsError::Source)?
-        }
-        None => Vec::new(),
+    let Some(root) = listed.index_digest.or_else(|| listed.linux.first().map(|image| image.digest)) else {
+        return Ok(into_list(named));
     };
-    for (media_type, stem, extension) in kinds {
-        let mut those: Vec<_> = beside
-            .iter()
-            .filter(|found| found.artifact_type == media_type)
-            .map(|found| &found.bytes)
-            .collect();
-        those.sort_unstable();
-        for (number, bytes) in those.into_iter().enumerate() {
-            // Each push of the image under another name or from another place has documents of its own.
-            let name = match number {
-                0 => format!("{stem}.{extension}"),
-                more => format!("{stem}-{}.{extension}", more + 1),
+    let report = match listed.index_digest {
+        Some(_) => crate::report::INDEX_MEDIA_TYPE,
+        None => crate::report::MEDIA_TYPE,
+    };
+    let kinds =
+        [(crate::kube::pod::MEDIA_TYPE, MAX_POD, "pod", "yaml"), (report, MAX_REPORT, "report", "json")];
+    let wanted =
+        kinds.map(|(artifact_type, max_size, ..)| WantedCompanion { artifact_type, max_size, digest: None });
+    let beside = source.companions(&root, &wanted).map_err(DocumentsError::Source)?;
+    let about = root.to_string();
+    let mut by_type: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for found in beside {
+        // What is about another image, or about none, is no document of this one.
+        let text = String::from_utf8(found.bytes).ok().filter(|text| text.contains(&about));
+        by_type.entry(found.artifact_type).or_default().extend(text);
+    }
+    for (media_type, _, stem, extension) in kinds {
+        let those = by_type.remove(media_type).unwrap_or_default();
+        let is_only_one = those.len() == 1;
+        for (number, text) in (1..).zip(those) {
+            // Each push of the image under another name or from another place has documents of its own, and so may a
+            // stranger's: which is the right one is not for the order to say.
+            let name = if is_only_one {
+                format!("{stem}.{extension}")
+            } else {
+                format!("{stem}-{number}.{extension}")
             };
-            named.insert(name, bytes.clone());
+            named.insert(name, text.into_bytes());
         }
     }
-    Ok(named.into_iter().map(|(name, bytes)| Named { name, bytes }).collect())
+    Ok(into_list(named))
+}
+
+fn into_list(named: BTreeMap<String, Vec<u8>>) -> Vec<Named> {
+    named.into_iter().map(|(name, bytes)| Named { name, bytes }).collect()
 }
 
 /// `text` as part of a file's name, whatever an index says.

@@ -14,7 +14,7 @@ pub mod platform;
 pub mod published;
 pub mod verify;
 
-pub use companion::{Companion, FoundCompanion, Subject};
+pub use companion::{Companion, FoundCompanion, Subject, WantedCompanion};
 pub use config::{Config, Healthcheck, History, Port, Protocol};
 pub use decode::{LayerError, LayerReader, decode};
 pub use derive::ConfigChange;

@@ -22,6 +22,7 @@ pub use staging::{BlobWriter, Staging};
 
 use crate::daemon::DaemonError;
 use crate::digest::BlobDigest;
+use crate::image::manifest::Blob;
 use crate::image::{Companion, LayerDescriptor, LayerError, Published, VerifyingReader};
 use crate::reference::Reference;
 use crate::registry::{Registries, RegistryError};
@@ -29,7 +30,7 @@ use crate::registry::{Registries, RegistryError};
 /// A place that takes images.
 pub trait Sink: Send + Sync {
     /// Whether the blob is there already, whole and right, and need not be staged.
-    fn has_blob(&self, digest: &BlobDigest) -> bool;
+    fn has_blob(&self, blob: Blob) -> bool;
 
     /// Whether an index of several images can be put there; asked before the work.
     fn check_index(&self) -> Result<(), SinkError> {
@@ -94,8 +95,8 @@ impl Destinations {
     }
 
     /// Whether nobody needs the bytes of this blob any more.
-    pub fn has_blob(&self, digest: &BlobDigest) -> bool {
-        self.staging.has_blob(digest) || self.sinks.iter().all(|sink| sink.has_blob(digest))
+    pub fn has_blob(&self, blob: Blob) -> bool {
+        self.staging.has_blob(&blob.digest) || self.sinks.iter().all(|sink| sink.has_blob(blob))
     }
 
     /// A new blob, to be written by one thread while others write theirs.

@@ -22,7 +22,7 @@ use crate::digest::{BlobDigest, ImageId};
 use crate::image::config::ConfigError;
 use crate::image::manifest::ManifestError;
 use crate::image::media::UnsupportedCompression;
-use crate::image::{Config, FoundCompanion, LayerDescriptor, Platform};
+use crate::image::{Config, FoundCompanion, LayerDescriptor, Platform, WantedCompanion};
 use crate::limits::{LimitError, Limits};
 use crate::reference::Reference;
 use crate::registry::{Registries, RegistryError};
@@ -35,9 +35,18 @@ pub trait Source: Send + Sync {
     /// What platforms there are images for, and what an index holds besides.
     fn platforms(&self) -> Result<Platforms, SourceError>;
 
-    /// Documents of `types` that stand beside the manifest or index `subject`; only a registry keeps any.
-    fn companions(&self, subject: &BlobDigest, types: &[&str]) -> Result<Vec<FoundCompanion>, SourceError> {
-        let _ = (subject, types);
+    /// What the place's own list calls the image, whatever platforms it is for; only a layout has such a list.
+    fn name(&self) -> Result<Option<String>, SourceError> {
+        Ok(None)
+    }
+
+    /// Documents that are `wanted` and stand beside the manifest or index `subject`; only a registry keeps any.
+    fn companions(
+        &self,
+        subject: &BlobDigest,
+        wanted: &[WantedCompanion],
+    ) -> Result<Vec<FoundCompanion>, SourceError> {
+        let _ = (subject, wanted);
         Ok(Vec::new())
     }
 
@@ -76,7 +85,7 @@ pub fn open_source(reference: &Reference, registries: &Registries) -> Result<Box
     open_source_within(reference, registries, &Limits::default())
 }
 
-/// As [`open_source`]; spools as far as `limits` go.
+/// As [`open_source`]; spools and fetches as far as `limits` go.
 pub fn open_source_within(
     reference: &Reference,
     registries: &Registries,
@@ -91,7 +100,7 @@ pub fn open_source_within(
             Box::new(docker_archive::DockerArchive::open(file, tag.clone(), limits)?)
         }
         Reference::DockerDaemon { name } => Box::new(docker_daemon::open(name, limits)?),
-        Reference::Registry(reference) => Box::new(registry::Registry::open(reference, registries)),
+        Reference::Registry(reference) => Box::new(registry::Registry::open(reference, registries, limits)),
     })
 }
 
@@ -164,10 +173,10 @@ pub enum SourceError {
         /// How many at most.
         limit: usize,
     },
-    /// A compressed archive of more bytes than the user allows.
+    /// A compressed archive, or layers of a registry's, of more bytes than the user allows.
     #[error("cannot read `{}`", path.display())]
     Limit {
-        /// The archive.
+        /// The archive or image.
         path: PathBuf,
         /// Which limit.
         #[source]

@@ -255,11 +255,8 @@ fn destinations(
     references: &[Reference],
     registries: &Registries,
 ) -> Result<Destinations, Failure> {
-    let name = || match named {
-        Reference::OciLayout { tag: Some(tag), .. } => Some(tag.clone()),
-        // An image that cannot be read is told as that, later.
-        _ => source.image(None).ok().and_then(|image| image.name),
-    };
+    // A list that cannot be read is told as that, later.
+    let name = || source.name().ok().flatten();
     refuse_source(named, references, &name).map_err(sink_failure)?;
     Destinations::open(references, registries).map_err(sink_failure)
 }

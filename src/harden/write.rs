@@ -9,6 +9,7 @@ use super::error::HardenError;
 use super::read::{LayerStream, meter};
 use super::{parallel, stored_bytes};
 use crate::digest::HashingWriter;
+use crate::image::manifest::Blob;
 use crate::image::{Codec, FinishedLayer, LayerDescriptor};
 use crate::layer::codec::Encoder;
 use crate::layer::gzip::Pool;
@@ -54,7 +55,7 @@ pub fn pass_through(
     layer: &LayerDescriptor,
     destinations: &Destinations,
 ) -> Result<(), HardenError> {
-    if destinations.has_blob(&layer.digest) {
+    if destinations.has_blob(Blob { digest: layer.digest, size: layer.size }) {
         return Ok(());
     }
     let stored = source.open_layer(layer).map_err(HardenError::Source)?;

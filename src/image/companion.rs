@@ -40,6 +40,17 @@ pub struct Companion {
     pub bytes: Vec<u8>,
 }
 
+/// Which documents about an image are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WantedCompanion {
+    /// What they are.
+    pub artifact_type: &'static str,
+    /// Longest that is read, in bytes.
+    pub max_size: u64,
+    /// The only one that will do, where somebody who is believed names it.
+    pub digest: Option<BlobDigest>,
+}
+
 /// A document about an image, read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundCompanion {
@@ -49,6 +60,13 @@ pub struct FoundCompanion {
     pub title: Option<String>,
     /// The document, as its digest says.
     pub bytes: Vec<u8>,
+}
+
+impl WantedCompanion {
+    /// Whether a document may be one of them.
+    pub fn may_be(&self, document: Blob) -> bool {
+        document.size <= self.max_size && self.digest.is_none_or(|digest| digest == document.digest)
+    }
 }
 
 impl Subject {
@@ -94,10 +112,17 @@ impl Companion {
     }
 }
 
-/// An index of referrers with `entries` in it, as it was besides; `None` where `index` is none.
+/// An index of referrers with `entries` in it, as it was besides; `None` where `index` is none: somebody's image under
+/// that name is not written over, nor made into what is both an image and an index (CVE-2021-41190).
 pub fn with_referrers(index: Option<&[u8]>, entries: &[Value]) -> Option<Vec<u8>> {
     let mut index: Map<String, Value> = match index {
-        Some(bytes) => serde_json::from_slice(bytes).ok()?,
+        Some(bytes) => {
+            let index: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
+            let is_index = index.get("mediaType").is_none_or(|own| own == media::OCI_INDEX)
+                && index.get("manifests").is_some_and(Value::is_array)
+                && !["config", "layers", "fsLayers"].iter().any(|key| index.contains_key(*key));
+            is_index.then_some(index)?
+        }
         None => Map::from_iter([
             ("schemaVersion".to_owned(), json!(2)),
             ("mediaType".to_owned(), json!(media::OCI_INDEX)),
@@ -192,7 +217,17 @@ mod tests {
         assert_eq!(listed.len(), 2, "what has no type and digest is none of ours");
         let fresh = with_referrers(None, &[one]).unwrap();
         assert_eq!(parse_referrers(&fresh).unwrap().len(), 1);
-        assert_eq!(with_referrers(Some(b"[]"), &[]), None);
+        for none in [
+            "[]",
+            "{}",
+            r#"{"manifests":{}}"#,
+            r#"{"manifests":[],"layers":[]}"#,
+            r#"{"manifests":[],"config":{}}"#,
+            r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json","manifests":[]}"#,
+            r#"{"schemaVersion":2,"config":{},"layers":[]}"#,
+        ] {
+            assert_eq!(with_referrers(Some(none.as_bytes()), &[]), None, "{none}");
+        }
         assert_eq!(parse_referrers(b"{}"), None);
     }
 }

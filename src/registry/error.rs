@@ -183,6 +183,36 @@ pub enum RegistryError {
         /// What it says it has.
         found: String,
     },
+    /// Says that it has more of an upload than was sent, or never as much.
+    #[error("registry was sent {sent} bytes of an upload to `{url}` and says that it has {has}")]
+    Received {
+        /// Where the upload went.
+        url: String,
+        /// How many bytes were sent.
+        sent: u64,
+        /// How many it says it has.
+        has: u64,
+    },
+    /// A blob that the registry has a part of, and does not take again.
+    #[error("registry holds blob {digest} with the wrong size: expected {expected} bytes, found {found}")]
+    HeldOther {
+        /// Which.
+        digest: BlobDigest,
+        /// Of the blob that was sent.
+        expected: u64,
+        /// What the registry has under its name.
+        found: u64,
+    },
+    /// Documents beside an image beyond all measure.
+    #[error("`{repository}` has more than {limit} {what} beside an image")]
+    TooMuchBeside {
+        /// Where.
+        repository: String,
+        /// How much is read.
+        limit: u64,
+        /// Of what.
+        what: String,
+    },
     /// More or fewer bytes than announced.
     #[error("registry sent blob {digest} with the wrong size: expected {expected} bytes, found {}{found}", if *.more { "more than " } else { "" })]
     WrongSize {
@@ -268,6 +298,20 @@ impl RegistryError {
                 | Self::Proxy { .. }
                 | Self::Temporary(_)
         )
+    }
+
+    /// Whether what was asked for is not there as it was named, while the registry itself answers.
+    pub(super) fn is_lost_or_wrong(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFound { .. } | Self::WrongDigest { .. } | Self::WrongSize { .. } | Self::TooLong { .. }
+        )
+    }
+
+    /// Whether nobody listens there.
+    pub(super) fn is_refused_connection(&self) -> bool {
+        let Self::Unreachable { source, .. } = self else { return false };
+        matches!(&**source, ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused)
     }
 
     /// With the number of tries, where the error shows it.

@@ -107,15 +107,13 @@ pub(super) fn retried(
 }
 
 /// A name that nobody knows or a port where nobody listens is mostly mistyped, and waited for a little only.
-fn most_attempts(error: &RegistryError) -> u32 {
+pub(super) fn most_attempts(error: &RegistryError) -> u32 {
     let RegistryError::Unreachable { source, .. } = error else { return MAX_ATTEMPTS };
     match &**source {
         ureq::Error::HostNotFound => MAX_FIRST_ATTEMPTS,
-        ureq::Error::Io(error)
-            if error.kind() == io::ErrorKind::ConnectionRefused
-                // The standard library has no kind for it.
-                || error.to_string().starts_with("failed to lookup address") =>
-        {
+        _ if error.is_refused_connection() => MAX_FIRST_ATTEMPTS,
+        // The standard library has no kind for it.
+        ureq::Error::Io(error) if error.to_string().starts_with("failed to lookup address") => {
             MAX_FIRST_ATTEMPTS
         }
         _ => MAX_ATTEMPTS,

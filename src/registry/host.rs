@@ -13,9 +13,9 @@ use ureq::http::Method;
 use super::challenge::{Challenge, may_see_secret};
 use super::credentials::Found;
 use super::error::{RegistryError, message_of};
-use super::exchange::{self, Call};
+use super::exchange::{self, Call, most_attempts};
 use super::secret::{Credential, Secret};
-use super::transport::{Patience, Payload, Request, Transport};
+use super::transport::{Patience, Payload, Request, Transport, sleep};
 use super::url::{Scheme, Url};
 use crate::digest::BlobDigest;
 use crate::reference::DOCKER_HUB;
@@ -84,6 +84,9 @@ impl Host {
     }
 
     /// `scheme://host:port/`. Found out once: TLS, and plain HTTP where that is allowed and TLS is not spoken.
+    ///
+    /// On other machines TLS is not spoken where something else is answered, or where nobody listens. A connection that
+    /// breaks, a time limit or a proxy's refusal says nothing of the host: a password in the clear does not follow from it.
     pub(super) fn base(&self, transport: &Transport) -> Result<Url, RegistryError> {
         // Held while probing: others wait for the answer and do not ask again.
         let mut known = lock(&self.base);
@@ -98,10 +101,12 @@ impl Host {
         let may_be_plain = base.is_loopback() || (transport.settings().plain_http && host != HUB_API);
         if may_be_plain {
             match probe(transport, &base) {
+                Ok(()) => {}
+                Err(RegistryError::NotTls { .. }) => base = url(Scheme::Http)?,
+                Err(error) if error.is_refused_connection() => base = url(Scheme::Http)?,
                 // Whoever has a certificate speaks TLS, and is not asked for less.
                 Err(error @ RegistryError::Certificate { .. }) => return Err(error),
-                Err(error) if error.is_local() => return Err(error),
-                Ok(()) => {}
+                Err(error) if error.is_local() || !base.is_loopback() => return Err(error),
                 Err(_) => base = url(Scheme::Http)?,
             }
         }
@@ -271,7 +276,20 @@ fn probe(transport: &Transport, base: &Url) -> Result<(), RegistryError> {
         payload: Payload::None,
         patience: Patience::Exchange,
     };
-    transport.send(&request).map(drop)
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        let error = match transport.send(&request) {
+            // On this machine nothing breaks that a wait mends.
+            Err(error @ RegistryError::Unreachable { .. }) if !base.is_loopback() => error.tried(tried),
+            other => return other.map(drop),
+        };
+        let may = tried < most_attempts(&error) && !error.is_refused_connection();
+        match transport.pace().before(tried + 1, None).filter(|_| may) {
+            Some(wait) => sleep(wait),
+            None => return Err(error),
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

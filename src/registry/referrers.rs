@@ -2,32 +2,36 @@
 //!
 //! Does not know what the documents say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use serde_json::Value;
 use ureq::http::Method;
 
-use super::client::{Client, Tag};
+use super::client::{Client, FetchedManifest, Tag};
 use super::error::RegistryError;
 use super::exchange::Call;
 use super::upload::Content;
 use crate::digest::BlobDigest;
 use crate::image::companion::{EMPTY_CONFIG, parse_artifact, parse_referrers, with_referrers};
 use crate::image::manifest::Blob;
-use crate::image::{Companion, FoundCompanion, MAX_DOCUMENT, media};
+use crate::image::{Companion, FoundCompanion, MAX_DOCUMENT, WantedCompanion, media};
 
 /// Times that a list under a tag is written again because another writer was in the way.
 const MAX_RACES: u32 = 5;
 
-/// Most documents of one type that are read: each push of an image from elsewhere adds one.
+/// Most artifacts of one type that are looked at, whatever they turn out to be: each push of an image from elsewhere
+/// adds one, and each costs requests, which registries count.
 const MAX_READ: usize = 32;
 
 /// Most pages of a list: registries give a hundred or more entries a page, and a list that never ends is no list.
 const MAX_PAGES: usize = 100;
 
-/// Largest document that is read, in bytes: the report of an image with a million removed paths.
-const MAX_COMPANION: u64 = 256 << 20;
+/// Bytes of all pages of a list: a hundred thousand entries.
+const MAX_LIST: u64 = 32 << 20;
+
+/// Bytes of all documents that are held at once: the report of an image with a million removed paths is one of them.
+const MAX_COMPANIONS: u64 = 256 << 20;
 
 impl Client {
     /// Puts documents beside the images that they are about; what is there already is not sent again.
@@ -62,64 +66,100 @@ impl Client {
         Ok(())
     }
 
-    /// Documents of `types` beside `subject`. What is no such document is passed over: anybody who may push puts it there.
+    /// Documents beside `subject` that are `wanted`. What is no such document, or not as it is named, is passed over:
+    /// anybody who may push puts it there, and a list outlives what it lists.
     pub fn companions(
         &self,
         subject: &BlobDigest,
-        types: &[&str],
+        wanted: &[WantedCompanion],
     ) -> Result<Vec<FoundCompanion>, RegistryError> {
         let listed = self.referrers(subject)?;
-        let mut found = Vec::new();
-        for (artifact_type, blob) in listed {
-            if !types.contains(&artifact_type.as_str()) || found.len() == MAX_READ {
-                continue;
+        let (mut found, mut room) = (Vec::new(), MAX_COMPANIONS);
+        for wanted in wanted {
+            let of_type = listed.iter().filter(|(artifact_type, _)| artifact_type == wanted.artifact_type);
+            let artifacts: BTreeSet<BlobDigest> = of_type.map(|(_, blob)| blob.digest).collect();
+            if artifacts.len() > MAX_READ && wanted.digest.is_none() {
+                let what = format!("documents of type `{}`", wanted.artifact_type);
+                return Err(self.too_much(MAX_READ as u64, what));
             }
-            let artifact = match self.get_manifest(&Tag::Digest(blob.digest)) {
-                Ok(artifact) => artifact,
-                // A list outlives what it lists.
-                Err(RegistryError::NotFound { .. }) => continue,
-                Err(error) => return Err(error),
-            };
-            let Some((document, title)) = parse_artifact(&artifact.bytes, subject) else { continue };
-            if document.size > MAX_COMPANION {
-                continue;
+            for artifact in artifacts.into_iter().take(MAX_READ) {
+                let Some((document, title)) = self.artifact(artifact, subject)? else { continue };
+                if !wanted.may_be(document) {
+                    continue;
+                }
+                let left = room.checked_sub(document.size);
+                room = left.ok_or_else(|| self.too_much(MAX_COMPANIONS, "bytes of documents".to_owned()))?;
+                let Some(bytes) = self.document(document)? else { continue };
+                found.push(FoundCompanion { artifact_type: wanted.artifact_type.to_owned(), title, bytes });
+                if wanted.digest.is_some() {
+                    break;
+                }
             }
-            let mut bytes = Vec::new();
-            let mut reader = self.get_blob(document.digest, document.size)?.open();
-            let read = (&mut reader).take(MAX_COMPANION).read_to_end(&mut bytes);
-            read.map_err(|source| RegistryError::Document { digest: document.digest, source })?;
-            found.push(FoundCompanion { artifact_type, title, bytes });
         }
         Ok(found)
     }
 
+    /// What an artifact about `subject` holds; `None` where it is none.
+    fn artifact(
+        &self,
+        digest: BlobDigest,
+        subject: &BlobDigest,
+    ) -> Result<Option<(Blob, Option<String>)>, RegistryError> {
+        match self.get_manifest(&Tag::Digest(digest)) {
+            Ok(artifact) => Ok(parse_artifact(&artifact.bytes, subject)),
+            Err(error) if error.is_lost_or_wrong() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The bytes of a document; `None` where the registry does not have them as they are named.
+    fn document(&self, Blob { digest, size }: Blob) -> Result<Option<Vec<u8>>, RegistryError> {
+        let mut bytes = Vec::new();
+        match self.get_blob(digest, size)?.open().take(size).read_to_end(&mut bytes) {
+            Ok(_) => Ok(Some(bytes)),
+            Err(error) if RegistryError::find(&error).is_some_and(RegistryError::is_lost_or_wrong) => {
+                Ok(None)
+            }
+            Err(source) => Err(RegistryError::Document { digest, source }),
+        }
+    }
+
     /// What is listed as being about `subject`, with each one's type: by the registry itself, else under a tag.
     fn referrers(&self, subject: &BlobDigest) -> Result<Vec<(String, Blob)>, RegistryError> {
-        let mut next = Some(self.url(&format!("referrers/{subject}"))?);
-        let mut all = Vec::new();
+        let mut url = self.url(&format!("referrers/{subject}"))?;
+        let (mut all, mut read) = (Vec::new(), 0_u64);
         for page in 1..=MAX_PAGES {
-            let Some(url) = next else { break };
             let call = Call::new(Method::GET, url).header("Accept", media::OCI_INDEX.to_owned());
             let (answer, bytes) = self.send_and_read(&call, MAX_DOCUMENT)?;
+            read = read.saturating_add(bytes.len() as u64);
+            if read > MAX_LIST {
+                return Err(RegistryError::TooLong { url: call.url.to_string(), limit: MAX_LIST });
+            }
             let listed = (answer.status() == 200).then(|| parse_referrers(&bytes)).flatten();
             match listed {
                 Some(listed) => all.extend(listed),
-                None if page == 1 => break,
+                // Whatever else a registry answers that does not know the question.
+                None if page == 1 => {
+                    let listed = self.under_tag(subject)?;
+                    return Ok(listed.and_then(|index| parse_referrers(&index.bytes)).unwrap_or_default());
+                }
                 None => return Err(answer.refusal(&Method::GET, &bytes)),
             }
-            next = answer.next().cloned();
-            if next.is_none() || page == MAX_PAGES {
-                return Ok(all);
+            match answer.next() {
+                Some(next) => url = next.clone(),
+                None => return Ok(all),
             }
         }
-        // Whatever else a registry answers that does not know the question.
-        let listed = self.under_tag(subject)?;
-        Ok(listed.as_deref().and_then(parse_referrers).unwrap_or_default())
+        Err(self.too_much(MAX_PAGES as u64, "pages of documents".to_owned()))
     }
 
-    fn under_tag(&self, subject: &BlobDigest) -> Result<Option<Vec<u8>>, RegistryError> {
+    fn too_much(&self, limit: u64, what: String) -> RegistryError {
+        RegistryError::TooMuchBeside { repository: self.repository.to_string(), limit, what }
+    }
+
+    fn under_tag(&self, subject: &BlobDigest) -> Result<Option<FetchedManifest>, RegistryError> {
         match self.get_manifest(&referrers_tag(subject)) {
-            Ok(index) => Ok(Some(index.bytes)),
+            Ok(index) => Ok(Some(index)),
             Err(RegistryError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -133,6 +173,11 @@ impl Client {
         };
         for _ in 0..MAX_RACES {
             let old = self.under_tag(subject)?;
+            // Some registries say no type.
+            if old.as_ref().is_some_and(|old| !["", media::OCI_INDEX].contains(&old.media_type.as_str())) {
+                return Err(no_index());
+            }
+            let old = old.map(|old| old.bytes);
             let new = with_referrers(old.as_deref(), entries).ok_or_else(no_index)?;
             if old.as_ref() == Some(&new) {
                 return Ok(());

@@ -14,6 +14,7 @@ use super::pace::{MAX_ATTEMPTS, MAX_RESUMES, is_passing};
 use super::transport::{Answer, Patience, Payload, sleep};
 use super::url::{Scheme, Url};
 use crate::digest::BlobDigest;
+use crate::image::manifest::Blob;
 
 /// Times that an upload is begun again because the registry found other bytes or lost the session.
 const MAX_WRONG: u32 = 4;
@@ -73,17 +74,26 @@ enum Broken {
 }
 
 impl Client {
-    /// Whether the repository holds the blob.
-    pub fn has_blob(&self, digest: &BlobDigest) -> Result<bool, RegistryError> {
+    /// Whether the repository holds the blob, all of it: a part under its name is not the blob.
+    pub fn has_blob(&self, blob: Blob) -> Result<bool, RegistryError> {
+        Ok(matches!(self.held(blob)?, Held::Whole))
+    }
+
+    fn held(&self, Blob { digest, size }: Blob) -> Result<Held, RegistryError> {
         let call = Call::new(Method::HEAD, self.url(&format!("blobs/{digest}"))?);
         let answer = self.send(&call)?;
         match answer.status {
             200 => {
-                check_stored(&answer, *digest)?;
-                self.host.note_holder(*digest, &self.repository.path);
-                Ok(true)
+                check_stored(&answer, digest)?;
+                let length = answer.header("content-length").and_then(|length| length.parse().ok());
+                // Who says no length is believed.
+                if let Some(found) = length.filter(|&length: &u64| length != size) {
+                    return Ok(Held::Other(found));
+                }
+                self.host.note_holder(digest, &self.repository.path);
+                Ok(Held::Whole)
             }
-            404 => Ok(false),
+            404 => Ok(Held::Nothing),
             _ => Err(exchange::refusal(&call.method, answer, 1)),
         }
     }
@@ -95,7 +105,9 @@ impl Client {
         size: u64,
         content: Content<'_>,
     ) -> Result<Sent, RegistryError> {
-        if self.has_blob(digest)? {
+        let blob = Blob { digest: *digest, size };
+        let before = self.held(blob)?;
+        if matches!(before, Held::Whole) {
             return Ok(Sent::Present);
         }
         let session = match self.host.holder(digest, &self.repository.path) {
@@ -110,6 +122,12 @@ impl Client {
             None => None,
         };
         self.upload(digest, size, content, session)?;
+        // What had the name may have kept it: registries do not write over what they take for the same blob.
+        if let Held::Other(_) = before
+            && let Held::Other(found) = self.held(blob)?
+        {
+            return Err(RegistryError::HeldOther { digest: *digest, expected: size, found });
+        }
         self.host.note_holder(*digest, &self.repository.path);
         Ok(Sent::Uploaded)
     }
@@ -169,7 +187,7 @@ impl Client {
                 None => return Err(error.tried(passing + wrong)),
             }
             // The answer may have been lost, and not the bytes.
-            if self.has_blob(digest)? {
+            if self.has_blob(Blob { digest: *digest, size })? {
                 return Ok(());
             }
         }
@@ -202,8 +220,17 @@ impl Client {
             match self.step(&call) {
                 Ok(answer) if matches!(answer.status, 200..=204) => {
                     session = next_location(&answer).map_err(Broken::Final)?;
-                    offset = next_offset(&answer).unwrap_or(offset + length).min(size);
-                    fruitless = 0;
+                    let sent = offset + length;
+                    let has = next_offset(&answer).unwrap_or(sent);
+                    // Less than was sent is sent again, as after a cut, and as often: what a registry says of itself
+                    // must not keep a run going.
+                    resumed += u32::from(has < sent);
+                    fruitless = if has > offset { 0 } else { fruitless + 1 };
+                    if has > sent || fruitless >= MAX_ATTEMPTS || resumed >= MAX_RESUMES {
+                        let url = answer.url.to_string();
+                        return Err(Broken::Wrong(RegistryError::Received { url, sent, has }));
+                    }
+                    offset = has;
                 }
                 Ok(answer) if offset == 0 && matches!(answer.status, 404 | 405 | 411 | 413 | 501) => {
                     return Err(Broken::NoChunks);
@@ -217,7 +244,7 @@ impl Client {
                         return Err(Broken::Final(error.tried(resumed)));
                     };
                     sleep(wait);
-                    (session, offset) = self.where_it_stands(&session, size)?;
+                    (session, offset) = self.where_it_stands(&session, offset + length)?;
                 }
                 Err(other) => return Err(other),
             }
@@ -225,8 +252,8 @@ impl Client {
         self.finish_upload(&session, digest, Payload::None)
     }
 
-    /// How far the registry got before a piece broke off.
-    fn where_it_stands(&self, session: &Url, size: u64) -> Result<(Url, u64), Broken> {
+    /// How far the registry got before a piece broke off; `sent` is what it can have at most.
+    fn where_it_stands(&self, session: &Url, sent: u64) -> Result<(Url, u64), Broken> {
         let call = Call::new(Method::GET, session.clone());
         let answer = self.send(&call).map_err(Broken::Final)?;
         if !matches!(answer.status, 200..=204) {
@@ -234,7 +261,7 @@ impl Client {
         }
         let session = next_location(&answer).unwrap_or_else(|_| session.clone());
         match next_offset(&answer) {
-            Some(offset) if offset <= size => Ok((session, offset)),
+            Some(offset) if offset <= sent => Ok((session, offset)),
             _ => Err(Broken::Wrong(exchange::refusal(&call.method, answer, 1))),
         }
     }
@@ -265,6 +292,14 @@ impl Client {
             Err(error) => Err(Broken::Final(error)),
         }
     }
+}
+
+/// What a repository has under a blob's name.
+enum Held {
+    Nothing,
+    Whole,
+    /// So many bytes, which are not as many as the blob's.
+    Other(u64),
 }
 
 enum Mount {

@@ -10,6 +10,7 @@ use super::archive::{TarWriter, Target};
 use super::{Prepared, Sink, SinkError, Staging};
 use crate::digest::{BlobDigest, DiffId};
 use crate::image::json::canonical_bytes;
+use crate::image::manifest::Blob;
 use crate::image::{FinishedImage, FinishedLayer, LayerDescriptor, LayerReader, Published};
 
 pub(super) struct DockerArchive {
@@ -18,7 +19,7 @@ pub(super) struct DockerArchive {
 }
 
 impl Sink for DockerArchive {
-    fn has_blob(&self, _: &BlobDigest) -> bool {
+    fn has_blob(&self, _: Blob) -> bool {
         false
     }
 

@@ -7,8 +7,8 @@ use std::fs::File;
 use super::archive::TarWriter;
 use super::{Prepared, Sink, SinkError, Staging, docker_archive};
 use crate::daemon::Daemon;
-use crate::digest::BlobDigest;
 use crate::image::Published;
+use crate::image::manifest::Blob;
 
 pub(super) struct DockerDaemon {
     daemon: Daemon,
@@ -30,7 +30,7 @@ impl DockerDaemon {
 }
 
 impl Sink for DockerDaemon {
-    fn has_blob(&self, _: &BlobDigest) -> bool {
+    fn has_blob(&self, _: Blob) -> bool {
         false
     }
 

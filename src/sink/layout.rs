@@ -11,7 +11,7 @@ use super::staging::{parent, sync_directory, temp_dir_in, temp_file_in};
 use super::{Prepared, Sink, SinkError, Staging, write_error};
 use crate::digest::{BlobDigest, HashingReader};
 use crate::image::json::canonical_bytes;
-use crate::image::manifest::{REF_NAME, is_known_layout_version};
+use crate::image::manifest::{Blob, REF_NAME, is_known_layout_version};
 use crate::image::{MAX_DOCUMENT, Published, media};
 use serde_json::{Map, Value, json};
 
@@ -61,13 +61,14 @@ impl Layout {
 
 impl Sink for Layout {
     /// Reads it to be sure: a blob that is there only by name would make the new image unreadable.
-    fn has_blob(&self, digest: &BlobDigest) -> bool {
-        let open = File::open(self.directory.join(BLOBS).join(digest.hex()));
-        let hash = |file| {
-            let mut reader = HashingReader::new(file);
-            io::copy(&mut reader, &mut io::sink()).map(|_| reader.finish().1.blob())
+    fn has_blob(&self, Blob { digest, size }: Blob) -> bool {
+        let Ok((found, file)) = open_regular(&self.directory.join(BLOBS).join(digest.hex())) else {
+            return false;
         };
-        open.and_then(hash).is_ok_and(|found| found == *digest)
+        // What is longer is not read to its end; what grows meanwhile, no further than the blob.
+        let mut reader = HashingReader::new(file.take(size));
+        let hashed = io::copy(&mut reader, &mut io::sink()).map(|_| reader.finish().1.blob());
+        found == size && hashed.is_ok_and(|found| found == digest)
     }
 
     fn prepare(&self, published: &Published, staging: &Staging) -> Result<Box<dyn Prepared>, SinkError> {
@@ -202,8 +203,8 @@ fn read_index(directory: &Path) -> Result<Option<Map<String, Value>>, SinkError>
 
 fn read_document(path: &Path) -> Result<Option<Vec<u8>>, SinkError> {
     let read_error = |source| SinkError::Read { path: path.to_owned(), source };
-    let file = match File::open(path) {
-        Ok(file) => file,
+    let file = match open_regular(path) {
+        Ok((_, file)) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(read_error(error)),
     };
@@ -213,6 +214,15 @@ fn read_document(path: &Path) -> Result<Option<Vec<u8>>, SinkError> {
         return Err(read_error(io::ErrorKind::FileTooLarge.into()));
     }
     Ok(Some(bytes))
+}
+
+/// Opens a regular file only: a pipe or device in a layout that others write to, too, must not hang the run.
+fn open_regular(path: &Path) -> io::Result<(u64, File)> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let file = File::open(path)?;
+    Ok((file.metadata()?.len(), file))
 }
 
 /// Whether there is nothing but what an interrupted run of kiln may have left.

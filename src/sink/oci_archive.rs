@@ -9,6 +9,7 @@ use super::layout::{OCI_LAYOUT, index_entry, with_entry};
 use super::{Prepared, Sink, SinkError, Staging};
 use crate::digest::BlobDigest;
 use crate::image::Published;
+use crate::image::manifest::Blob;
 
 pub(super) struct OciArchive {
     pub(super) target: Target,
@@ -16,7 +17,7 @@ pub(super) struct OciArchive {
 }
 
 impl Sink for OciArchive {
-    fn has_blob(&self, _: &BlobDigest) -> bool {
+    fn has_blob(&self, _: Blob) -> bool {
         false
     }
 

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{Prepared, Sink, SinkError, Staging};
 use crate::digest::BlobDigest;
+use crate::image::manifest::Blob;
 use crate::image::{Companion, Published, media};
 use crate::reference::{Reference, RegistryReference};
 use crate::registry::{Client, Content, Registries, RegistryError, Right, Tag};
@@ -43,7 +44,7 @@ impl Registry {
                 .map_err(SinkError::Registry);
         }
         // It was there when it was not staged.
-        match self.client.has_blob(digest) {
+        match self.client.has_blob(Blob { digest: *digest, size }) {
             Ok(true) => Ok(()),
             Ok(false) => Err(SinkError::Registry(RegistryError::Vanished { digest: *digest })),
             Err(error) => Err(SinkError::Registry(error)),
@@ -79,9 +80,9 @@ impl Registry {
 }
 
 impl Sink for Registry {
-    fn has_blob(&self, digest: &BlobDigest) -> bool {
+    fn has_blob(&self, blob: Blob) -> bool {
         // What goes wrong here goes wrong again, and is told, when the blob is to be sent.
-        self.client.has_blob(digest).unwrap_or(false)
+        self.client.has_blob(blob).unwrap_or(false)
     }
 
     fn keeps_companions(&self) -> bool {

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::SinkError;
-use crate::reference::{Reference, STDIO};
+use crate::reference::{Reference, RegistryReference, STDIO};
 
 /// Refuses a destination that is the source: the original would be gone, with nothing to harden again or to compare with.
 ///
@@ -25,12 +25,22 @@ pub fn refuse_source(
             Reference::OciArchive { file: from, .. } | Reference::DockerArchive { file: from, .. },
             Reference::OciArchive { file: to, .. } | Reference::DockerArchive { file: to, .. },
         ) => is_same_file(from, to),
+        (Reference::Registry(from), Reference::Registry(to)) => is_same_tag(from, to),
         (from, to) => from == to,
     };
     match destinations.iter().find(is_source) {
         Some(destination) => Err(SinkError::IsSource(destination.clone())),
         None => Ok(()),
     }
+}
+
+/// A digest beside the source's tag says which image the tag is believed to be on: moved, it would be on another one. Names
+/// of hosts know no case.
+fn is_same_tag(from: &RegistryReference, to: &RegistryReference) -> bool {
+    from.tag.is_some()
+        && from.tag == to.tag
+        && from.repository.path == to.repository.path
+        && from.repository.host.eq_ignore_ascii_case(&to.repository.host)
 }
 
 /// Symbolic and hard links are the file; stdin is not stdout.

@@ -20,6 +20,10 @@ pub(super) const MAX_INDEX_DEPTH: usize = 4;
 /// document very often, and so can that one.
 const MAX_DOCUMENTS: u64 = 1000;
 
+/// Most entries of all indexes on the way, those that are no images too: each of a hundred platforms may have a hundred
+/// attestations.
+const MAX_LISTED: u64 = 10_000;
+
 /// Bytes of all documents that an index leads to: each is held while the one to use is chosen.
 const MAX_DOCUMENT_BYTES: u64 = 32 << 20;
 
@@ -36,8 +40,10 @@ pub(super) trait Blobs {
         self.open_blob(blob)
     }
 
-    /// Says that these will be opened soon.
-    fn expect(&self, _layers: &[ManifestLayer]) {}
+    /// Says that these will be opened soon; an error where they are too much to be fetched.
+    fn expect(&self, _layers: &[ManifestLayer]) -> Result<(), SourceError> {
+        Ok(())
+    }
 
     /// What reading a document costs.
     fn cost(&self) -> Cost {
@@ -61,11 +67,28 @@ pub(super) fn resolve(
     tag: Option<&str>,
     platform: Option<&Platform>,
 ) -> Result<SourceImage, SourceError> {
-    let Document::Index(entries) = parse_document("index.json".to_owned(), index_json, "")? else {
-        return Err(SourceError::NotALayout { path: blobs.path().to_owned(), missing: "list of manifests" });
-    };
-    let entries = choose_by_name(blobs.path(), entries, tag)?;
+    let entries = choose_by_name(blobs.path(), parse_list(blobs, index_json)?, tag)?;
     resolve_entries(blobs, &entries, platform)
+}
+
+/// What the layout's own index calls the image that `tag` chooses.
+pub(super) fn name_in(
+    blobs: &dyn Blobs,
+    index_json: &[u8],
+    tag: Option<&str>,
+) -> Result<Option<String>, SourceError> {
+    let entries = choose_by_name(blobs.path(), parse_list(blobs, index_json)?, tag)?;
+    Ok(entries.into_iter().find_map(|entry| entry.name))
+}
+
+/// Reads a layout's own index.
+pub(super) fn parse_list(blobs: &dyn Blobs, index_json: &[u8]) -> Result<Vec<IndexEntry>, SourceError> {
+    match parse_document("index.json".to_owned(), index_json, "")? {
+        Document::Index(entries) => Ok(entries),
+        Document::Manifest(_) => {
+            Err(SourceError::NotALayout { path: blobs.path().to_owned(), missing: "list of manifests" })
+        }
+    }
 }
 
 /// Reads the image that `platform` chooses of what `entries` lead to.
@@ -76,11 +99,12 @@ pub(super) fn resolve_entries(
 ) -> Result<SourceImage, SourceError> {
     let name = entries.iter().find_map(|entry| entry.name.clone());
     let asked = platform.cloned().unwrap_or_else(Platform::host);
-    let mut walk = Walk::default();
+    let (mut candidates, mut walked) = (Vec::new(), Walked::default());
     for entry in entries {
-        collect(blobs, entry, None, 1, &asked, &mut walk)?;
+        let step = Step { entry, index: None, depth: 1 };
+        collect(blobs, &step, &asked, &mut candidates, &mut walked)?;
     }
-    let chosen = choose_by_platform(blobs, walk.candidates, platform)?;
+    let chosen = choose_by_platform(blobs, candidates, platform, &mut walked)?;
     read_image(blobs, chosen, name)
 }
 
@@ -137,18 +161,40 @@ struct Candidate {
     platform: Option<Platform>,
 }
 
-/// What was found on the way through an index, and how much of it.
+/// How much was read on the way through an index. What is not there counts, too: asking for it costs as much.
 #[derive(Default)]
-struct Walk {
-    candidates: Vec<Candidate>,
+pub(super) struct Walked {
+    entries: u64,
     documents: u64,
     bytes: u64,
 }
 
-impl Walk {
-    fn count(&mut self, bytes: &[u8]) -> Result<(), SourceError> {
+impl Walked {
+    /// Counts what an index lists.
+    pub(super) fn count(&mut self, entries: &[IndexEntry]) -> Result<(), SourceError> {
+        self.entries = self.entries.saturating_add(entries.len() as u64);
+        if self.entries > MAX_LISTED {
+            return Err(SourceError::IndexTooLarge { limit: MAX_LISTED, what: "entries" });
+        }
+        Ok(())
+    }
+
+    /// As [`read_manifest`].
+    pub(super) fn read_manifest(&mut self, blobs: &dyn Blobs, blob: Blob) -> Result<Vec<u8>, SourceError> {
+        self.count_document(blob)?;
+        read_manifest(blobs, blob)
+    }
+
+    /// The platform that a config is for.
+    pub(super) fn read_platform(&mut self, blobs: &dyn Blobs, blob: Blob) -> Result<Platform, SourceError> {
+        self.count_document(blob)?;
+        Ok(read_config(blobs, blob)?.0.platform)
+    }
+
+    fn count_document(&mut self, blob: Blob) -> Result<(), SourceError> {
         self.documents += 1;
-        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
+        // One that is larger is an error of its own.
+        self.bytes = self.bytes.saturating_add(blob.size.min(MAX_DOCUMENT));
         if self.documents > MAX_DOCUMENTS {
             return Err(SourceError::IndexTooLarge { limit: MAX_DOCUMENTS, what: "documents" });
         }
@@ -159,29 +205,38 @@ impl Walk {
     }
 }
 
-/// Follows `entry` to all manifests it leads to.
-fn collect(
-    blobs: &dyn Blobs,
-    entry: &IndexEntry,
+/// A place on the way through an index.
+struct Step<'a> {
+    entry: &'a IndexEntry,
+    /// The index that lists it.
     index: Option<BlobDigest>,
     depth: usize,
+}
+
+/// Follows `step` to all manifests it leads to.
+fn collect(
+    blobs: &dyn Blobs,
+    step: &Step<'_>,
     asked: &Platform,
-    walk: &mut Walk,
+    candidates: &mut Vec<Candidate>,
+    walked: &mut Walked,
 ) -> Result<(), SourceError> {
-    let bytes = read_manifest(blobs, entry.blob)?;
-    walk.count(&bytes)?;
+    let Step { entry, index, depth } = *step;
+    let bytes = walked.read_manifest(blobs, entry.blob)?;
     let digest = entry.blob.digest;
     match parse_document(format!("manifest {digest}"), &bytes, &entry.media_type)? {
         Document::Manifest(manifest) => {
-            walk.candidates.push(Candidate { manifest, digest, index, platform: entry.platform.clone() });
+            candidates.push(Candidate { manifest, digest, index, platform: entry.platform.clone() });
             Ok(())
         }
         Document::Index(_) if depth >= MAX_INDEX_DEPTH => Err(SourceError::IndexDepth(MAX_INDEX_DEPTH)),
         Document::Index(entries) => {
+            walked.count(&entries)?;
             let entries = entries.into_iter().filter(|entry| !entry.is_attestation).collect();
             for entry in &worth_reading(entries, blobs.cost(), asked) {
+                let step = Step { entry, index: Some(digest), depth: depth + 1 };
                 // An index need not hold every platform's manifest: layouts are often copied for one platform only.
-                match collect(blobs, entry, Some(digest), depth + 1, asked, walk) {
+                match collect(blobs, &step, asked, candidates, walked) {
                     Err(SourceError::MissingBlob { digest, .. }) if digest == entry.blob.digest => {}
                     other => other?,
                 }
@@ -205,10 +260,11 @@ fn choose_by_platform(
     blobs: &dyn Blobs,
     mut candidates: Vec<Candidate>,
     wanted: Option<&Platform>,
+    walked: &mut Walked,
 ) -> Result<Candidate, SourceError> {
     for candidate in &mut candidates {
         if candidate.platform.is_none() {
-            candidate.platform = Some(read_config(blobs, candidate.manifest.config)?.0.platform);
+            candidate.platform = Some(walked.read_platform(blobs, candidate.manifest.config)?);
         }
     }
     let platforms: BTreeSet<String> =
@@ -246,7 +302,7 @@ fn read_image(
             layers: manifest.layers.len(),
         });
     }
-    blobs.expect(&manifest.layers);
+    blobs.expect(&manifest.layers)?;
     let mut layers = Vec::with_capacity(manifest.layers.len());
     for (layer, &diff_id) in manifest.layers.into_iter().zip(&config.diff_ids) {
         let reader = open_sized(blobs, layer.blob)?;
@@ -273,7 +329,7 @@ fn read_image(
     })
 }
 
-pub(super) fn read_config(blobs: &dyn Blobs, blob: Blob) -> Result<(Config, Vec<u8>), SourceError> {
+fn read_config(blobs: &dyn Blobs, blob: Blob) -> Result<(Config, Vec<u8>), SourceError> {
     let bytes = read_document(blobs, blob)?;
     let image_id = ImageId::from(blob.digest);
     let config = Config::parse(&bytes).map_err(|source| SourceError::Config { image_id, source })?;
@@ -301,7 +357,7 @@ fn read_document(blobs: &dyn Blobs, blob: Blob) -> Result<Vec<u8>, SourceError> 
 }
 
 /// A whole manifest or index, verified.
-pub(super) fn read_manifest(blobs: &dyn Blobs, blob: Blob) -> Result<Vec<u8>, SourceError> {
+fn read_manifest(blobs: &dyn Blobs, blob: Blob) -> Result<Vec<u8>, SourceError> {
     read_verified(blobs, blob, |blobs| blobs.open_manifest(blob))
 }
 

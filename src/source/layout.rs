@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::documents::{Blobs, open_sized, resolve};
+use super::documents::{Blobs, name_in, open_sized, resolve};
 use super::{Platforms, Source, SourceError, SourceImage, platforms};
 use crate::image::manifest::{Blob, is_known_layout_version};
 use crate::image::{LayerDescriptor, MAX_DOCUMENT, Platform};
@@ -85,6 +85,10 @@ impl Source for Layout {
 
     fn platforms(&self) -> Result<Platforms, SourceError> {
         platforms::list(self, &self.read_file("index.json")?, self.tag.as_deref())
+    }
+
+    fn name(&self) -> Result<Option<String>, SourceError> {
+        name_in(self, &self.read_file("index.json")?, self.tag.as_deref())
     }
 
     fn open_layer(&self, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {

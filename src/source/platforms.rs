@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::documents::{Blobs, MAX_INDEX_DEPTH, choose_by_name, parse_document, read_config, read_manifest};
+use super::documents::{Blobs, MAX_INDEX_DEPTH, Walked, choose_by_name, parse_document, parse_list};
 use super::{SourceError, SourceImage};
 use crate::digest::BlobDigest;
 use crate::image::Platform;
@@ -37,6 +37,8 @@ pub struct PlatformImage {
     pub platform: Platform,
     /// Its manifest, or its config where it has none.
     pub digest: BlobDigest,
+    /// Annotations of the manifest: what the image says of itself.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// An entry of an index that is no image to harden.
@@ -64,10 +66,13 @@ pub enum WhyLeftOut {
 impl Platforms {
     /// Those of an image without an index.
     pub(super) fn of(image: &SourceImage) -> Result<Self, SourceError> {
-        let mut found = Self::default();
-        let digest = image.manifest_digest.unwrap_or_else(|| BlobDigest::from(image.image_id));
-        found.add(&image.config.platform, digest, &mut BTreeMap::new());
-        found.checked()
+        let mut walk = Walk::default();
+        walk.add(PlatformImage {
+            platform: image.config.platform.clone(),
+            digest: image.manifest_digest.unwrap_or_else(|| BlobDigest::from(image.image_id)),
+            annotations: image.annotations.clone(),
+        });
+        walk.found.checked()
     }
 
     /// The image that fits `wanted` best, as [`super::Source::image`] chooses; `None` is this machine's, or the only one.
@@ -82,22 +87,6 @@ impl Platforms {
             wanted: asked.clone(),
             platforms: self.linux.iter().map(|image| image.platform.to_string()).collect(),
         })
-    }
-
-    fn add(&mut self, platform: &Platform, digest: BlobDigest, seen: &mut BTreeMap<Platform, BlobDigest>) {
-        let why = if platform.os() != LINUX {
-            WhyLeftOut::OtherSystem(platform.clone())
-        } else if let Some(first) = seen.get(platform) {
-            if *first == digest {
-                return;
-            }
-            WhyLeftOut::Twice(platform.clone())
-        } else {
-            seen.insert(platform.clone(), digest);
-            self.linux.push(PlatformImage { platform: platform.clone(), digest });
-            return;
-        };
-        self.left_out.push(LeftOut { digest, why });
     }
 
     fn checked(self) -> Result<Self, SourceError> {
@@ -123,9 +112,7 @@ pub(super) fn list(
     index_json: &[u8],
     tag: Option<&str>,
 ) -> Result<Platforms, SourceError> {
-    let Document::Index(entries) = parse_document("index.json".to_owned(), index_json, "")? else {
-        return Err(SourceError::NotALayout { path: blobs.path().to_owned(), missing: "list of manifests" });
-    };
+    let entries = parse_list(blobs, index_json)?;
     let chosen = choose_by_name(blobs.path(), entries.clone(), tag)?;
     // What stands beside an image in the layout's own index, under the same name or with none, is about it.
     let names: Vec<_> = chosen.iter().map(|entry| entry.name.clone()).collect();
@@ -136,54 +123,80 @@ pub(super) fn list(
 
 /// Lists the platforms that `entries` lead to: the root of an image, or all that a layout has of it.
 pub(super) fn list_entries(blobs: &dyn Blobs, entries: &[IndexEntry]) -> Result<Platforms, SourceError> {
-    let mut found = Platforms::default();
-    let mut seen = BTreeMap::new();
-    for entry in entries {
-        walk(blobs, entry, 1, &mut found, &mut seen)?;
-    }
-    found.checked()
+    let mut walk = Walk::default();
+    walk.all(blobs, entries, 1)?;
+    walk.found.checked()
 }
 
-fn walk(
-    blobs: &dyn Blobs,
-    entry: &IndexEntry,
-    depth: usize,
-    found: &mut Platforms,
-    seen: &mut BTreeMap<Platform, BlobDigest>,
-) -> Result<(), SourceError> {
-    let digest = entry.blob.digest;
-    if entry.is_attestation {
-        found.left_out.push(LeftOut { digest, why: WhyLeftOut::Attestation });
-        return Ok(());
+/// What was found on the way through an index, and how much was read for it.
+#[derive(Default)]
+struct Walk {
+    found: Platforms,
+    seen: BTreeMap<Platform, BlobDigest>,
+    walked: Walked,
+}
+
+impl Walk {
+    fn all(&mut self, blobs: &dyn Blobs, entries: &[IndexEntry], depth: usize) -> Result<(), SourceError> {
+        self.walked.count(entries)?;
+        entries.iter().try_for_each(|entry| self.one(blobs, entry, depth))
     }
-    // Nothing of another system's image is looked at: it may not even be there.
-    if let Some(platform) = entry.platform.as_ref().filter(|platform| platform.os() != LINUX) {
-        found.add(platform, digest, seen);
-        return Ok(());
-    }
-    let bytes = match read_manifest(blobs, entry.blob) {
-        Err(SourceError::MissingBlob { .. }) if depth > 1 => {
-            found.left_out.push(LeftOut { digest, why: WhyLeftOut::Absent(entry.platform.clone()) });
+
+    fn one(&mut self, blobs: &dyn Blobs, entry: &IndexEntry, depth: usize) -> Result<(), SourceError> {
+        let digest = entry.blob.digest;
+        if entry.is_attestation {
+            self.leave_out(digest, WhyLeftOut::Attestation);
             return Ok(());
         }
-        other => other?,
-    };
-    match parse_document(format!("manifest {digest}"), &bytes, &entry.media_type)? {
-        Document::Manifest(manifest) => {
-            let platform = match &entry.platform {
-                Some(platform) => platform.clone(),
-                None => read_config(blobs, manifest.config)?.0.platform,
-            };
-            found.add(&platform, digest, seen);
-            Ok(())
+        // Nothing of another system's image is looked at: it may not even be there.
+        if let Some(platform) = entry.platform.as_ref().filter(|platform| platform.os() != LINUX) {
+            self.leave_out(digest, WhyLeftOut::OtherSystem(platform.clone()));
+            return Ok(());
         }
-        Document::Index(_) if depth >= MAX_INDEX_DEPTH => Err(SourceError::IndexDepth(MAX_INDEX_DEPTH)),
-        Document::Index(entries) => {
-            if found.index_digest.is_none() {
-                found.index_digest = Some(digest);
-                found.annotations = parse_annotations(&bytes);
+        let bytes = match self.walked.read_manifest(blobs, entry.blob) {
+            Err(SourceError::MissingBlob { .. }) if depth > 1 => {
+                self.leave_out(digest, WhyLeftOut::Absent(entry.platform.clone()));
+                return Ok(());
             }
-            entries.iter().try_for_each(|entry| walk(blobs, entry, depth + 1, found, seen))
+            other => other?,
+        };
+        match parse_document(format!("manifest {digest}"), &bytes, &entry.media_type)? {
+            Document::Manifest(manifest) => {
+                let platform = match &entry.platform {
+                    Some(platform) => platform.clone(),
+                    None => self.walked.read_platform(blobs, manifest.config)?,
+                };
+                self.add(PlatformImage { platform, digest, annotations: manifest.annotations });
+                Ok(())
+            }
+            Document::Index(_) if depth >= MAX_INDEX_DEPTH => Err(SourceError::IndexDepth(MAX_INDEX_DEPTH)),
+            Document::Index(entries) => {
+                if self.found.index_digest.is_none() {
+                    self.found.index_digest = Some(digest);
+                    self.found.annotations = parse_annotations(&bytes);
+                }
+                self.all(blobs, &entries, depth + 1)
+            }
         }
+    }
+
+    fn add(&mut self, image: PlatformImage) {
+        let PlatformImage { platform, digest, .. } = &image;
+        if platform.os() != LINUX {
+            self.leave_out(*digest, WhyLeftOut::OtherSystem(platform.clone()));
+            return;
+        }
+        match self.seen.get(platform) {
+            Some(first) if first == digest => {}
+            Some(_) => self.leave_out(*digest, WhyLeftOut::Twice(platform.clone())),
+            None => {
+                self.seen.insert(platform.clone(), *digest);
+                self.found.linux.push(image);
+            }
+        }
+    }
+
+    fn leave_out(&mut self, digest: BlobDigest, why: WhyLeftOut) {
+        self.found.left_out.push(LeftOut { digest, why });
     }
 }

@@ -11,7 +11,8 @@ use super::documents::{Blobs, Cost, open_sized, resolve_entries};
 use super::{Platforms, Source, SourceError, SourceImage, platforms};
 use crate::digest::BlobDigest;
 use crate::image::manifest::{Blob, IndexEntry, ManifestLayer};
-use crate::image::{FoundCompanion, LayerDescriptor, Platform};
+use crate::image::{FoundCompanion, LayerDescriptor, Platform, WantedCompanion};
+use crate::limits::Limits;
 use crate::reference::RegistryReference;
 use crate::registry::{Client, Download, FetchedManifest, Registries, RegistryError, Right, Tag};
 
@@ -20,6 +21,7 @@ pub(super) struct Registry {
     client: Client,
     reference: RegistryReference,
     shown: PathBuf,
+    limits: Limits,
     /// What the reference leads to, fetched once: a tag may move meanwhile.
     root: Mutex<Option<Arc<FetchedManifest>>>,
     /// Manifests by digest, asked for once: registries count.
@@ -29,11 +31,12 @@ pub(super) struct Registry {
 
 impl Registry {
     /// Connects to nothing yet.
-    pub(super) fn open(reference: &RegistryReference, registries: &Registries) -> Self {
+    pub(super) fn open(reference: &RegistryReference, registries: &Registries, limits: &Limits) -> Self {
         Self {
             client: registries.client(&reference.repository, Right::Pull),
             shown: PathBuf::from(reference.to_string()),
             reference: reference.clone(),
+            limits: *limits,
             root: Mutex::default(),
             manifests: Mutex::default(),
             downloads: Mutex::default(),
@@ -102,11 +105,18 @@ impl Blobs for Registry {
         Ok((bytes.len() as u64, Box::new(Cursor::new(bytes))))
     }
 
-    fn expect(&self, layers: &[ManifestLayer]) {
+    fn expect(&self, layers: &[ManifestLayer]) -> Result<(), SourceError> {
+        // What is stored cannot unpack to less, by more than a little: what is too much is not fetched first.
+        let stored = layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.blob.size));
+        let limit = self.limits.unpacked(stored);
+        if stored > limit.limit() {
+            return Err(SourceError::Limit { path: self.shown.clone(), source: limit });
+        }
         for layer in layers {
             // What cannot be begun is told when it is opened.
             let _ = self.download(layer.blob);
         }
+        Ok(())
     }
 
     fn cost(&self) -> Cost {
@@ -137,8 +147,12 @@ impl Source for Registry {
         platforms::list_entries(self, &[self.entry()?])
     }
 
-    fn companions(&self, subject: &BlobDigest, types: &[&str]) -> Result<Vec<FoundCompanion>, SourceError> {
-        self.client.companions(subject, types).map_err(SourceError::Registry)
+    fn companions(
+        &self,
+        subject: &BlobDigest,
+        wanted: &[WantedCompanion],
+    ) -> Result<Vec<FoundCompanion>, SourceError> {
+        self.client.companions(subject, wanted).map_err(SourceError::Registry)
     }
 
     fn open_layer(&self, layer: &LayerDescriptor) -> Result<Box<dyn Read + Send>, SourceError> {

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use kiln::digest::{BlobDigest, DiffId, ImageId};
+use kiln::image::manifest::Blob;
 use kiln::image::{Codec, Config, FinishedImage, FinishedLayer, LayerReader, Platform};
 use kiln::reference::Reference;
 use kiln::registry::Registries;
@@ -64,7 +66,7 @@ fn write_image(architecture: &str, texts: &[&str]) -> Result<BlobDigest, SinkErr
         let mut blob = destinations.new_blob()?;
         blob.write_all(&encode(codec, &tar)).unwrap();
         let (digest, size) = blob.finish()?;
-        assert!(destinations.has_blob(&digest));
+        assert!(destinations.has_blob(Blob { digest, size }));
         layers.push(FinishedLayer {
             digest,
             size,
@@ -210,16 +212,27 @@ fn two_images_of_one_run_share_a_new_layout() {
 #[test]
 fn a_broken_blob_at_the_destination_is_not_taken_for_the_right_one() {
     let lab = Lab::new();
-    let layer = BlobDigest::of(&layer_tar("three"));
+    let tar = layer_tar("three");
+    let layer = Blob { digest: BlobDigest::of(&tar), size: tar.len() as u64 };
     write_image("amd64", &[&lab.at("oci", "l:a")]).unwrap();
     let reference = lab.at("oci", "l:b").parse().unwrap();
     assert!(
-        Destinations::open(std::slice::from_ref(&reference), &Registries::default())
-            .unwrap()
-            .has_blob(&layer)
+        Destinations::open(std::slice::from_ref(&reference), &Registries::default()).unwrap().has_blob(layer)
     );
-    fs::write(lab.blob("l", layer), b"broken").unwrap();
-    assert!(!Destinations::open(&[reference], &Registries::default()).unwrap().has_blob(&layer));
+    let blob = lab.blob("l", layer.digest);
+    let has = || {
+        Destinations::open(std::slice::from_ref(&reference), &Registries::default()).unwrap().has_blob(layer)
+    };
+    // Neither of the last two comes to an end.
+    fs::remove_file(&blob).unwrap();
+    assert!(Command::new("mkfifo").arg(&blob).status().unwrap().success());
+    assert!(!has());
+    fs::remove_file(&blob).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &blob).unwrap();
+    assert!(!has());
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, b"broken").unwrap();
+    assert!(!has());
     write_image("amd64", &[&lab.at("oci", "l:b")]).unwrap();
     let (source, image) = open(&lab.at("oci", "l:a")).unwrap();
     check_layers(source.as_ref(), &image);
@@ -417,6 +430,20 @@ fn layers_of_old_docker_archives_may_be_links() {
 }
 
 #[test]
+fn a_pipe_in_the_place_of_a_layouts_index_is_refused_and_not_waited_for() {
+    for name in ["index.json", "oci-layout"] {
+        let lab = Lab::new();
+        write_image("amd64", &[&lab.at("oci", "l:a")]).unwrap();
+        let path = lab.path("l").join(name);
+        fs::remove_file(&path).unwrap();
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let reference = lab.at("oci", "l:b").parse().unwrap();
+        let error = Destinations::open(&[reference], &Registries::default()).map(drop).unwrap_err();
+        assert!(matches!(error, SinkError::Read { .. }), "{name}: {error:?}");
+    }
+}
+
+#[test]
 fn a_layer_that_changes_between_the_passes_is_not_copied() {
     let lab = Lab::new();
     write_image("amd64", &[&lab.at("oci", "l")]).unwrap();
@@ -429,7 +456,7 @@ fn a_layer_that_changes_between_the_passes_is_not_copied() {
         Destinations::open(&[lab.at("oci", "m").parse().unwrap()], &Registries::default()).unwrap();
     let error = destinations.copy_layer(source.open_layer(layer).unwrap(), layer).unwrap_err();
     assert!(matches!(error, SinkError::CopyLayer { .. }));
-    assert!(!destinations.has_blob(&layer.digest));
+    assert!(!destinations.has_blob(Blob { digest: layer.digest, size: layer.size }));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::fs::{self, File};
 
+use assert_cmd::Command;
+
 use serde_json::{Value, json};
 
 use super::lab::{CONFIG, INDEX, Lab, Layer, MANIFEST, app, gzip};
@@ -66,6 +68,49 @@ fn index_that_multiplies_itself_is_refused() {
     }
     lab.point("from", &descriptor);
     lab.refuses(&["index leads to more than 1000 documents"]);
+}
+
+/// That `arguments` end with exit status 3 and `words`; `FROM` is the layout.
+fn ends(lab: &Lab, arguments: &[&str], words: &str) {
+    let from = format!("oci:{}", lab.path("from").display());
+    let to = format!("oci:{}", lab.path("out").display());
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("kiln"));
+    command.args(arguments.iter().map(|word| word.replace("FROM", &from).replace("TO", &to)));
+    let output = command.output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{arguments:?}: {error}");
+    assert!(error.starts_with("error: ") && error.contains(words), "{arguments:?}: {error}");
+    assert!(!lab.path("out").exists(), "{arguments:?}");
+}
+
+#[test]
+fn index_that_multiplies_itself_is_no_list_of_platforms_either() {
+    let lab = Lab::with(&[Layer::gzip(&app())]);
+    let index: Value = serde_json::from_slice(&fs::read(lab.path("from/index.json")).unwrap()).unwrap();
+    let image = index["manifests"][0].clone();
+    let mut about = image.clone();
+    about["platform"] = json!({"os": "unknown", "architecture": "unknown"});
+    let list = |entries: &[&Value]| {
+        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries});
+        lab.put("from", INDEX, index.to_string().as_bytes())
+    };
+    let attestations: Vec<_> = (0..3000).map(|_| &about).chain([&image]).collect();
+    let attested = list(&attestations);
+    let arguments = [
+        &["harden", "FROM", "--platform", "all", "-o", "TO"][..],
+        &["manifest", "show", "FROM"],
+        &["manifest", "pull", "FROM", "-o", "/nonexistent"],
+    ];
+    // Millions of attestations in two documents, and of images in three.
+    lab.point("from", &list(&[&attested; 2000]));
+    for arguments in arguments {
+        ends(&lab, arguments, "index leads to more than 10000 entries");
+    }
+    let images = list(&[&image; 2000]);
+    lab.point("from", &list(&[&images; 2000]));
+    for arguments in arguments {
+        ends(&lab, arguments, "index leads to more than 1000 documents");
+    }
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
+use serde_json::{Value, json};
+
 use super::lab::{Lab, Layer, app, snapshot};
 use super::tar::{file, tar};
 
@@ -51,6 +53,24 @@ fn destination_equal_to_the_source_is_refused_under_any_name() {
     // Another name in the same layout is another image.
     let (status, error) = kiln(&lab, &["harden", "oci:LAB/from:old", "-o", "oci:LAB/from:new"]);
     assert_eq!(status, Some(0), "{error}");
+}
+
+#[test]
+fn destination_equal_to_the_source_is_refused_whatever_platforms_it_has() {
+    let lab = Lab::with(&[Layer::gzip(&app())]);
+    let index: Value = serde_json::from_slice(&fs::read(lab.path("from/index.json")).unwrap()).unwrap();
+    // Two images of one name, neither for every machine that runs the tests.
+    let entries = ["ppc64le", "s390x"].map(|architecture| {
+        let mut entry = index["manifests"][0].clone();
+        entry["platform"] = json!({"os": "linux", "architecture": architecture});
+        entry
+    });
+    let index = json!({"schemaVersion": 2, "manifests": entries}).to_string();
+    fs::write(lab.path("from/index.json"), index).unwrap();
+    for from in ["oci:LAB/from", "oci:LAB/from:old"] {
+        let arguments = ["harden", from, "--platform", "linux/s390x", "-o", "oci:LAB/from:old"];
+        refuses(&lab, &arguments, "is the source");
+    }
 }
 
 #[test]

@@ -178,6 +178,47 @@ fn a_proxy_of_the_environment_leads_to_registries_elsewhere() {
     assert!(asked.iter().all(|line| line == "CONNECT registry.invalid:5000 HTTP/1.1"), "{asked:?}");
 }
 
+/// Somebody who speaks TLS, and ends each conversation with `farewell`; what was said to it besides TLS.
+fn speaks_tls(farewell: &'static [u8]) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&heard);
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut bytes = [0; 4096];
+            let n = client.read(&mut bytes).unwrap_or(0);
+            if bytes[0] != 0x16 {
+                log.lock().unwrap().extend_from_slice(&bytes[..n]);
+            }
+            let _ = client.write_all(farewell);
+        }
+    });
+    (address, heard)
+}
+
+#[test]
+fn a_password_does_not_go_out_in_the_clear_where_tls_breaks() {
+    // An alert, as of a host that wants another version or a certificate; a connection that is closed.
+    for farewell in [&b"\x15\x03\x03\x00\x02\x02\x28"[..], b""] {
+        let (registry, heard) = speaks_tls(farewell);
+        let (proxy, _) = proxy(registry);
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("auth.json");
+        let auths = json!({"auths": {"registry.invalid:5000": {"username": "me", "password": "secret"}}});
+        std::fs::write(&file, auths.to_string()).unwrap();
+        let environment = Environment::default()
+            .with("REGISTRY_AUTH_FILE", file.to_str().unwrap())
+            .with("ALL_PROXY", &format!("http://{proxy}"));
+        let registries = Registries::new(Settings { plain_http: true, ..settings() }, environment);
+        let to = Server::open();
+        let failed = run(&registries, "docker://registry.invalid:5000/in/app:1", &to.name("out/app:1"));
+        let failed = failed.map(drop).unwrap_err().registry();
+        assert!(matches!(failed, RegistryError::Unreachable { .. }), "{failed:?}");
+        assert_eq!(String::from_utf8_lossy(&heard.lock().unwrap()), "", "nothing but TLS was spoken");
+    }
+}
+
 #[test]
 fn plain_http_is_not_spoken_elsewhere_unless_asked_for() {
     let server = Server::open();

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use assert_cmd::Command;
+use kiln::digest::BlobDigest;
+use kiln::image::media;
 use serde_json::json;
 
 use super::add_image;
-use super::server::{Guard, Server, answer, basic};
+use super::server::{Fault, Guard, Server, answer, basic};
 
 /// Status and stderr of `kiln` with nothing but `home` to know of.
 fn kiln(home: &Path, arguments: &[&str]) -> (i32, String) {
@@ -91,4 +93,47 @@ fn bad_content_of_a_registrys_image_is_status_4_and_nothing_is_written() {
         assert!(status == 4 && text.contains(expected), "{name}: {status} {text}");
         assert!(!out.exists(), "{name}");
     }
+}
+
+/// An image with one layer of so many bytes, which are not there.
+fn add_promise(server: &Server, bytes: u64) {
+    let layer = json!({"digest": BlobDigest::of(b"huge"), "size": bytes,
+        "mediaType": "application/vnd.oci.image.layer.v1.tar"});
+    let config = json!({"os": "linux", "architecture": "amd64",
+        "rootfs": {"type": "layers", "diff_ids": [BlobDigest::of(b"huge")]}});
+    let mut config = server.add_blob("in/app", config.to_string().as_bytes());
+    config["mediaType"] = media::OCI_CONFIG.into();
+    let manifest = json!({"schemaVersion": 2, "config": config, "layers": [layer]}).to_string();
+    server.add_manifest("in/app", "1", media::OCI_MANIFEST, manifest.as_bytes());
+}
+
+#[test]
+fn layers_beyond_the_limit_are_not_fetched() {
+    let home = tempfile::tempdir().unwrap();
+    let layer = format!("/in/app/blobs/{}", BlobDigest::of(b"huge"));
+    let path = layer.clone();
+    let server = Server::start(Guard::Nobody, move |asked| asked.is("GET", &path).then_some(Fault::Endless));
+    for (bytes, more, limit) in [(1 << 40, &[][..], 128_u64 << 30), (2 << 20, &["--max-size", "1M"], 1 << 20)]
+    {
+        add_promise(&server, bytes);
+        let image = server.name("in/app:1");
+        let (status, text) = kiln(home.path(), &[&["inspect", &image], more].concat());
+        assert_eq!(status, 3, "{text}");
+        assert!(text.contains(&format!("unpacks to more than {limit} bytes")), "{text}");
+        assert!(text.contains("hint: ") && text.contains("`--max-size`"), "{text}");
+    }
+    assert_eq!(server.count("GET", &layer), 0);
+}
+
+#[test]
+fn the_tag_that_is_read_is_not_moved_whatever_digest_stands_beside_it() {
+    let (home, server) = (tempfile::tempdir().unwrap(), Server::open());
+    add_image(&server, "in/app", "1");
+    let digest = server.whole("in/app", "1").unwrap();
+    let to = server.name("in/app:1");
+    for from in [to.clone(), format!("{to}@{digest}")] {
+        let (status, text) = kiln(home.path(), &["harden", &from, "-o", &to]);
+        assert!(status == 3 && text.contains("is the source"), "{from}: {status} {text}");
+    }
+    assert_eq!(server.whole("in/app", "1"), Some(digest));
 }

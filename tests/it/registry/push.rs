@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kiln::digest::BlobDigest;
 use kiln::harden::harden_platforms;
+use kiln::image::manifest::Blob;
 use kiln::image::media;
 use kiln::options::Options;
 use kiln::progress::Silent;
@@ -36,7 +37,7 @@ fn put(server: &Server, bytes: &[u8]) -> Result<Sent, RegistryError> {
 }
 
 fn has(server: &Server, bytes: &[u8]) -> bool {
-    client_of(server).has_blob(&BlobDigest::of(bytes)).unwrap()
+    client_of(server).has_blob(Blob { digest: BlobDigest::of(bytes), size: bytes.len() as u64 }).unwrap()
 }
 
 fn faulty(faults: impl Fn(&Asked) -> Option<Fault> + Send + Sync + 'static) -> Server {
@@ -76,6 +77,56 @@ fn an_upload_goes_on_after_a_lost_answer_and_begins_again_after_a_lost_session()
     // The answer to the last request is lost: the blob is there.
     let server = faulty(|asked| (asked.method == "PUT").then_some(Fault::LostAnswer));
     assert_eq!(put(&server, b"small").unwrap(), Sent::Uploaded);
+    assert_eq!(server.count("PUT", ""), 1);
+}
+
+/// Answers each piece of an upload as if it had been taken, and as if the registry had `range` of it.
+fn taken(range: &'static str) -> Server {
+    faulty(move |asked| {
+        let headers = || vec![("Location", asked.path.clone()), ("Range", range.to_owned())];
+        asked.is("PATCH", "").then(|| Fault::Answer(202, headers()))
+    })
+}
+
+#[test]
+fn an_upload_that_never_gets_on_is_given_up() {
+    let server = taken("0-0");
+    let error = put(&server, &large()).unwrap_err();
+    assert!(matches!(error, RegistryError::Received { sent: 100_000, has: 0, .. }), "{error:?}");
+    assert_eq!(server.count("PATCH", ""), 24, "six times in each of four sessions");
+    // A byte at a time is no better.
+    let server = faulty(move |asked| {
+        let range = format!("0-{}", asked.number);
+        let headers = || vec![("Location", asked.path.clone()), ("Range", range)];
+        asked.is("PATCH", "").then(|| Fault::Answer(202, headers()))
+    });
+    let error = put(&server, &large()).unwrap_err();
+    assert!(matches!(error, RegistryError::Received { .. }), "{error:?}");
+    assert_eq!(server.count("PATCH", ""), 400);
+}
+
+#[test]
+fn a_registry_that_has_more_than_was_sent_is_not_believed() {
+    let server = taken("0-239999");
+    let error = put(&server, &large()).unwrap_err();
+    assert!(matches!(error, RegistryError::Received { sent: 100_000, has: 240_000, .. }), "{error:?}");
+}
+
+#[test]
+fn a_part_of_a_blob_under_its_name_is_not_the_blob() {
+    let length = |asked: &Asked| {
+        asked.is("HEAD", "/blobs/").then(|| Fault::Headers(vec![("Content-Length", "4".into())]))
+    };
+    // It can be mended.
+    let server = faulty(move |asked| length(asked).filter(|_| asked.before == 0));
+    server.add_blob(REPOSITORY, b"small");
+    assert_eq!(put(&server, b"small").unwrap(), Sent::Uploaded);
+    assert_eq!(server.count("PUT", ""), 1);
+    // It cannot.
+    let server = faulty(length);
+    server.add_blob(REPOSITORY, b"small");
+    let error = put(&server, b"small").unwrap_err();
+    assert!(matches!(error, RegistryError::HeldOther { expected: 5, found: 4, .. }), "{error:?}");
     assert_eq!(server.count("PUT", ""), 1);
 }
 

@@ -6,10 +6,11 @@ use std::process::Output;
 
 use assert_cmd::Command;
 use kiln::digest::BlobDigest;
-use serde_json::Value;
+use kiln::image::media::OCI_MANIFEST;
+use serde_json::{Value, json};
 
 use super::add_image;
-use super::server::{Guard, Server, answer};
+use super::server::{Fault, Guard, Server, answer};
 
 /// The binary, in a directory of its own, with nothing of the machine's credentials and proxies.
 struct Lab(tempfile::TempDir);
@@ -176,7 +177,7 @@ fn documents_that_are_not_about_the_image_or_not_what_they_say_are_passed_over()
     );
     let digest = BlobDigest::of(artifact.as_bytes());
     server.add_manifest("out/app", "x", "application/vnd.oci.image.manifest.v1+json", artifact.as_bytes());
-    let kind = "application/vnd.kiln.writable-manifest.v1+json";
+    let kind = MANIFEST_TYPE;
     let entry = |digest: BlobDigest, kind: &str| {
         format!(r#"{{"digest":"{digest}","size":9,"artifactType":"{kind}"}}"#)
     };
@@ -189,4 +190,120 @@ fn documents_that_are_not_about_the_image_or_not_what_they_say_are_passed_over()
     let tag = format!("sha256-{}", image.hex());
     server.add_manifest("out/app", &tag, "application/vnd.oci.image.index.v1+json", index.as_bytes());
     assert_eq!(lab.done(&["manifest", "show", &server.name("out/app:1")]), lab.text("m.json"));
+}
+
+const MANIFEST_TYPE: &str = "application/vnd.kiln.writable-manifest.v1+json";
+const POD_TYPE: &str = "application/vnd.kiln.pod.v1+yaml";
+const REPORT_TYPE: &str = "application/vnd.kiln.report.v1+json";
+
+/// Puts a document of `kind` beside `image`, as anybody may who may push; `size` is what its artifact claims.
+fn claim(server: &Server, image: BlobDigest, kind: &str, digest: BlobDigest, size: u64) {
+    let config = server.add_blob("out/app", b"{}");
+    let artifact = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": kind, "config": config,
+        "layers": [{"digest": digest, "size": size, "mediaType": kind}], "subject": {"digest": image, "size": 1}});
+    let artifact = artifact.to_string();
+    let name = BlobDigest::of(artifact.as_bytes()).to_string();
+    server.add_manifest("out/app", &name, OCI_MANIFEST, artifact.as_bytes());
+}
+
+fn put_beside(server: &Server, image: BlobDigest, kind: &str, document: &str) {
+    server.add_blob("out/app", document.as_bytes());
+    claim(server, image, kind, BlobDigest::of(document.as_bytes()), document.len() as u64);
+}
+
+#[test]
+fn a_strangers_manifest_is_not_believed_be_it_the_only_one_or_not() {
+    for own in [&["--no-referrers"][..], &[]] {
+        let (lab, server) = (Lab::new(), server(true));
+        lab.push(&server, own);
+        let image = server.whole("out/app", "1").unwrap();
+        put_beside(&server, image, MANIFEST_TYPE, &format!("{} ", lab.text("m.json")));
+        let name = format!("{}@{image}", server.name("out/app:1"));
+        assert_eq!(lab.done(&["manifest", "show", &name]), lab.text("m.json"));
+        lab.done(&["manifest", "pull", &name, "-o", "pulled"]);
+        assert_eq!(lab.text("pulled/writable-manifest.json"), lab.text("m.json"));
+    }
+}
+
+#[test]
+fn a_pod_that_does_not_name_the_image_is_passed_over_and_of_several_none_is_the_one() {
+    let (lab, server) = (Lab::new(), server(true));
+    lab.push(&server, &[]);
+    let image = server.whole("out/app", "1").unwrap();
+    let name = server.name("out/app:1");
+    put_beside(&server, image, POD_TYPE, "apiVersion: v1\nimage: evil\n");
+    lab.done(&["manifest", "pull", &name, "-o", "one"]);
+    assert_eq!(lab.text("one/pod.yaml"), lab.text("p.yaml"));
+    put_beside(&server, image, POD_TYPE, &format!("apiVersion: v1\nimage: evil@{image}\n"));
+    let written = lab.done(&["manifest", "pull", &name, "-o", "two"]);
+    let names = ["pod-1.yaml", "pod-2.yaml", "report.json", "writable-manifest.json"];
+    assert_eq!(written, names.map(|name| format!("two/{name}\n")).concat());
+}
+
+#[test]
+fn a_document_that_is_lost_or_wrong_does_not_hide_the_others() {
+    let wrong = BlobDigest::of(b"cut");
+    let path = format!("/blobs/{wrong}");
+    let server = Server::start(Guard::Nobody, move |asked| asked.is("GET", &path).then_some(Fault::Short));
+    server.state().lists_referrers = true;
+    add_image(&server, "in/app", "1");
+    let lab = Lab::new();
+    lab.push(&server, &[]);
+    let image = server.whole("out/app", "1").unwrap();
+    put_beside(&server, image, POD_TYPE, "cut");
+    claim(&server, image, POD_TYPE, BlobDigest::of(b"lost"), 4);
+    claim(&server, image, POD_TYPE, BlobDigest::of(b"huge"), 1 << 40);
+    lab.done(&["manifest", "pull", &server.name("out/app:1"), "-o", "pulled"]);
+    assert_eq!(lab.text("pulled/pod.yaml"), lab.text("p.yaml"));
+}
+
+#[test]
+fn documents_and_lists_without_measure_are_an_error() {
+    let refuses = |server: &Server, words: &str| {
+        let output = Lab::new().kiln(&["manifest", "pull", &server.name("out/app:1"), "-o", "pulled"]);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(4) && text.contains(words), "{text}");
+    };
+    let lab = Lab::new();
+    // Whether there is anything behind them or not.
+    let many = server(true);
+    lab.push(&many, &[]);
+    let image = many.whole("out/app", "1").unwrap();
+    for number in 0_u8..32 {
+        claim(&many, image, POD_TYPE, BlobDigest::of(&[number]), 1);
+    }
+    let before = many.state().log.len();
+    refuses(&many, &format!("more than 32 documents of type `{POD_TYPE}`"));
+    assert!(many.state().log.len() - before < 20);
+
+    let long = server(true);
+    lab.push(&long, &[]);
+    claim(&long, long.whole("out/app", "1").unwrap(), REPORT_TYPE, BlobDigest::of(b"long"), 256 << 20);
+    refuses(&long, "more than 268435456 bytes of documents");
+
+    let endless = Server::start(Guard::Nobody, |asked| {
+        let next = || vec![("Link", format!("<{}?x>; rel=\"next\"", asked.path))];
+        (asked.is("GET", "/referrers/") && asked.path.starts_with("/v2/out")).then(|| Fault::Headers(next()))
+    });
+    add_image(&endless, "in/app", "1");
+    lab.push(&endless, &["--no-referrers"]);
+    endless.state().lists_referrers = true;
+    refuses(&endless, "more than 100 pages of documents");
+    assert!(endless.count("GET", "/referrers/") <= 100);
+}
+
+#[test]
+fn an_image_under_the_tag_of_a_list_is_not_written_over() {
+    let (lab, server) = (Lab::new(), server(false));
+    lab.push(&server, &["--no-referrers"]);
+    let image = server.whole("out/app", "1").unwrap();
+    let tag = format!("sha256-{}", image.hex());
+    let theirs = br#"{"schemaVersion":2,"config":{"digest":"x"},"layers":[]}"#;
+    server.add_manifest("out/app", &tag, OCI_MANIFEST, theirs);
+    let before = put(&server).len();
+    let output = lab.kiln(&["harden", &server.name("in/app:1"), "-o", &server.name("out/app:2"), "--quiet"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(4) && text.contains("is no index of referrers"), "{text}");
+    let pushed = put(&server).split_off(before);
+    assert!(pushed.iter().all(|name| *name != tag && name != "2"), "{pushed:?}");
 }

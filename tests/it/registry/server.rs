@@ -221,8 +221,16 @@ impl Desk {
         let _ = stream.shutdown(Shutdown::Both);
     }
 
-    /// `None` at the end, and where it is no HTTP, as when TLS is tried.
+    /// `None` at the end, and where it is no HTTP.
     fn read(&self, reader: &mut BufReader<TcpStream>) -> Option<Asked> {
+        // TLS is tried: servers of plain HTTP say that they do not understand.
+        if reader.fill_buf().ok()?.first() == Some(&0x16) {
+            let mut stream = reader.get_ref();
+            stream.write_all(b"HTTP/1.1 400 x\r\nConnection: close\r\n\r\n").ok()?;
+            stream.shutdown(Shutdown::Write).ok()?;
+            std::io::copy(reader, &mut std::io::sink()).ok()?;
+            return None;
+        }
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
         let mut words = line.split_whitespace();
@@ -280,7 +288,8 @@ impl Desk {
             Some(Fault::Short) => body.truncate(body.len() / 2),
             _ => {}
         }
-        if fault != Some(&Fault::Endless) {
+        let has_length = headers.iter().any(|(name, _)| *name == "Content-Length");
+        if fault != Some(&Fault::Endless) && !has_length {
             headers.push(("Content-Length", body.len().to_string()));
         }
         let head: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
