@@ -6,6 +6,7 @@
 mod content;
 mod globs;
 mod load;
+mod supervisor;
 mod wrapper;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub use content::{MarkReader, Tool, Tools};
 pub use globs::{DlopenRule, Rule, Rules};
-pub use wrapper::{Wrapped, Wrapper, WrapperKind};
+pub use supervisor::Supervisor;
+pub use wrapper::{Switch, Wrapped, Wrapper, WrapperKind};
 
 use crate::rootfs::File;
 
@@ -63,6 +65,7 @@ pub struct Catalog {
     spirit: Rules,
     secrets: Rules,
     wrappers: Vec<Wrapper>,
+    supervisors: Vec<Supervisor>,
     tools: Tools,
 }
 
@@ -152,6 +155,11 @@ impl Catalog {
         self.wrappers.iter().find(|wrapper| wrapper.names.iter().any(|known| known.as_bytes() == name))
     }
 
+    /// The supervisor whose file name is `name`.
+    pub fn supervisor(&self, name: &[u8]) -> Option<&Supervisor> {
+        self.supervisors.iter().find(|known| known.names.iter().any(|known| known.as_bytes() == name))
+    }
+
     /// Tools that are known by their bytes.
     pub fn tools(&self) -> &Tools {
         &self.tools
@@ -202,6 +210,7 @@ impl Catalog {
             spirit: Rules::literal(paths.spirit),
             secrets: Rules::literal(paths.secret),
             wrappers: paths.wrapper,
+            supervisors: paths.supervisor,
             tools: Tools::literal(load::content()),
         }
     }

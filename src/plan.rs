@@ -78,6 +78,8 @@ pub enum UserOrigin {
     Option,
     /// The image's config.
     Image,
+    /// A script of the entrypoint's chain switches to this account.
+    Script(ImagePath),
     /// A recipe's account, found in the image.
     Recipe(String),
     /// A systemd unit of the image starts the main program as this account.

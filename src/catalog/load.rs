@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::content::RawTool;
 use super::globs::Rule;
-use super::{Class, Wrapper};
+use super::{Class, Supervisor, Wrapper};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +21,7 @@ pub(super) struct Paths {
     pub(super) spirit: Vec<Rule>,
     pub(super) secret: Vec<Rule>,
     pub(super) wrapper: Vec<Wrapper>,
+    pub(super) supervisor: Vec<Supervisor>,
 }
 
 #[derive(Deserialize)]

@@ -41,6 +41,27 @@ pub struct Wrapper {
     /// Options after which it starts nothing.
     #[serde(default)]
     pub terminal: Vec<String>,
+    /// Options one of which must be there, or the words mean something else: `runuser -u USER COMMAND`.
+    #[serde(default)]
+    pub required: Vec<String>,
+    /// Options whose value is the user to become.
+    #[serde(default)]
+    pub user: Vec<String>,
+    /// Options whose value is the group to become.
+    #[serde(default)]
+    pub group: Vec<String>,
+    /// Options that leave out what no pod has: other groups, capabilities, new privileges.
+    #[serde(default)]
+    pub drops: Vec<String>,
+}
+
+/// Whom a wrapper becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Switch {
+    /// User, with a group behind a colon where one is named.
+    pub user: Option<String>,
+    /// It does nothing else that a pod spec does not do.
+    pub only: bool,
 }
 
 /// What a wrapper's words ask for.
@@ -59,6 +80,43 @@ impl Wrapper {
     ///
     /// `None` where it starts nothing or where the words cannot be told apart with certainty.
     pub fn unwrap_words(&self, words: &[String]) -> Option<Wrapped> {
+        let found = self.read_words(words)?;
+        let is_there = |option: &String| found.skipped.iter().any(|word| value_of(word, option).is_some());
+        (self.required.is_empty() || self.required.iter().any(is_there)).then_some(found)
+    }
+
+    /// Whom the wrapper's own words, as [`Wrapped::skipped`] has them, ask it to become.
+    pub fn switch(&self, skipped: &[String]) -> Switch {
+        if self.operands == 1 {
+            return Switch { user: skipped.last().cloned(), only: skipped.len() == 1 };
+        }
+        let (mut user, mut group, mut only) = (None, None, true);
+        let mut words = skipped.iter();
+        while let Some(word) = words.next() {
+            // The value stands in the word or is the next one.
+            let mut find = |options: &[String]| {
+                let value = options.iter().find_map(|option| value_of(word, option))?;
+                let is_apart = value.is_empty() && self.values.contains(word);
+                Some(if is_apart { words.next().cloned().unwrap_or_default() } else { value.to_owned() })
+            };
+            if let Some(value) = find(&self.user) {
+                user = Some(value);
+            } else if let Some(value) = find(&self.group) {
+                group = Some(value);
+            } else if let Some(value) = find(&self.drops) {
+                // `--inh-caps=-all`; what is added is needed.
+                only &= value.is_empty() || value.starts_with('-');
+            } else {
+                only &= word == "--";
+            }
+        }
+        if let (Some(user), Some(group)) = (&mut user, group) {
+            *user = format!("{user}:{group}");
+        }
+        Switch { user, only }
+    }
+
+    fn read_words(&self, words: &[String]) -> Option<Wrapped> {
         let mut found = Wrapped { skipped: Vec::new(), assignments: Vec::new(), command: Vec::new() };
         let mut rest = words.iter();
         let mut operands = self.operands;
@@ -83,7 +141,7 @@ impl Wrapper {
                     }
                     let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
                     words.extend(rest.cloned());
-                    let inner = self.unwrap_words(&words)?;
+                    let inner = self.read_words(&words)?;
                     found.assignments.extend(inner.assignments);
                     found.command = inner.command;
                     return Some(found);
@@ -116,4 +174,10 @@ impl Wrapper {
             Some(value.strip_prefix('=').unwrap_or(value))
         })
     }
+}
+
+/// The value that `word` gives `option`: behind `=`, or glued to a letter; empty where it gives none itself.
+fn value_of<'a>(word: &'a str, option: &str) -> Option<&'a str> {
+    let rest = word.strip_prefix(option)?;
+    if option.starts_with("--") && !rest.is_empty() { rest.strip_prefix('=') } else { Some(rest) }
 }

@@ -75,7 +75,7 @@ codes! {
         example "high KN003 gunicorn: not found in /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         remedy "Check the image's `ENTRYPOINT`, `CMD` and `PATH`, and whether the program is mounted at run time; if so, name what it needs with `--keep`.";
     EntrypointMissing "KN004" "entrypoint-missing" High: "the image has neither entrypoint nor command",
-        why "The config of the image says neither what to start nor with which arguments. What the image is for is unknown then, and only files that no package owns and what `--keep` names count as needed.",
+        why "The config of the image says neither what to start nor with which arguments. What the image is for is unknown then, and only catalogued tools go.",
         example "high KN004 config: neither `Entrypoint` nor `Cmd` is set",
         remedy "Set `ENTRYPOINT` or `CMD` in the image. For a base image, which has none on purpose, name what must stay with `--keep`, or harden the images built from it.";
     ToolStays "KN005" "tool-stays" Medium: "a catalogued program stays",
@@ -230,6 +230,10 @@ codes! {
         why "Which package a file belongs to decides at level `distroless` what goes. Where the database has lost that, kiln takes the file for the application's and keeps it: the image works, and is larger than it need be. A scanner does not see what the database has lost either.",
         example "medium KN045 package database: `/var/lib/dpkg/status` ends in the middle of a line: files of which no package is known are taken for the application's, and stay",
         remedy "Build the image anew: an interrupted `apt-get` or a copied part of a file system leaves such a database.";
+    StartUncertain "KN047" "start-uncertain" High: "what the entrypoint starts is not certain",
+        why "What may go depends on what runs. A supervisor starts what its own files name, a launcher that kiln does not know what its arguments name, a script with several programs one of them or all. What such a program needs beside its libraries (modules, configuration, tools) cannot be told, so the image is hardened at level `strip`: everything but catalogued tools stays, and of these what kiln sees named.",
+        example "high KN047 /usr/bin/supervisord: it starts the programs that its configuration names, and no word of the command line says what: everything but catalogued tools stays",
+        remedy "Start the program itself as the entrypoint, one per container. If that cannot be, test the hardened image well, and name tools that are missing with `--keep GLOB`.";
     AttestationLeftOut "KN060" "attestation-left-out" Low: "an attestation of the source's index is not in the hardened one",
         why "An index can hold what was said of its images: where they were built, what is in them. Such a statement names the digests of the source's images. Copied beside the hardened ones it would look as if it held for them, and it does not.",
         example "low KN060 sha256:203c12be4d5d506b0d86d0f3fc630f4918d0e2364ebe01ae7dcdfc2f2d94a002: attestation or other artifact of the source's index: it is about bytes that the hardened image does not have",

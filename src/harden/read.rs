@@ -61,6 +61,7 @@ fn wanted(path: &ImagePath) -> Option<u64> {
         .or_else(|| elf::search::wanted(path))
         .or_else(|| accounts::wanted(path))
         .or_else(|| plan::writable::wanted(path))
+        .or_else(|| plan::entrypoint::wanted(path))
         .or_else(|| record::wanted(path))
 }
 

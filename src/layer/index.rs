@@ -307,6 +307,20 @@ fn shebang(head: &[u8]) -> Option<Box<[u8]>> {
 
 fn is_shell(line: &[u8]) -> bool {
     line.split(u8::is_ascii_whitespace).filter_map(|word| word.rsplit(|&byte| byte == b'/').next()).any(
-        |name| matches!(name, b"sh" | b"bash" | b"dash" | b"ash" | b"ksh" | b"zsh" | b"mksh" | b"busybox"),
+        |name| {
+            matches!(
+                name,
+                b"sh"
+                    | b"bash"
+                    | b"dash"
+                    | b"ash"
+                    | b"ksh"
+                    | b"zsh"
+                    | b"mksh"
+                    | b"busybox"
+                    | b"execlineb"
+                    | b"with-contenv"
+            )
+        },
     )
 }

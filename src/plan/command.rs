@@ -2,6 +2,14 @@
 //!
 //! Knows words and quotes; whatever a shell would expand, redirect or combine is "not simple", never guessed.
 
+mod invocation;
+mod list;
+
+use std::collections::HashSet;
+
+pub use invocation::{Invocation, invocation};
+pub use list::{Command, commands};
+
 /// Splits `text` into the words of one simple command; `None` where a shell would do more than split and
 /// unquote it (POSIX shell, 2.2 "Quoting", 2.9.1 "Simple Commands").
 pub fn simple_command(text: &str) -> Option<Vec<String>> {
@@ -60,20 +68,17 @@ pub fn simple_command(text: &str) -> Option<Vec<String>> {
     Some(words)
 }
 
-/// Words of a script that could name a program or a file: comments and messages left out, everything else split at
-/// whatever is no name. More than the script runs, never less, but for names it computes.
+/// Words of a script that could name a program or a file, each once, in their order: comments and messages left out,
+/// everything else split at whatever is no name. More than the script runs, never less, but for names it computes.
 pub fn mentioned_words(text: &str) -> Vec<&str> {
     let is_read = output_may_be_read(text);
-    let mut words: Vec<&str> = text
-        .lines()
+    let mut seen = HashSet::new();
+    text.lines()
         .filter(|line| !line.trim_start().starts_with('#'))
         .filter(|line| !message(line).is_some_and(|stream| stream == Stream::Error || !is_read))
         .flat_map(|line| line.split(|c: char| !(c.is_alphanumeric() || "/._-+[".contains(c))))
-        .filter(|word| !word.is_empty() && word.len() < 256 && !is_builtin(word))
-        .collect();
-    words.sort_unstable();
-    words.dedup();
-    words
+        .filter(|word| !word.is_empty() && word.len() < 256 && !is_builtin(word) && seen.insert(*word))
+        .collect()
 }
 
 /// Where a message goes.
@@ -143,15 +148,46 @@ fn output_may_be_read(text: &str) -> bool {
         })
 }
 
-/// The user that a script switches to by name: the word after the first `gosu` or `su-exec`, if it is plain.
-pub fn switched_user(text: &str) -> Option<String> {
-    text.lines().filter(|line| !line.trim_start().starts_with('#')).find_map(|line| {
-        let mut words = line.split_whitespace();
-        words.find(|word| matches!(word.rsplit('/').next(), Some("gosu" | "su-exec")))?;
-        let user = words.next()?.trim_matches(['"', '\'']);
+/// The users that `commands` switch to by name: what `exec` ends the script with, or all where that is none.
+pub fn switched_users(commands: &[Command]) -> Vec<String> {
+    let user = |command: &&Command| -> Option<String> {
+        let mut words = command.words.iter();
+        if matches!(command.words.first().map(String::as_str), Some("echo" | "printf")) {
+            return None;
+        }
+        let is_switch = |word: &&String| {
+            matches!(word.rsplit('/').next(), Some("gosu" | "su-exec" | "setuidgid" | "s6-setuidgid"))
+        };
+        words.find(is_switch)?;
+        let user = words.next()?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-.:".contains(c);
-        (!user.is_empty() && !user.starts_with('-') && user.chars().all(plain)).then(|| user.to_owned())
+        (!user.is_empty() && !user.starts_with('-') && user.chars().all(plain)).then(|| user.clone())
+    };
+    let mut users: Vec<String> =
+        commands.iter().filter(|command| command.exec).filter_map(|command| user(&command)).collect();
+    if users.is_empty() {
+        users = commands.iter().filter_map(|command| user(&command)).collect();
+    }
+    users.sort_unstable();
+    users.dedup();
+    users
+}
+
+/// Files that `commands` read into the running shell, as written.
+pub fn sourced(commands: &[Command]) -> impl Iterator<Item = &str> {
+    commands.iter().filter_map(|command| match command.words.as_slice() {
+        [name, file, ..] if name == "." || name == "source" => Some(file.as_str()),
+        _ => None,
     })
+}
+
+/// Programs that `commands` start: the first word of each, builtins and what the shell computes left out.
+pub fn started(commands: &[Command]) -> impl Iterator<Item = &str> {
+    commands
+        .iter()
+        .filter_map(|command| command.words.first())
+        .map(String::as_str)
+        .filter(|name| !name.contains(['$', '`', '*', '?']) && !is_builtin(name))
 }
 
 /// Builtins and keywords of dash, and those of bash that have no program of the same use: a shell never
@@ -274,12 +310,22 @@ mod tests {
     }
 
     #[test]
-    fn user_of_a_script_is_what_it_switches_to() {
-        let of = |text: &str| switched_user(text);
-        assert_eq!(of("# gosu root\nexec gosu memcache \"$0\" \"$@\"").as_deref(), Some("memcache"));
-        assert_eq!(of("exec /sbin/su-exec 'app:app' \"$@\"").as_deref(), Some("app:app"));
-        assert_eq!(of("exec gosu \"$USER\" x"), None);
-        assert_eq!(of("echo gosu"), None);
+    fn users_of_a_script_are_those_it_ends_as_or_else_all() {
+        let of = |text: &str| switched_users(&commands(text)).join(" ");
+        assert_eq!(of("# gosu root\nexec gosu memcache \"$0\" \"$@\""), "memcache");
+        assert_eq!(of("exec /sbin/su-exec 'app:app' \"$@\""), "app:app");
+        assert_eq!(of("gosu postgres backup\nexec gosu www-data x"), "www-data");
+        assert_eq!(of("gosu a x; gosu b y; gosu a z"), "a b");
+        assert_eq!(of("set -- gosu app \"$@\"\nexec \"$@\""), "app");
+        assert_eq!(of("exec gosu \"$USER\" x"), "");
+        assert_eq!(of("echo gosu x"), "");
+    }
+
+    #[test]
+    fn sourced_files_and_started_programs_are_told_apart() {
+        let list = commands(". /lib/x.sh\nset -e\n[ -f y ] && source \"$HERE/y\" z\n\"$P\" b\nA=1 c d");
+        assert_eq!(sourced(&list).collect::<Vec<_>>(), ["/lib/x.sh", "$HERE/y"]);
+        assert_eq!(started(&list).collect::<Vec<_>>(), ["c"]);
     }
 
     #[test]
@@ -291,7 +337,7 @@ mod tests {
     fn mentioned_words_are_names_and_paths() {
         let text =
             "#!/bin/sh\nset -e\n# rm nothing\nif [ -d /data ]; then chown -R app:app /data; fi\nexec \"$@\"";
-        assert_eq!(mentioned_words(text), ["-R", "-d", "-e", "/data", "app", "chown"]);
+        assert_eq!(mentioned_words(text), ["-e", "-d", "/data", "chown", "-R", "app"]);
     }
 
     #[test]

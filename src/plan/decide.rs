@@ -137,7 +137,9 @@ fn is_static(known: &Known<'_>, start: &Start) -> bool {
 /// Where kiln cannot tell what the image is for, or what belongs to which package, it keeps.
 fn effective_level(known: &Known<'_>, start: &Start, recipes: &[&Recipe]) -> Level {
     let limited = database::limit(known).is_some();
-    let unknown = start.program.is_none() || unknown_interpreter(known, start, recipes).is_some();
+    let unknown = start.program.is_none()
+        || !start.doubts.is_empty()
+        || unknown_interpreter(known, start, recipes).is_some();
     if unknown || limited { Level::Strip } else { known.options.level }
 }
 

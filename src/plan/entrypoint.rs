@@ -2,21 +2,28 @@
 //!
 //! Lowers only where the result is the same process for certain; else it says what the start needs.
 
+mod launcher;
 mod lookup;
 mod mention;
 mod script;
 mod shell;
+mod started;
+mod supervisor;
 mod wrapper;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Entrypoint, Lowered, Role, Step};
 use crate::catalog::{Catalog, Class};
 use crate::path::ImagePath;
 use crate::path::glob::PathGlobs;
 use crate::plan::known::Known;
-use crate::recipe::{Recipe, ShellRule};
+use crate::recipe::{self, Recipe, ShellRule};
 use crate::rootfs::Content;
+use started::Started;
 
 pub use lookup::find_program;
+pub use mention::wanted;
 
 /// Programs started one by another before kiln gives up: far above any real chain.
 const MAX_STEPS: usize = 32;
@@ -34,8 +41,16 @@ pub struct Start {
     pub shell: Option<ShellNeed>,
     /// Programs and scripts that a script of the chain names: it may start them.
     pub mentioned: Vec<Mention>,
-    /// User that a lowered wrapper (`gosu USER`) would have switched to.
+    /// User that a wrapper (`gosu USER`) of the command line switches to.
     pub switched_user: Option<String>,
+    /// Users that scripts of the chain switch to, each with the script.
+    pub script_users: BTreeMap<String, ImagePath>,
+    /// Wrappers that stay and that only root can run, each with the user that it switches to.
+    pub needs_root: Vec<(ImagePath, String)>,
+    /// Variables that `env` sets on the way, whether it was lowered or not.
+    pub assigned: Vec<(String, String)>,
+    /// Why it is not certain what starts, or that it is all that starts.
+    pub doubts: Vec<Doubt>,
     /// Directories that a lowered script would have made.
     pub directories: Vec<ImagePath>,
     /// Scripts that were lowered and the variables that they read at each start.
@@ -49,6 +64,15 @@ pub enum Problem {
     Nothing,
     /// This word names no executable file.
     NotFound(String),
+}
+
+/// What makes the start uncertain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// What starts the unknown: a program, a script or a command.
+    pub who: String,
+    /// Why that is unknown.
+    pub why: String,
 }
 
 /// A shell that must stay.
@@ -91,8 +115,12 @@ pub fn resolve(known: &Known<'_>) -> Start {
         },
         prefix: Vec::new(),
         held: false,
+        started: Vec::new(),
+        scanned: BTreeSet::new(),
+        named: BTreeSet::new(),
     };
     walk.run(source);
+    walk.others();
     walk.start
 }
 
@@ -123,6 +151,12 @@ struct Walk<'a, 'k> {
     prefix: Vec<String>,
     /// A script that stays was passed: it gets its arguments as they are, whatever it does with them.
     held: bool,
+    /// What the scripts of the chain start, in order.
+    started: Vec<Started>,
+    /// Scripts that were read.
+    scanned: BTreeSet<ImagePath>,
+    /// Paths of `start.mentioned`.
+    named: BTreeSet<ImagePath>,
 }
 
 impl Walk<'_, '_> {
@@ -143,19 +177,49 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// What `word` starts where the variables of the way are set.
     fn find(&self, word: &str) -> Option<(ImagePath, ImagePath)> {
-        find_program(self.known.rootfs, &self.known.config.env, &self.known.working_dir, word)
+        let (known, assigned) = (self.known, &self.start.assigned);
+        if assigned.is_empty() {
+            return find_program(known.rootfs, &known.config.env, &known.working_dir, word);
+        }
+        let env: Vec<(String, String)> = known.config.env.iter().chain(assigned).cloned().collect();
+        find_program(known.rootfs, &env, &known.working_dir, word)
+    }
+
+    fn content(&self, file: &ImagePath) -> Option<&Content> {
+        self.known.rootfs.entry(file).and_then(|entry| entry.file()).map(|file| &file.content)
+    }
+
+    /// What the program at `path`, whose links lead to `file`, is. A program of many is what it is called as.
+    fn class(&self, path: &ImagePath, file: &ImagePath) -> Option<Class> {
+        let catalog = Catalog::builtin();
+        let own = catalog.program(path.name());
+        let class = catalog
+            .program(file.name())
+            .or_else(|| self.known.likeness(file).map(|(class, _)| class).filter(|_| own.is_none()));
+        match class {
+            Some(Class::Shell) if own.is_some() && self.is_many(file) => own,
+            class => class.or(own),
+        }
+    }
+
+    /// Whether `file` is many programs in one: busybox.
+    fn is_many(&self, file: &ImagePath) -> bool {
+        let by_bytes = self.known.rootfs.entry(file).and_then(|entry| entry.file());
+        let by_bytes = by_bytes.and_then(|file| Catalog::builtin().tool_of(file));
+        by_bytes.map_or(is_many_by_name(file), |tool| tool.multi_call)
     }
 
     fn step(&mut self, path: &ImagePath, file: &ImagePath, argv: &[String]) -> Next {
-        let class =
-            Catalog::builtin().program(file.name()).or_else(|| Catalog::builtin().program(path.name()));
-        let content =
-            self.known.rootfs.entry(file).and_then(|entry| entry.file()).map(|file| file.content.clone());
-        if class == Some(Class::Shell) && !matches!(content, Some(Content::Script(_))) {
-            return self.shell(path, file, argv);
+        let class = self.class(path, file);
+        let content = self.content(file).cloned();
+        let catalog = Catalog::builtin();
+        if let Some(supervisor) = catalog.supervisor(path.name()).or_else(|| catalog.supervisor(file.name()))
+        {
+            self.supervisor(path, supervisor);
         }
-        if let Some(wrapper) = Catalog::builtin().wrapper(path.name())
+        if let Some(wrapper) = catalog.wrapper(path.name())
             && let Some(wrapped) = wrapper.unwrap_words(argv.get(1..).unwrap_or_default())
         {
             return self.wrapper(path, file, argv, wrapper, wrapped);
@@ -163,12 +227,34 @@ impl Walk<'_, '_> {
         if let Some(Content::Script(line)) = content {
             return self.script(path, file, argv, &line);
         }
+        if class == Some(Class::Shell) {
+            return self.shell(path, file, argv);
+        }
+        if let Some(words) = self.launched(path, file, class, argv) {
+            return Next::Words(words);
+        }
         self.push(path, file, Role::Program);
         self.start.program = Some(file.clone());
         if class == Some(Class::PackageManager) {
             self.package_manager(path);
+            self.doubt(
+                path.to_string(),
+                "it is a package manager, and what it starts it finds out by itself",
+            );
         }
         Next::Done
+    }
+
+    fn doubt(&mut self, who: String, why: &str) {
+        let doubt = Doubt { who, why: why.to_owned() };
+        if !self.start.doubts.contains(&doubt) {
+            self.start.doubts.push(doubt);
+        }
+    }
+
+    /// Whether a recipe knows the program at `path`, whose links lead to `file`.
+    fn is_known(&self, path: &ImagePath, file: &ImagePath) -> bool {
+        !recipe::matching(self.known.recipes, &[path.clone(), file.clone()]).is_empty()
     }
 
     fn needs_shell(&mut self, who: String, remedy: &str) {
@@ -190,6 +276,10 @@ impl Walk<'_, '_> {
             self.start.entrypoint.chain.push(step);
         }
     }
+}
+
+fn is_many_by_name(file: &ImagePath) -> bool {
+    file.name().starts_with(b"busybox") || file.name().starts_with(b"toybox")
 }
 
 enum Next {

@@ -105,6 +105,7 @@ pub fn close_over(known: &Known<'_>, start: &Start, recipes: &[&Recipe], level: 
         .env
         .iter()
         .chain(&start.entrypoint.env)
+        .chain(&start.assigned)
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     let env = LoaderEnv::new(lines.iter().map(String::as_str), known.working_dir.clone());

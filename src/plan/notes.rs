@@ -62,12 +62,22 @@ fn start(decision: &Decision<'_>) -> Vec<Finding> {
             format!("`{word}`"),
             "no executable file of the image has this name: everything but catalogued tools stays",
         )),
-        None if start.program.is_none() => out.push(Finding::new(
-            Code::EntrypointMissing,
+        None if start.program.is_none() && start.doubts.is_empty() => out.push(Finding::new(
+            Code::StartUncertain,
             start.entrypoint.source.join(" "),
             "what it ends up running cannot be told: everything but catalogued tools stays",
         )),
         None => {}
+    }
+    for doubt in &start.doubts {
+        let text = format!("{}: everything but catalogued tools stays", doubt.why);
+        out.push(Finding::new(Code::StartUncertain, &doubt.who, text));
+    }
+    for (wrapper, user) in &start.needs_root {
+        let text = format!(
+            "it switches to `{user}` at the start, which the pod allows nobody: start the program without it, and harden with `--user`"
+        );
+        out.push(Finding::new(Code::NeedsRoot, wrapper, text));
     }
     if let Some(interpreter) = unknown_interpreter(decision.known, start, decision.recipes)
         && decision.known.options.level != Level::Strip
@@ -251,6 +261,7 @@ fn identity(decision: &Decision<'_>) -> Vec<Finding> {
     let before = if known.config.user.is_empty() { "root" } else { known.config.user.as_str() };
     if !matches!(user.origin, UserOrigin::Image | UserOrigin::Option) {
         let from = match &user.origin {
+            UserOrigin::Script(script) => format!("the script `{script}` of the entrypoint switches to it"),
             UserOrigin::Recipe(name) => format!("recipe `{name}` names the account"),
             UserOrigin::Unit(unit) => format!("`{unit}` runs the program as this account"),
             UserOrigin::Account(name) => format!("the image has an account `{name}` for the program"),

@@ -43,9 +43,17 @@ pub fn choose(known: &Known<'_>, start: &Start, recipes: &[&Recipe]) -> Result<U
         return Ok(user(identity, UserOrigin::Option));
     }
     let not_root = |spec: &str| known.accounts.resolve(spec).ok().filter(|identity| identity.uid != 0);
-    let by_image = start.switched_user.as_deref().into_iter().chain([known.config.user.as_str()]);
+    // Whoever is no user root cannot switch, whatever the command line or a script would.
+    let by_image = [known.config.user.as_str()].into_iter().chain(start.switched_user.as_deref());
     if let Some(identity) = by_image.filter(|spec| !spec.is_empty()).find_map(not_root) {
         return Ok(user(identity, UserOrigin::Image));
+    }
+    // Scripts that switch to several users do not say which of them serves.
+    let mut by_script = start.script_users.iter();
+    if let (Some((name, script)), None) = (by_script.next(), by_script.next())
+        && let Some(identity) = not_root(name)
+    {
+        return Ok(user(identity, UserOrigin::Script(script.clone())));
     }
     let named = |name: &str, origin: UserOrigin| {
         let identity = not_root(name).filter(|identity| identity.account.is_some())?;

@@ -26,6 +26,9 @@ fn nginx(line: &str) -> Fixture {
 fn raising(code: Code) -> Option<Fixture> {
     Some(match code {
         Code::ShellStays => app("/bin/sh f 0755 elf static").cmd(&["sh", "-c", "/app/main $PORT"]),
+        Code::StartUncertain => {
+            app("/usr/bin/launch f 0755 elf static\n/usr/bin/serve f 0755 elf static").cmd(&["launch", "serve"])
+        }
         Code::EntrypointLowered => app("/bin/sh f 0755 elf static").cmd(&["sh", "-c", "/app/main"]),
         Code::EntrypointNotFound => app("").cmd(&["/app/other"]),
         Code::EntrypointMissing => app("").cmd(&[]),

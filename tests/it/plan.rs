@@ -6,6 +6,7 @@ mod access;
 mod alike;
 mod alpine;
 mod application;
+mod doubt;
 mod layers;
 mod loaded;
 mod packages;

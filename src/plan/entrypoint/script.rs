@@ -3,6 +3,7 @@
 //! Does not know what a script means: a recipe says that, or its interpreter stays.
 
 use super::lookup::text;
+use super::started::Started;
 use super::{Frozen, Next, Problem, Walk};
 use crate::catalog::{Catalog, Class};
 use crate::path::ImagePath;
@@ -64,8 +65,11 @@ impl Walk<'_, '_> {
                 "start the program that the script ends in, or give kiln a recipe that lowers it",
             );
             self.held = true;
-            self.scan(file, 0);
-            return self.arguments_program(argv);
+            let started = self.scan(file, 0);
+            return self.arguments_program(argv, &started, file);
+        }
+        if let Some(supervisor) = Catalog::builtin().supervisor(interpreter_path.name()) {
+            self.supervisor(path, supervisor);
         }
         self.start.program = Some(interpreter_file);
         if Catalog::builtin().program(path.name()) == Some(Class::PackageManager)
@@ -132,7 +136,8 @@ impl Walk<'_, '_> {
     /// `npm start` runs a line of `package.json` in a shell.
     pub(super) fn package_manager(&mut self, path: &ImagePath) {
         self.needs_shell(path.to_string(), "start the program itself instead of through its package manager");
-        self.mention_words("sh", path);
+        // Its own scripts are often `#!/usr/bin/env`.
+        self.mention_words("sh env", path);
     }
 
     fn recipe_lowering(
@@ -150,24 +155,18 @@ impl Walk<'_, '_> {
             .find_map(|(recipe, rule)| lowering::by_recipe(self.known, &recipe.name, rule, file, arguments))
     }
 
-    /// After a script that stays: its arguments may be a program that it ends in (`exec "$@"`).
-    pub(super) fn arguments_program(&mut self, argv: &[String]) -> Next {
+    /// After the script `argv[0]` that stays: its arguments may be a program that it ends in (`exec "$@"`).
+    pub(super) fn arguments_program(
+        &mut self,
+        argv: &[String],
+        started: &[Started],
+        script: &ImagePath,
+    ) -> Next {
         let rest: Vec<String> =
             argv.iter().skip(1).skip_while(|word| word.starts_with('-')).cloned().collect();
-        // `sh SCRIPT PROGRAM…` has the script before the program.
-        let rest = match rest.first().and_then(|word| self.find_file(word)) {
-            Some((_, file)) if self.is_last_script(&file) => rest.get(1..).unwrap_or_default().to_vec(),
-            _ => rest,
-        };
         if rest.first().and_then(|word| self.find(word)).is_some() {
-            Next::Words(rest)
-        } else {
-            self.guess_program();
-            Next::Done
+            return Next::Words(rest);
         }
-    }
-
-    fn is_last_script(&self, file: &ImagePath) -> bool {
-        self.start.entrypoint.chain.iter().rev().any(|step| step.role == Role::Script && step.file == *file)
+        self.guess(started, script, &script.to_string())
     }
 }

@@ -3,6 +3,7 @@
 //! What that user may read and write is `access`.
 
 use expect_test::expect;
+use kiln::finding::Code;
 use kiln::plan::user::UserError;
 
 use super::{ELF, debian};
@@ -182,4 +183,26 @@ fn unknown_user_of_the_image_is_not_silently_root() {
         user 65532:65532 [] nonroot Added
     "]],
     );
+}
+
+/// Who is not root cannot switch; and a script that switches to several does not say who serves.
+#[test]
+fn user_that_a_script_switches_to_counts_only_where_the_image_names_none_and_it_is_one() {
+    let run = |lines: &str| {
+        debian(&format!(
+            "/usr/sbin/gosu {ELF}\n/usr/bin/app {ELF}\n/run.sh f 0755 \"#!/bin/sh\\n{lines}\\n\"
+            /etc/passwd f \"root:x:0:0::/:\\nwww-data:x:33:33::/:\\npostgres:x:70:70::/:\\n\""
+        ))
+        .cmd(&["/run.sh"])
+    };
+    let user = |fixture: &Fixture| {
+        let plan = fixture.plan();
+        let said = plan.findings.iter().any(|finding| finding.code == Code::UserChanged);
+        (plan.user.uid, said)
+    };
+    assert_eq!(user(&run("exec gosu www-data app")), (33, true));
+    assert_eq!(user(&run("gosu postgres app backup\\nexec gosu www-data app")), (33, true));
+    assert_eq!(user(&run("exec gosu www-data app").user("postgres")), (70, false));
+    assert_eq!(user(&run("exec gosu www-data app").user("root")), (33, true));
+    assert_eq!(user(&run("exec gosu postgres app || exec gosu www-data app")), (65532, true));
 }

@@ -82,7 +82,7 @@ fn mysql_keeps_its_script_that_makes_the_database() {
           Interpreter /usr/bin/bash
           Script /usr/local/bin/docker-entrypoint.sh
           Program /usr/sbin/mysqld
-        user 999:999 [] mysql Image
+        user 999:999 [] mysql Script(/usr/local/bin/docker-entrypoint.sh)
         recipes mysql
         port 3306 mysql
         probe Some(Tcp)
@@ -91,7 +91,7 @@ fn mysql_keeps_its_script_that_makes_the_database() {
         writable /var/lib/mysql Empty 1777 999:999
         writable /var/lib/mysql-files Empty 0750 999:999
         high KN001 /usr/local/bin/docker-entrypoint.sh: it needs a shell: the first start makes the data directory, its accounts and what MYSQL_* or MARIADB_* variables and /docker-entrypoint-initdb.d ask for; to lose the shell, prepare the volume once with the source image, in a Job or an init container, and start `mysqld` or `mariadbd` itself on it
-        codes KN001 KN005 KN005 KN005 KN002 KN019
+        codes KN001 KN005 KN005 KN005 KN002 KN015 KN019
     "#]]);
 }
 
@@ -148,7 +148,7 @@ fn postgresql_keeps_its_script_that_makes_the_database() {
           Interpreter /usr/bin/bash
           Script /usr/local/bin/docker-entrypoint.sh
           Program /usr/lib/postgresql/17/bin/postgres
-        user 999:999 [] postgres Image
+        user 999:999 [] postgres Script(/usr/local/bin/docker-entrypoint.sh)
         recipes postgresql
         port 5432 postgresql
         probe Some(Tcp)
@@ -182,13 +182,14 @@ fn rabbitmq_keeps_the_shell_that_it_needs_while_it_serves() {
           Script /usr/local/bin/docker-entrypoint.sh
           Script /opt/rabbitmq/sbin/rabbitmq-server
           Interpreter /bin/sh -> /usr/bin/dash
+          Script /opt/erlang/bin/erl
         user 999:999 [] rabbitmq Recipe("rabbitmq")
         recipes rabbitmq
         port 5672 amqp
         probe Some(Tcp)
         writable /var/lib/rabbitmq Empty 1777 999:999
         writable /var/log/rabbitmq Empty 1777 999:999
-        stays /opt/erlang/bin/erl Interpreter: the script `/opt/rabbitmq/sbin/rabbitmq-server` of the entrypoint names it
+        stays /opt/erlang/bin/erl Interpreter: the entrypoint is this script
         stays /usr/bin/bash Shell: `/usr/local/bin/docker-entrypoint.sh` needs a shell
         stays /usr/bin/cat Utility: the broker's scripts and Erlang's os:cmd run it while it serves
         stays /usr/bin/dash Shell: `/usr/local/bin/docker-entrypoint.sh` needs a shell

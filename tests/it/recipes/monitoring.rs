@@ -97,7 +97,7 @@ fn vault_keeps_its_script_and_the_shell_behind_dumb_init() {
           Interpreter /bin/sh -> /usr/bin/dash
           Script /usr/local/bin/docker-entrypoint.sh
           Program /usr/bin/vault
-        user 100:1000 [] vault Image
+        user 100:1000 [] vault Script(/usr/local/bin/docker-entrypoint.sh)
         recipes vault
         port 8200 http
         probe Some(Tcp)
