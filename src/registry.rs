@@ -11,8 +11,8 @@
 //! - [`Client::put_companions`], [`Client::companions`]: documents beside an image, listed by the registry or under a tag.
 //!
 //! Everything is tried again where that may help ([`Pace`]), downloads go on where they were cut, and every digest
-//! and size is compared. A password goes to the registry that it is for, and to a token endpoint of the same domain
-//! over TLS; nowhere else, redirects included.
+//! and size is compared. A password goes to the registry that it is for, and to the token endpoint that it names: on the
+//! same host, never from TLS into the clear, or of the same domain over TLS; nowhere else, redirects included.
 //!
 //! Why not `oci-client`, the maintained successor of `oci-distribution`: it does not retry, does not know status 429
 //! or `Retry-After`, does not authenticate again when a token ends in the middle, swallows the errors of token

@@ -13,7 +13,7 @@ mod same;
 mod staging;
 
 use std::collections::BTreeSet;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 pub use leftover::claim_file;
@@ -24,8 +24,11 @@ use crate::daemon::DaemonError;
 use crate::digest::BlobDigest;
 use crate::image::manifest::Blob;
 use crate::image::{Companion, LayerDescriptor, LayerError, Published, VerifyingReader};
-use crate::reference::Reference;
+use crate::reference::{Reference, STDIO};
 use crate::registry::{Registries, RegistryError};
+
+/// Bytes copied at once.
+const COPY_SIZE: usize = 128 << 10;
 
 /// A place that takes images.
 pub trait Sink: Send + Sync {
@@ -72,11 +75,12 @@ impl Destinations {
         for reference in references {
             // Two images in one layout are two destinations; two archives in one file are not.
             let key = match reference {
-                Reference::OciLayout { .. } | Reference::DockerDaemon { .. } | Reference::Registry(_) => {
-                    reference.to_string()
+                Reference::DockerDaemon { .. } | Reference::Registry(_) => {
+                    (reference.to_string().into(), None)
                 }
+                Reference::OciLayout { directory, tag } => (place_of(directory), tag.clone()),
                 Reference::OciArchive { file, .. } | Reference::DockerArchive { file, .. } => {
-                    file.display().to_string()
+                    (place_of(file), None)
                 }
             };
             if !seen.insert(key) {
@@ -107,11 +111,12 @@ impl Destinations {
     /// Takes over a layer as it is stored, verified on the way.
     pub fn copy_layer(&self, stored: impl Read, layer: &LayerDescriptor) -> Result<(), SinkError> {
         let mut blob = self.new_blob()?;
-        let mut stored = VerifyingReader::new(stored, layer.digest, layer.size);
-        io::copy(&mut stored, &mut blob)
-            .map_err(|source| SinkError::CopyLayer { digest: layer.digest, source })?;
-        blob.finish()?;
-        Ok(())
+        let stored = VerifyingReader::new(stored, layer.digest, layer.size);
+        match copy(stored, &mut blob) {
+            Ok(()) => blob.finish().map(drop),
+            Err(Broken::Reading(source)) => Err(SinkError::CopyLayer { digest: layer.digest, source }),
+            Err(Broken::Writing(source)) => Err(blob.failed(source)),
+        }
     }
 
     /// Whether every destination takes an index of several images.
@@ -134,6 +139,26 @@ impl Destinations {
             prepared.publish()?;
         }
         Ok(published.root_digest())
+    }
+}
+
+/// Which end of a copy broke: what is wrong with the image is not what is wrong with this machine's disk.
+#[derive(Debug)]
+enum Broken {
+    Reading(io::Error),
+    Writing(io::Error),
+}
+
+fn copy(mut from: impl Read, mut to: impl Write) -> Result<(), Broken> {
+    let mut buffer = vec![0; COPY_SIZE];
+    loop {
+        let n = match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Broken::Reading(error)),
+        };
+        to.write_all(buffer.get(..n).unwrap_or_default()).map_err(Broken::Writing)?;
     }
 }
 
@@ -232,7 +257,7 @@ pub enum SinkError {
     /// Writing to stdout.
     #[error("cannot write to stdout")]
     Stdout(#[source] io::Error),
-    /// Taking over a layer; a verification error may be inside.
+    /// Reading a layer that is taken over; a verification error may be inside.
     #[error("cannot copy layer blob {digest}")]
     CopyLayer {
         /// Which.
@@ -254,4 +279,48 @@ pub enum SinkError {
 
 fn write_error(path: &Path) -> impl FnOnce(io::Error) -> SinkError + use<'_> {
     |source| SinkError::Write { path: path.to_owned(), source }
+}
+
+/// One spelling for the names of one file, which need not be there.
+fn place_of(path: &Path) -> PathBuf {
+    if path == Path::new(STDIO) {
+        return path.to_owned();
+    }
+    let there = || std::fs::canonicalize(path).ok();
+    let to_be = || Some(std::fs::canonicalize(staging::parent(path)).ok()?.join(path.file_name()?));
+    // What is a link is refused where it is opened.
+    there().or_else(to_be).unwrap_or_else(|| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Neither read from nor written to.
+    struct Defect;
+
+    impl Read for Defect {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
+    }
+
+    impl Write for Defect {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_no_fault_of_the_layers() {
+        assert!(matches!(copy(&b"layer"[..], Defect), Err(Broken::Writing(_))));
+        assert!(matches!(copy(Defect, io::sink()), Err(Broken::Reading(_))));
+        let mut copied = Vec::new();
+        copy(&b"layer"[..], &mut copied).unwrap();
+        assert_eq!(copied, b"layer");
+    }
 }

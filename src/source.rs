@@ -199,6 +199,14 @@ pub enum SourceError {
         /// Of what.
         what: &'static str,
     },
+    /// An archive that is shorter than its member says.
+    #[error("archive `{}` ends within its member `{member}`", path.display())]
+    CutMember {
+        /// The archive.
+        path: PathBuf,
+        /// The member, escaped.
+        member: String,
+    },
     /// An archive without a member that it names or needs.
     #[error("archive `{}` does not contain `{member}`", path.display())]
     MissingMember {

@@ -183,6 +183,9 @@ impl Client {
             if answer.status != 401 || !answer.url.is_same_place(&base) {
                 return Ok(answer);
             }
+            if let Some((name, problem)) = &found.failed {
+                return Err(RegistryError::Helper { name: name.clone(), problem });
+            }
             challenges += 1;
             let challenge = exchange::challenge_of(&answer);
             let learned = self.host.learn(challenge, &base, found, &scopes, authorization.as_ref())?;
@@ -226,7 +229,8 @@ impl Client {
         if let Some(found) = self.found.get() {
             return Ok(found);
         }
-        let found = credentials::find(&self.repository, &self.transport.environment)?;
+        let second = self.transport.pace().second;
+        let found = credentials::find(&self.repository, &self.transport.environment, second)?;
         Ok(self.found.get_or_init(|| found))
     }
 

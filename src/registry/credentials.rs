@@ -8,6 +8,7 @@ mod helper;
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine as _;
 use serde::Deserialize;
@@ -46,20 +47,34 @@ struct Entry {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) credential: Option<Credential>,
+    /// The helper that was asked and failed, and how: for whoever needs its answer. A registry may want none.
+    pub(super) failed: Option<(String, &'static str)>,
     /// All files that would have been read, in order, whether they are there or not.
     pub(super) looked_at: Vec<PathBuf>,
 }
 
 /// Looks in all auth files; the first that knows the repository or its host counts (containers-auth.json(5)).
-pub(super) fn find(repository: &Repository, environment: &Environment) -> Result<Found, RegistryError> {
+///
+/// `second` is what a second is, where a helper is waited for.
+pub(super) fn find(
+    repository: &Repository,
+    environment: &Environment,
+    second: Duration,
+) -> Result<Found, RegistryError> {
     let looked_at = auth_files(environment);
     for path in &looked_at {
         let Some(file) = load(path)? else { continue };
-        if let Some(credential) = in_file(&file, path, repository, environment)? {
-            return Ok(Found { credential: Some(credential), looked_at });
+        let ask = |helper: &str, server: &str| helper::get(helper, server, environment, second);
+        match in_file(&file, path, repository, &ask) {
+            Ok(None) => {}
+            Ok(credential) => return Ok(Found { credential, failed: None, looked_at }),
+            Err(RegistryError::Helper { name, problem }) => {
+                return Ok(Found { credential: None, failed: Some((name, problem)), looked_at });
+            }
+            Err(error) => return Err(error),
         }
     }
-    Ok(Found { credential: None, looked_at })
+    Ok(Found { credential: None, failed: None, looked_at })
 }
 
 fn auth_files(environment: &Environment) -> Vec<PathBuf> {
@@ -109,17 +124,20 @@ fn load(path: &Path) -> Result<Option<AuthFile>, RegistryError> {
     Ok(Some(parsed))
 }
 
+/// Asks the helper of a name for a server.
+type Ask<'a> = dyn Fn(&str, &str) -> Result<Option<Credential>, RegistryError> + 'a;
+
 fn in_file(
     file: &AuthFile,
     path: &Path,
     repository: &Repository,
-    environment: &Environment,
+    ask: &Ask<'_>,
 ) -> Result<Option<Credential>, RegistryError> {
     let is_hub = repository.host == DOCKER_HUB;
     let server = if is_hub { HUB_SERVER } else { &repository.host };
     let helpers = &file.cred_helpers;
     if let Some(helper) = helpers.get(server).or_else(|| helpers.get(&repository.host)) {
-        return helper::get(helper, server, environment);
+        return ask(helper, server);
     }
     for key in keys(repository) {
         let entry = file.auths.iter().find(|(name, _)| normalised(name) == key).map(|(_, entry)| entry);
@@ -128,7 +146,7 @@ fn in_file(
         }
     }
     match &file.creds_store {
-        Some(helper) => helper::get(helper, server, environment),
+        Some(helper) => ask(helper, server),
         None => Ok(None),
     }
 }

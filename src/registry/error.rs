@@ -22,6 +22,15 @@ pub enum RegistryError {
         #[source]
         source: Box<ureq::Error>,
     },
+    /// A proxy that does not let through.
+    #[error("proxy refuses to lead to `{host}`")]
+    ProxyRefused {
+        /// Where to.
+        host: String,
+        /// What it answered.
+        #[source]
+        source: Box<ureq::Error>,
+    },
     /// A tag for referrers that somebody uses for something else.
     #[error(
         "`{repository}:{tag}` is no index of referrers: documents about the image cannot be listed there"
@@ -105,7 +114,7 @@ pub enum RegistryError {
     },
     /// The registry names a token endpoint that must not see the user's password.
     #[error(
-        "`{host}` sends for a token to `{realm}`, which is not of the same domain over TLS: no password is sent there"
+        "`{host}` sends for a token to `{realm}`, which is neither the same host nor of the same domain over TLS: no password is sent there"
     )]
     Realm {
         /// The registry.

@@ -9,7 +9,7 @@ use ureq::http::Method;
 
 use super::challenge::parse_challenges;
 use super::error::{RegistryError, message_of};
-use super::pace::{MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS, is_passing, parse_retry_after};
+use super::pace::{MAX_ATTEMPTS, MAX_FIRST_ATTEMPTS, MAX_RETRY_AFTER, is_passing, parse_retry_after};
 use super::secret::Secret;
 use super::transport::{Answer, Patience, Payload, Request, Transport, sleep};
 use super::url::{Scheme, Url};
@@ -129,7 +129,13 @@ pub(super) fn challenge_of(answer: &Answer) -> Option<super::challenge::Challeng
 /// An answer that is none, as an error.
 pub(super) fn refusal(method: &Method, answer: Answer, attempts: u32) -> RegistryError {
     let (status, url) = (answer.status, answer.url.to_string());
-    RegistryError::Status { method: method.to_string(), url, status, message: said(answer), attempts }
+    let asked = retry_after(&answer).filter(|asked| is_passing(status) && asked.as_secs() > MAX_RETRY_AFTER);
+    let mut message = said(answer);
+    if let Some(asked) = asked {
+        let words = format!("asks to be tried again in {} seconds, longer than is waited", asked.as_secs());
+        message = if message.is_empty() { words } else { format!("{message}; {words}") };
+    }
+    RegistryError::Status { method: method.to_string(), url, status, message, attempts }
 }
 
 /// What an answer that is none says.

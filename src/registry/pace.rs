@@ -18,10 +18,11 @@ pub(super) const MAX_RESUMES: u32 = 100;
 const MAX_BACKOFF: u32 = 30;
 
 /// Longest wait that a registry may ask for, in seconds: beyond it the run fails and says so.
-const MAX_RETRY_AFTER: u64 = 120;
+pub(super) const MAX_RETRY_AFTER: u64 = 120;
 
-/// Bytes that must come while [`Pace::stall`] passes; less is a line that stands still.
-pub(super) const MIN_PROGRESS: u64 = 4 << 10;
+/// Bytes that must come while [`Pace::stall`] passes; less is a line that stands still: 4 KiB a second, half of what the
+/// first mobile networks gave. What trickles must not keep a run going for months.
+pub(super) const MIN_PROGRESS: u64 = 256 << 10;
 
 /// The lengths of all waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

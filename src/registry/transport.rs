@@ -228,6 +228,12 @@ fn read_ca_file(path: &Path) -> Result<Vec<Certificate<'static>>, RegistryError>
 fn classified(url: &Url, source: ureq::Error) -> RegistryError {
     let host = || format!("{}:{}", url.host(), url.port());
     let source = Box::new(source);
+    // Of its refusals ureq keeps the text only. Other answers of a proxy's, such as 502, may pass.
+    if let ureq::Error::ConnectProxyFailed(reason) = &*source
+        && ["401", "403", "407"].iter().any(|status| reason.contains(&format!("responded {status}")))
+    {
+        return RegistryError::ProxyRefused { host: host(), source };
+    }
     match tls_error(&source) {
         Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
             RegistryError::Certificate { host: host(), source }

@@ -19,6 +19,14 @@ use crate::image::manifest::Blob;
 /// Times that an upload is begun again because the registry found other bytes or lost the session.
 const MAX_WRONG: u32 = 4;
 
+/// An upload that was begun.
+struct Session {
+    /// Where it goes on.
+    url: Url,
+    /// The shortest piece but the last that the registry takes (distribution-spec, `OCI-Chunk-Min-Length`).
+    least: u64,
+}
+
 /// The bytes of a blob.
 #[derive(Debug, Clone, Copy)]
 pub enum Content<'a> {
@@ -116,7 +124,7 @@ impl Client {
                     self.host.note_holder(*digest, &self.repository.path);
                     return Ok(Sent::Mounted);
                 }
-                Mount::Session(url) => Some(url),
+                Mount::Session(session) => Some(session),
                 Mount::Refused => None,
             },
             None => None,
@@ -138,7 +146,7 @@ impl Client {
         let answer = self.send_as(&Call::new(Method::POST, url), Some(from));
         match answer {
             Ok(answer) if answer.status == 201 => check_stored(&answer, *digest).map(|()| Mount::Done),
-            Ok(answer) if answer.status == 202 => next_location(&answer).map(Mount::Session),
+            Ok(answer) if answer.status == 202 => begun(&answer).map(Mount::Session),
             // Not allowed there, or not known here: then it is sent.
             Ok(_) | Err(RegistryError::Unauthorized { .. } | RegistryError::TokenStatus { .. }) => {
                 Ok(Mount::Refused)
@@ -152,7 +160,7 @@ impl Client {
         digest: &BlobDigest,
         size: u64,
         content: Content<'_>,
-        mut session: Option<Url>,
+        mut session: Option<Session>,
     ) -> Result<(), RegistryError> {
         let mut way = if size > self.transport.settings().chunk { Way::Chunks } else { Way::Whole };
         let (mut passing, mut wrong) = (0, 0);
@@ -163,7 +171,7 @@ impl Client {
             };
             let sent = match way {
                 Way::Chunks => self.send_chunks(begun, digest, size, content),
-                Way::Whole => self.finish_upload(&begun, digest, content.part(0, size)),
+                Way::Whole => self.finish_upload(&begun.url, digest, content.part(0, size)),
             };
             let (error, wait) = match sent {
                 Ok(()) => return Ok(()),
@@ -193,25 +201,26 @@ impl Client {
         }
     }
 
-    fn begin_upload(&self) -> Result<Url, RegistryError> {
+    fn begin_upload(&self) -> Result<Session, RegistryError> {
         let call = Call::new(Method::POST, self.url("blobs/uploads/")?);
         let answer = self.send(&call)?;
         if answer.status != 202 {
             return Err(exchange::refusal(&call.method, answer, 1));
         }
-        next_location(&answer)
+        begun(&answer)
     }
 
     fn send_chunks(
         &self,
-        mut session: Url,
+        begun: Session,
         digest: &BlobDigest,
         size: u64,
         content: Content<'_>,
     ) -> Result<(), Broken> {
-        let (mut offset, mut resumed, mut fruitless) = (0, 0, 0);
+        let (mut session, mut offset, mut resumed, mut fruitless) = (begun.url, 0, 0, 0);
+        let piece = self.transport.settings().chunk.max(begun.least);
         while offset < size {
-            let length = self.transport.settings().chunk.clamp(1, size - offset);
+            let length = piece.clamp(1, size - offset);
             let call = Call::new(Method::PATCH, session.clone())
                 .header("Content-Type", "application/octet-stream")
                 .header("Content-Range", format!("{offset}-{}", offset + length - 1))
@@ -232,7 +241,8 @@ impl Client {
                     }
                     offset = has;
                 }
-                Ok(answer) if offset == 0 && matches!(answer.status, 404 | 405 | 411 | 413 | 501) => {
+                // Whatever a registry calls it that does not take the first piece: whole it is told what is wrong.
+                Ok(answer) if offset == 0 && matches!(answer.status, 400 | 402..=499 | 501) => {
                     return Err(Broken::NoChunks);
                 }
                 Ok(answer) => return Err(Broken::Wrong(exchange::refusal(&call.method, answer, 1))),
@@ -305,8 +315,14 @@ enum Held {
 enum Mount {
     Done,
     /// The registry does not have it after all, and waits for the bytes.
-    Session(Url),
+    Session(Session),
     Refused,
+}
+
+/// The upload that an answer begins.
+fn begun(answer: &Answer) -> Result<Session, RegistryError> {
+    let least = answer.header("oci-chunk-min-length").and_then(|length| length.trim().parse().ok());
+    Ok(Session { url: next_location(answer)?, least: least.unwrap_or(0) })
 }
 
 /// Where an upload goes on.

@@ -121,12 +121,16 @@ impl Prepared for Ready {
 }
 
 impl Ready {
-    /// Blobs first, the index last, all under a lock that other runs of kiln respect.
+    /// What makes it a layout first, then blobs, the index last, all under a lock that other runs of kiln respect.
     fn add_to_existing(&self) -> Result<(), SinkError> {
         let directory = &self.directory;
         // The directory itself is locked: a lock file would have to stay in the user's layout.
         let lock = File::open(directory).map_err(write_error(directory))?;
         lock.lock().map_err(write_error(directory))?;
+        // Before all else: were this run killed now, the next one would find a layout, and not a directory of somebody's.
+        if read_document(&directory.join("oci-layout"))?.is_none() {
+            replace(directory, "oci-layout", OCI_LAYOUT)?;
+        }
         let blobs = directory.join(BLOBS);
         fs::create_dir_all(&blobs).map_err(write_error(&blobs))?;
         let from = self.temp.path().join(BLOBS);
@@ -136,9 +140,6 @@ impl Ready {
             fs::rename(blob.path(), &target).map_err(write_error(&target))?;
         }
         sync_directory(&blobs)?;
-        if read_document(&directory.join("oci-layout"))?.is_none() {
-            replace(directory, "oci-layout", OCI_LAYOUT)?;
-        }
         let index = read_index(directory)?;
         replace(directory, "index.json", &with_entry(index, &self.entry))?;
         sync_directory(directory)

@@ -3,10 +3,11 @@
 //! Whoever works under a temporary name holds a lock on it (flock(2)), and the lock ends with the process, however that
 //! ends. So a name without a lock is nobody's, and the next run removes it. Does not know what is written there.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use tempfile::{NamedTempFile, TempDir};
 
@@ -15,6 +16,10 @@ pub(super) const TEMP_PREFIX: &str = ".kiln-tmp-";
 
 /// Letters and digits after it.
 const RANDOM: usize = 6;
+
+/// Times that a lock on a directory is tried, a second in all; and the time between two of them.
+const SHARE_TRIES: u32 = 50;
+const SHARE_WAIT: Duration = Duration::from_millis(20);
 
 /// A temporary directory in use: removed when dropped, or by another run when this one is killed.
 pub(super) struct ClaimedDir {
@@ -61,9 +66,19 @@ fn builder() -> tempfile::Builder<'static, 'static> {
 }
 
 /// Keeps others from looking for leftovers until a new name has its lock.
+///
+/// Whoever looks is done in a moment. Somebody else's lock, on a directory that everybody can open, may never end: then
+/// the name is made without.
 fn share(directory: &Path) -> Option<File> {
     let lock = File::open(directory).ok()?;
-    lock.lock_shared().is_ok().then_some(lock)
+    for _ in 0..SHARE_TRIES {
+        match lock.try_lock_shared() {
+            Ok(()) => return Some(lock),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(SHARE_WAIT),
+            Err(TryLockError::Error(_)) => break,
+        }
+    }
+    None
 }
 
 /// Removes what nobody works in any more. What cannot be removed, or cannot be told now, stays: it disturbs nobody.
@@ -132,6 +147,15 @@ mod tests {
             names(directory.path()),
             [".kiln-aaaaaa", ".kiln-tmp-aaa.aa", ".kiln-tmp-aaaaaaa", ".kiln-tmp-bbbbbb", "kiln-tmp-aaaaaa"]
         );
+    }
+
+    #[test]
+    fn somebody_elses_lock_on_the_directory_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let theirs = File::open(directory.path()).unwrap();
+        theirs.lock().unwrap();
+        drop((claim_file(directory.path()).unwrap(), claim_dir(directory.path()).unwrap()));
+        assert!(names(directory.path()).is_empty());
     }
 
     #[test]

@@ -118,6 +118,11 @@ impl Write for Out {
 }
 
 impl BlobWriter {
+    /// An error of writing it.
+    pub(super) fn failed(&self, source: io::Error) -> SinkError {
+        SinkError::Write { path: self.directory.clone(), source }
+    }
+
     /// Names the blob; gives its digest and size.
     pub fn finish(self) -> Result<(BlobDigest, u64), SinkError> {
         let error = write_error(&self.directory);

@@ -179,6 +179,7 @@ impl<R: Read> Read for Counted<'_, R> {
 /// Finds all members; of equal names the last one counts, as for a program that unpacks.
 fn scan(path: &Path, file: &File) -> Result<BTreeMap<ImagePath, Member>, SourceError> {
     let tar_error = |source| SourceError::Tar { path: path.to_owned(), source };
+    let end = file.metadata().map_err(|source| SourceError::Read { path: path.to_owned(), source })?.len();
     let mut parser = Parser::new(parse::Limits::default());
     let mut members = BTreeMap::new();
     let mut buffer = vec![0; HEADER_BUFFER];
@@ -212,6 +213,12 @@ fn scan(path: &Path, file: &File) -> Result<BTreeMap<ImagePath, Member>, SourceE
             ParseEvent::SparseEntry { consumed, entry, .. } => (consumed, padded(entry.size)),
             ParseEvent::Entry { consumed, entry } => {
                 let data = offset.saturating_add(consumed as u64);
+                if data.saturating_add(entry.size) > end {
+                    return Err(SourceError::CutMember {
+                        path: path.to_owned(),
+                        member: Escaped::new(&entry.path).to_string(),
+                    });
+                }
                 // A name that climbs out of the archive can be no image's; a name twice is the last one's.
                 if let Ok(name) = ImagePath::parse(&entry.path) {
                     let target = entry.link_target.as_deref().unwrap_or_default();

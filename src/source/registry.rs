@@ -112,6 +112,11 @@ impl Blobs for Registry {
         if stored > limit.limit() {
             return Err(SourceError::Limit { path: self.shown.clone(), source: limit });
         }
+        // Blobs of an image that was asked for before take room, and are fetched again should somebody want them. Who
+        // still reads one has it.
+        let mut downloads = self.downloads.lock().unwrap_or_else(PoisonError::into_inner);
+        downloads.retain(|digest, _| layers.iter().any(|layer| layer.blob.digest == *digest));
+        drop(downloads);
         for layer in layers {
             // What cannot be begun is told when it is opened.
             let _ = self.download(layer.blob);

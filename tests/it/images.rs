@@ -430,6 +430,38 @@ fn layers_of_old_docker_archives_may_be_links() {
 }
 
 #[test]
+fn one_file_is_one_destination_however_it_is_spelled() {
+    let lab = Lab::new();
+    fs::create_dir(lab.path("d")).unwrap();
+    std::os::unix::fs::symlink(lab.path("d"), lab.path("link")).unwrap();
+    for [one, other] in [
+        [("oci-archive", "d/a.tar"), ("docker-archive", "d/./a.tar")],
+        [("oci-archive", "d/a.tar"), ("oci-archive", "d/../link/a.tar")],
+        [("oci", "d/l:a"), ("oci", "link/l:a")],
+    ] {
+        let texts = [lab.at(one.0, one.1), lab.at(other.0, other.1)];
+        let references: Vec<Reference> = texts.iter().map(|text| text.parse().unwrap()).collect();
+        let error = Destinations::open(&references, &Registries::default()).map(drop).unwrap_err();
+        assert!(matches!(error, SinkError::Twice(_)), "{texts:?}: {error:?}");
+    }
+    write_image(
+        "amd64",
+        &[&lab.at("oci", "d/l:a"), &lab.at("oci", "link/l:b"), &lab.at("oci-archive", "d/a.tar")],
+    )
+    .unwrap();
+}
+
+#[test]
+fn a_layout_is_one_from_its_first_file_on() {
+    let lab = Lab::new();
+    // As a run leaves it that was killed right after it.
+    fs::create_dir(lab.path("l")).unwrap();
+    fs::write(lab.path("l/oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    write_image("amd64", &[&lab.at("oci", "l:a")]).unwrap();
+    assert!(open(&lab.at("oci", "l:a")).is_ok());
+}
+
+#[test]
 fn a_pipe_in_the_place_of_a_layouts_index_is_refused_and_not_waited_for() {
     for name in ["index.json", "oci-layout"] {
         let lab = Lab::new();

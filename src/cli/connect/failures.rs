@@ -125,6 +125,12 @@ fn registry_hint(error: &RegistryError) -> Option<String> {
         RegistryError::Certificate { .. } => {
             Some("`--ca-file FILE` trusts the certificates in a file of yours too".to_owned())
         }
+        RegistryError::Helper { name, .. } => Some(format!(
+            "an auth file names `{name}` in `credsStore` or `credHelpers`; registries that want no password are not asked with it"
+        )),
+        RegistryError::ProxyRefused { .. } => {
+            Some("`NO_PROXY` names hosts that are reached without the proxy".to_owned())
+        }
         RegistryError::NotTls { .. } => Some("`--plain-http` speaks plain HTTP to it".to_owned()),
         _ => None,
     }

@@ -20,12 +20,15 @@ fn home(files: &[(&str, &str)]) -> (TempDir, Environment) {
     (home, environment)
 }
 
+/// What a second is: long enough for every helper that answers.
+const MINUTE: Duration = Duration::from_mins(1);
+
 fn repository(name: &str) -> Repository {
     RegistryReference::parse(name).unwrap().repository
 }
 
 fn user_for(name: &str, environment: &Environment) -> Option<String> {
-    match find(&repository(name), environment).unwrap().credential {
+    match find(&repository(name), environment, MINUTE).unwrap().credential {
         Some(Credential::Password { user, password }) => Some(format!("{user}:{}", password.expose())),
         Some(other) => Some(format!("{other:?}")),
         None => None,
@@ -67,7 +70,7 @@ fn files_are_looked_at_in_order_and_all_named() {
     let environment =
         environment.with("XDG_RUNTIME_DIR", &path("run")).with("DOCKER_CONFIG", &path("docker"));
     assert_eq!(user_for("h.example/x", &environment).as_deref(), Some("podman:1"));
-    let looked_at = find(&repository("none.example/x"), &environment).unwrap().looked_at;
+    let looked_at = find(&repository("none.example/x"), &environment, MINUTE).unwrap().looked_at;
     let expected = ["run/containers/auth.json", ".config/containers/auth.json", "docker/config.json"];
     assert_eq!(looked_at, expected.map(|name| home.path().join(name)));
     let environment = environment.with("REGISTRY_AUTH_FILE", &path("mine.json"));
@@ -91,7 +94,7 @@ fn broken_file_is_an_error_that_repeats_no_secret() {
         r#"{"auths": {"h.example": {"auth": "hunter2!"}}}"#,
     ] {
         let (_home, environment) = home(&[(".docker/config.json", text)]);
-        let error = find(&repository("h.example/x"), &environment).unwrap_err();
+        let error = find(&repository("h.example/x"), &environment, MINUTE).unwrap_err();
         let shown = format!("{error} {error:?}");
         assert!(matches!(error, RegistryError::AuthFile { .. }) && !shown.contains("hunter2"), "{shown}");
     }
@@ -123,12 +126,27 @@ fn helper_is_asked_on_stdin_for_the_server() {
     let environment = environment.with("PATH", home.path().join("bin").to_str().unwrap());
     assert_eq!(user_for("h.example/x", &environment).as_deref(), Some("get:h.example"));
     assert_eq!(user_for("none.example/x", &environment), None);
-    let hub = find(&repository("nginx"), &environment).unwrap().credential;
+    let hub = find(&repository("nginx"), &environment, MINUTE).unwrap().credential;
     assert_eq!(hub, Some(Credential::Identity(Secret::new(HUB_SERVER))));
-    for name in ["bad.example/x", "odd.example/x"] {
-        let error = find(&repository(name), &environment).unwrap_err();
-        assert!(matches!(error, RegistryError::Helper { .. }), "{error:?}");
+    let failed = |name: &str, environment: &Environment, second: Duration| {
+        let found = find(&repository(name), environment, second).unwrap();
+        assert_eq!(found.credential, None);
+        found.failed.unwrap()
+    };
+    for (name, problem) in [("bad.example/x", "failed"), ("odd.example/x", "answered something else")] {
+        assert_eq!(failed(name, &environment, MINUTE), ("docker-credential-store".to_owned(), problem));
     }
-    let error = find(&repository("h.example/x"), &environment.with("PATH", "/nonexistent")).unwrap_err();
-    assert_eq!(error.to_string(), "credential helper `docker-credential-own` is not in PATH");
+    let nowhere = environment.clone().with("PATH", "/nonexistent");
+    assert_eq!(failed("h.example/x", &nowhere, MINUTE).1, "is not in PATH");
+    // One that never answers, and one that answers and never ends.
+    for script in ["exec sleep 1000", r#"echo '{"Username": "u", "Secret": "s"}'; exec sleep 1000 >&-"#] {
+        helper(home.path(), "own", &script.replace("sleep", &sleep()));
+        assert_eq!(failed("h.example/x", &environment, Duration::from_millis(2)).1, "does not answer");
+    }
+}
+
+/// `sleep` where PATH does not lead.
+fn sleep() -> String {
+    let found = ["/bin/sleep", "/usr/bin/sleep"].into_iter().find(|path| Path::new(path).exists());
+    found.unwrap().to_owned()
 }

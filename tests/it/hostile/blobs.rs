@@ -5,6 +5,7 @@ use std::fs;
 use kiln::digest::DiffId;
 
 use super::lab::{Lab, Layer, app};
+use super::tar::{Member, file, pax, tar};
 
 #[test]
 fn missing_blob_is_named_whatever_it_is() {
@@ -73,4 +74,21 @@ fn the_same_lies_are_seen_in_an_archive() {
     fs::write(lab.path("from.tar"), archive.into_inner().unwrap()).unwrap();
     let from = format!("oci-archive:{}", lab.path("from.tar").display());
     lab.refuses_from(&from, &[], &["blob is not what its digest says"]);
+}
+
+#[test]
+fn archive_that_ends_within_a_member_names_it() {
+    let cut = |size: &str, member: Member<'_>| [pax(&[("size", size.as_bytes())]), tar(&[member])].concat();
+    let lab = Lab::with(&[Layer::gzip(&app())]);
+    for bytes in [
+        tar(&[file(b"oci-layout", b"{}"), Member { size: 1 << 40, ..file(b"manifest.json", b"[]") }]),
+        tar(&[Member { size: u64::MAX >> 1, ..file(b"manifest.json", b"[]") }]),
+        cut("18446744073709551615", file(b"manifest.json", b"[]")),
+    ] {
+        fs::write(lab.path("from.tar"), bytes).unwrap();
+        for transport in ["docker-archive", "oci-archive"] {
+            let from = format!("{transport}:{}", lab.path("from.tar").display());
+            lab.refuses_from(&from, &[], &["from.tar` ends within its member `manifest.json`"]);
+        }
+    }
 }

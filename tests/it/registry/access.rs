@@ -1,6 +1,6 @@
 //! Being let in: passwords, tokens, tokens that end, realms that must not see a password.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -216,6 +216,33 @@ fn a_password_does_not_go_out_in_the_clear_where_tls_breaks() {
         let failed = failed.map(drop).unwrap_err().registry();
         assert!(matches!(failed, RegistryError::Unreachable { .. }), "{failed:?}");
         assert_eq!(String::from_utf8_lossy(&heard.lock().unwrap()), "", "nothing but TLS was spoken");
+    }
+}
+
+#[test]
+fn a_proxy_that_refuses_is_asked_once_and_named() {
+    for (status, attempts) in
+        [("407 Proxy Authentication Required", 1), ("403 Forbidden", 1), ("502 Bad Gateway", 6)]
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let proxy = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for mut client in listener.incoming().flatten() {
+                *count.lock().unwrap() += 1;
+                let head = BufReader::new(&client).lines().map_while(Result::ok);
+                head.take_while(|line| !line.is_empty()).for_each(drop);
+                let _ =
+                    client.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes());
+            }
+        });
+        let registries = Registries::new(settings(), Environment::default().with("HTTPS_PROXY", &proxy));
+        let to = Server::open();
+        let failed = run(&registries, "docker://registry.invalid/in/app:1", &to.name("out/app:1"));
+        let failed = failed.map(drop).unwrap_err().registry();
+        assert_eq!(matches!(failed, RegistryError::ProxyRefused { .. }), attempts == 1, "{failed:?}");
+        assert_eq!(*asked.lock().unwrap(), attempts, "{status}");
     }
 }
 

@@ -137,3 +137,20 @@ fn the_tag_that_is_read_is_not_moved_whatever_digest_stands_beside_it() {
     }
     assert_eq!(server.whole("in/app", "1"), Some(digest));
 }
+
+#[test]
+fn a_broken_credential_helper_is_told_where_its_answer_is_needed_only() {
+    let (home, open) = (tempfile::tempdir().unwrap(), Server::open());
+    let closed = Server::start(Guard::Basic("me:secret".into()), |_| None);
+    std::fs::create_dir(home.path().join(".docker")).unwrap();
+    std::fs::write(home.path().join(".docker/config.json"), r#"{"credsStore": "none"}"#).unwrap();
+    for server in [&open, &closed] {
+        add_image(server, "in/app", "1");
+    }
+    let (status, text) = kiln(home.path(), &["inspect", &open.name("in/app:1")]);
+    assert_eq!(status, 0, "{text}");
+    let (status, text) = kiln(home.path(), &["inspect", &closed.name("in/app:1")]);
+    assert_eq!(status, 3, "{text}");
+    assert!(text.contains("credential helper `docker-credential-none` is not in PATH"), "{text}");
+    assert!(text.contains("hint: an auth file names"), "{text}");
+}

@@ -108,7 +108,8 @@ fn busy_registries_are_asked_again_after_the_wait_they_name() {
     assert_eq!(server.count("GET", "/blobs/"), 6);
     let (server, found) =
         fetched(settings(), |_| Some(Fault::Answer(429, vec![("Retry-After", "9999".into())])));
-    assert!(found.unwrap_err().contains("status 429"));
+    let error = found.unwrap_err();
+    assert!(error.contains("status 429: asks to be tried again in 9999 seconds"), "{error}");
     assert_eq!(server.count("GET", "/blobs/"), 1, "a wait of hours is not waited for");
 }
 
@@ -196,6 +197,32 @@ fn of_an_index_only_what_fits_is_asked_for() {
     assert_eq!(server.count("GET", "/manifests/"), asked + 2, "the index and one manifest");
     let error = source.image(Some(&"linux/riscv64".parse().unwrap())).unwrap_err();
     assert!(matches!(error, SourceError::NoSuchPlatform { .. }), "{error:?}");
+}
+
+#[test]
+fn blobs_of_one_platform_are_let_go_before_those_of_the_next() {
+    let server = Server::open();
+    let mut entries = Vec::new();
+    for (tag, variant) in [("one", "v7"), ("two", "v8")] {
+        add_image(&server, "in/app", tag);
+        let digest = server.whole("in/app", tag).unwrap();
+        let size = client_of(&registries(), &server).get_manifest(&Tag::Digest(digest)).unwrap().bytes.len();
+        let platform = json!({"os": "linux", "architecture": "arm", "variant": variant});
+        entries.push(
+            json!({"mediaType": media::OCI_MANIFEST, "digest": digest, "size": size, "platform": platform}),
+        );
+    }
+    let index = json!({"schemaVersion": 2, "mediaType": media::OCI_INDEX, "manifests": entries});
+    server.add_manifest("in/app", "1", media::OCI_INDEX, index.to_string().as_bytes());
+    let source = open_source(&server.name("in/app:1").parse().unwrap(), &registries()).unwrap();
+    let image = |platform: &str| source.image(Some(&platform.parse().unwrap())).unwrap();
+    let config = |image: &kiln::source::SourceImage| format!("/blobs/{}", BlobDigest::from(image.image_id));
+    let first = image("linux/arm/v7");
+    assert_eq!(server.count("GET", &config(&first)), 1);
+    // The same layers are kept, and what is no layer is not.
+    let layer = format!("/blobs/{}", first.layers[0].digest);
+    image("linux/arm/v8");
+    assert_eq!((server.count("GET", &layer), server.count("GET", &config(&first))), (1, 2));
 }
 
 #[test]

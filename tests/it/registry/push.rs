@@ -58,9 +58,24 @@ fn large_blobs_go_in_pieces_and_small_ones_whole() {
 
 #[test]
 fn registries_that_take_no_pieces_get_it_whole() {
-    let server = faulty(|asked| asked.is("PATCH", "").then(|| answer(405)));
+    for status in [400, 403, 404, 405, 413, 415, 416, 422, 501] {
+        let server = faulty(move |asked| asked.is("PATCH", "").then(|| answer(status)));
+        assert_eq!(put(&server, &large()).unwrap(), Sent::Uploaded, "{status}");
+        assert!(has(&server, &large()), "{status}");
+        assert_eq!(server.count("PATCH", ""), 1, "{status}");
+    }
+}
+
+#[test]
+fn pieces_are_as_long_as_the_registry_wants_them() {
+    let server = faulty(|asked| {
+        let least = || Fault::Headers(vec![("OCI-Chunk-Min-Length", "150000".into())]);
+        (asked.method == "POST").then(least)
+    });
     assert_eq!(put(&server, &large()).unwrap(), Sent::Uploaded);
-    assert!(has(&server, &large()));
+    let state = server.state();
+    let pieces = state.log.iter().filter(|asked| asked.method == "PATCH").map(|asked| asked.body.len());
+    assert_eq!(pieces.collect::<Vec<_>>(), [150_000, 90_000]);
 }
 
 #[test]
