@@ -14,6 +14,8 @@ mod output;
 mod pipeline;
 mod progress;
 mod recipe;
+mod run;
+mod stage;
 mod status;
 mod verify;
 
@@ -27,8 +29,8 @@ use crate::report::Style;
 use args::{Args, Command, Document};
 use output::World;
 pub use pipeline::{
-    BuiltinRecipe, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline, Referrers, VerifiedImage,
-    VerifyRequest,
+    BuiltinRecipe, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline, Referrers, RunRequest,
+    Said, VerifiedImage, VerifyRequest,
 };
 pub use status::{Failure, Outcome, Status};
 
@@ -74,6 +76,8 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
         Command::Inspect(args) => inspect::run(args, pipeline, world),
         Command::Manifest(args) => manifest::run(args.action, pipeline, world),
         Command::Verify(args) => verify::run(args, pipeline, world),
+        Command::Run(args) => run::run(args, pipeline, world),
+        Command::SandboxStage(args) => stage::run(&args),
         Command::Recipe(args) => recipe::run(args.action, pipeline, world),
         Command::Explain(args) => explain::run(&args, world),
         Command::Schema(args) => {
@@ -84,6 +88,7 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
                 Document::ReportIndex => crate::report::index_schema(),
                 Document::Verification => crate::report::verification_schema(),
                 Document::Profile => crate::profile::schema(),
+                Document::Run => crate::run::schema(),
             };
             world.say(&text)?;
             Ok(Outcome::Clean)

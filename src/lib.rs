@@ -2,8 +2,8 @@
 //!
 //! Soft clay in, a hard vessel out. kiln takes an image that works and gives back one that cannot be changed
 //! while it runs, together with a writable manifest, a Kubernetes pod spec and a report of what went and why.
-//! Everything here is static: no code of the image is executed, nothing is unpacked onto the host, no daemon and
-//! no privilege is needed.
+//! Hardening is static: no code of the image is executed, nothing is unpacked onto the host, no daemon and no privilege
+//! is needed. Only where it is asked for an app runs, in a sandbox of kiln's own.
 //!
 //! # Bird's-eye view
 //!
@@ -31,8 +31,8 @@
 //! | 2 | [`catalog`], [`recipe`] | what is known about software in general, as data |
 //! | 3 | [`options`], [`plan`] | what is asked for; what will happen, and why |
 //! | 4 | [`layer`], [`manifest`], [`kube`], [`report`] | new bytes, new documents |
-//! | 5 | [`daemon`], [`registry`], [`source`], [`sink`], [`trace`] | edges: the daemon's socket, the registries' protocol; one file per place where images are; processes, watched |
-//! | 6 | [`harden`], [`documents`], [`verify`] | a pipeline each: one function per stage, one that calls them; what hardening left beside an image, read back; proof |
+//! | 5 | [`daemon`], [`registry`], [`sandbox`], [`source`], [`sink`], [`trace`] | edges: the daemon's socket, the registries' protocol, an app in isolation; one file per place where images are; processes, watched |
+//! | 6 | [`harden`], [`documents`], [`verify`], [`run`] | a pipeline each: one function per stage, one that calls them; what hardening left beside an image, read back; proof; one start |
 //! | 7 | [`cli`], `main` | arguments, output, exit status |
 //!
 //! A module is *core* if it takes and returns values, or moves bytes from a [`Read`](std::io::Read) to a
@@ -42,7 +42,10 @@
 //! # What does not happen
 //!
 //! - Core modules open nothing, start nothing, and read no clock, environment or random number.
-//! - A path of the image is never followed on the host: [`path::ImagePath`] does not become a host path.
+//! - A path of the image is never followed on the host: [`path::ImagePath`] does not become a host path. The one place that
+//!   makes files of an image, the [`sandbox`], makes each by its name in a directory that is opened from the top, through
+//!   no link.
+//! - Only the sandbox starts processes that are not kiln's; namespaces, mounts and filters are known to it alone.
 //! - The plan reads no stream, and pass 2 decides nothing.
 //! - No output depends on a name, a time, the number of threads or the order of a hash table: the same blobs,
 //!   options and version give the same bytes. [`options::Options::canonical`] is what counts as an option.
@@ -95,6 +98,12 @@ pub mod reference;
 pub mod registry;
 pub mod report;
 pub mod rootfs;
+pub mod run;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "edge: starts processes and makes files, of its own and of the image"
+)]
+pub mod sandbox;
 #[expect(clippy::disallowed_methods, reason = "edge: writes images to disk and stdout")]
 pub mod sink;
 #[expect(clippy::disallowed_methods, reason = "edge: reads images from disk and stdin")]

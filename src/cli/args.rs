@@ -2,7 +2,7 @@
 //!
 //! Touches nothing: a file named here is opened later.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -11,6 +11,7 @@ use crate::limits::MAX_ENTRIES;
 use crate::path::ImagePath;
 use crate::plan::Level;
 use crate::registry;
+use crate::sandbox::stage::{COMMAND, Stage};
 
 /// Soft clay in, a hard vessel out: container images without shell, package manager, utilities or write
 /// bits, and the pod spec that fits them
@@ -37,6 +38,8 @@ pub(super) enum Command {
     Manifest(ManifestArgs),
     /// Prove that a hardened image is what it says, or say what is not
     Verify(VerifyArgs),
+    /// Run an image's app in a sandbox of kiln's own, without a daemon
+    Run(RunArgs),
     /// List, show and check recipes
     Recipe(RecipeArgs),
     /// Say what a finding's code means
@@ -45,6 +48,9 @@ pub(super) enum Command {
     Schema(SchemaArgs),
     /// Print a script that completes kiln's arguments in a shell
     Completion(CompletionArgs),
+    /// A part of the sandbox
+    #[command(name = COMMAND, hide = true)]
+    SandboxStage(StageArgs),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -118,6 +124,61 @@ pub(super) struct VerifyArgs {
     pub(super) registry: RegistryArgs,
     #[command(flatten)]
     pub(super) talk: TalkArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Without --user and arguments the image starts as its author wrote it: user, environment, working directory, \
+    entrypoint and command. It has no network but itself, no privilege, and nothing of this machine's files.\n\n\
+    Exit status: the app's own, or 128 and the number of the signal that ended it; 125 if it could not be run or used \
+    more than its limits; 2 usage."
+)]
+pub(super) struct RunArgs {
+    /// The image to run
+    pub(super) image: String,
+    /// Run as this user and group: names of the image, or numbers
+    #[arg(long, value_name = "USER[:GROUP]", value_parser = user)]
+    pub(super) user: Option<String>,
+    /// Set this in its environment; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(super) env: Vec<(String, String)>,
+    /// Mount an empty directory there that anybody can write to; may be given several times
+    #[arg(long, value_name = "PATH[:SIZE]", value_parser = mount)]
+    pub(super) mount: Vec<(ImagePath, Option<u64>)>,
+    /// Make the image's files read-only
+    #[arg(long)]
+    pub(super) read_only: bool,
+    /// Send it its stop signal after so many seconds, and kill it 10 seconds later
+    #[arg(long = "for", value_name = "SECONDS")]
+    pub(super) duration: Option<NonZeroU32>,
+    /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
+    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
+    pub(super) platform: Option<String>,
+    /// Most memory of all its processes together, with K, M, G or T for powers of 1024 [default: 4G]
+    #[arg(long, value_name = "BYTES", value_parser = bytes, help_heading = "Limits")]
+    pub(super) memory: Option<u64>,
+    /// Most threads of all its processes together [default: 2048]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub(super) processes: Option<NonZeroU32>,
+    /// Most bytes that it may write, which are kept in memory [default: 2G]
+    #[arg(long, value_name = "BYTES", value_parser = bytes, help_heading = "Limits")]
+    pub(super) disk: Option<u64>,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+    #[command(flatten)]
+    pub(super) registry: RegistryArgs,
+    #[command(flatten)]
+    pub(super) talk: TalkArgs,
+    /// Instead of the image's command: what its entrypoint gets, or what starts if it has none
+    #[arg(last = true, value_name = "ARG")]
+    pub(super) args: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct StageArgs {
+    /// Which
+    #[arg(value_parser = stage)]
+    pub(super) stage: Stage,
 }
 
 /// How much of an image is read.
@@ -314,6 +375,8 @@ pub(super) enum Document {
     Verification,
     /// What runs of an image showed
     Profile,
+    /// What came of `kiln run`
+    Run,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -376,6 +439,25 @@ fn user(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("expected `USER[:GROUP]`".into())
+}
+
+fn stage(text: &str) -> Result<Stage, String> {
+    let stage = Stage::ALL.into_iter().find(|stage| stage.name() == text);
+    stage.ok_or_else(|| "no such stage".into())
+}
+
+/// `NAME=VALUE`.
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected `NAME=VALUE`".into()),
+    }
+}
+
+/// `PATH[:SIZE]`.
+fn mount(text: &str) -> Result<(ImagePath, Option<u64>), String> {
+    let (path, size) = text.rsplit_once(':').map_or((text, None), |(path, size)| (path, Some(size)));
+    Ok((image_path(path)?, size.map(bytes).transpose()?))
 }
 
 fn image_path(text: &str) -> Result<ImagePath, String> {

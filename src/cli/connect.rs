@@ -5,11 +5,12 @@
 mod companions;
 mod failures;
 mod platforms;
+mod run;
 
 use self::failures::{documents_failure, failure, sink_failure, source_failure};
 use super::{
     BuiltinRecipe, Failure, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline, Referrers,
-    VerifiedImage, VerifyRequest,
+    RunRequest, VerifiedImage, VerifyRequest,
 };
 use crate::digest::BlobDigest;
 use crate::documents::{self, Named};
@@ -24,6 +25,7 @@ use crate::recipe::{self, Recipe};
 use crate::reference::Reference;
 use crate::registry::{self, Registries};
 use crate::report::{Context, ImageFacts, ImageName, LayerBlob, LayerChange, Report};
+use crate::run::RunReport;
 use crate::sink::{Destinations, refuse_source};
 use crate::source::{Source, SourceImage, open_source_within};
 use crate::verify::{self, Against, VerifyError};
@@ -135,6 +137,10 @@ impl Pipeline for Kiln {
                 .map(|name| ImageName { name: name.clone(), digest: found.against }),
             proofs: found.proofs,
         })
+    }
+
+    fn run(&self, request: &RunRequest, progress: &dyn Progress) -> Result<RunReport, Failure> {
+        Self::run_image(request, progress)
     }
 
     fn builtin_recipes(&self) -> Vec<BuiltinRecipe> {

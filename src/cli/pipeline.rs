@@ -15,6 +15,7 @@ use crate::recipe::Recipe;
 use crate::registry;
 use crate::report::{Context, ImageFacts, ImageName, IndexContext};
 use crate::rootfs::Rootfs;
+use crate::run::{Asked, RunReport};
 
 use super::Failure;
 
@@ -52,6 +53,9 @@ pub trait Pipeline {
 
     /// Checks the promises of a hardened image.
     fn verify(&self, request: &VerifyRequest, progress: &dyn Progress) -> Result<VerifiedImage, Failure>;
+
+    /// Runs an image in the sandbox, gives on what it says, and waits for its end.
+    fn run(&self, request: &RunRequest, progress: &dyn Progress) -> Result<RunReport, Failure>;
 
     /// kiln's own recipes, by name.
     fn builtin_recipes(&self) -> Vec<BuiltinRecipe>;
@@ -150,6 +154,32 @@ pub struct VerifyRequest {
     pub limits: Limits,
     /// How registries are talked to.
     pub registry: registry::Settings,
+}
+
+/// What to run, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRequest {
+    /// The image, as named.
+    pub image: String,
+    /// `OS/ARCH[/VARIANT]`; `None` is the host's.
+    pub platform: Option<String>,
+    /// What differs from how its author wrote it.
+    pub asked: Asked,
+    /// Where its output goes.
+    pub said: Said,
+    /// How much is read.
+    pub limits: Limits,
+    /// How registries are talked to.
+    pub registry: registry::Settings,
+}
+
+/// Where an app's output goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// To kiln's stdout and stderr.
+    ToBoth,
+    /// To kiln's stderr, all of it.
+    ToStderr,
 }
 
 /// What a verification found.

@@ -17,23 +17,29 @@ pub enum Outcome {
     Clean,
     /// Findings at or above the threshold.
     Findings,
+    /// An app ran, and ended with this status.
+    Ended(u8),
 }
 
 /// The exit statuses of kiln. Part of its interface: CI jobs decide by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// Done.
-    Done = 0,
+    Done,
     /// Findings at or above the threshold, or a recipe with problems.
-    Findings = 1,
+    Findings,
     /// The command line is wrong.
-    Usage = 2,
+    Usage,
     /// An input is bad or an output cannot be written: the same command fails again.
-    Input = 3,
+    Input,
     /// Network or registry: worth a retry.
-    Network = 4,
+    Network,
     /// A bug of kiln.
-    Bug = 70,
+    Bug,
+    /// `kiln run` could not run the app, or ended it: what `docker run` and `podman run` say then.
+    NotRun,
+    /// The app's own.
+    App(u8),
 }
 
 impl Status {
@@ -42,18 +48,34 @@ impl Status {
         match result {
             Ok(Outcome::Clean) => Self::Done,
             Ok(Outcome::Findings) => Self::Findings,
+            Ok(Outcome::Ended(status)) => Self::App(*status),
             Err(failure) => match failure.kind {
                 Kind::Usage => Self::Usage,
                 Kind::Input => Self::Input,
                 Kind::Network => Self::Network,
+                Kind::NotRun => Self::NotRun,
             },
+        }
+    }
+
+    /// The number that the caller sees.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Findings => 1,
+            Self::Usage => 2,
+            Self::Input => 3,
+            Self::Network => 4,
+            Self::Bug => 70,
+            Self::NotRun => 125,
+            Self::App(status) => status,
         }
     }
 }
 
 impl From<Status> for ExitCode {
     fn from(status: Status) -> Self {
-        Self::from(status as u8)
+        Self::from(status.number())
     }
 }
 
@@ -70,6 +92,7 @@ enum Kind {
     Usage,
     Input,
     Network,
+    NotRun,
 }
 
 impl Failure {
@@ -92,6 +115,13 @@ impl Failure {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same, of an app that should have run: its own status must not look like one of kiln's.
+    #[must_use]
+    pub fn of_run(mut self) -> Self {
+        self.kind = Kind::NotRun;
         self
     }
 
@@ -160,9 +190,11 @@ mod tests {
             (Err(Failure::usage(anyhow!("x"))), 2),
             (Err(Failure::input(anyhow!("x"))), 3),
             (Err(Failure::network(anyhow!("x"))), 4),
+            (Err(Failure::network(anyhow!("x")).of_run()), 125),
+            (Ok(Outcome::Ended(7)), 7),
         ];
         for (result, number) in cases {
-            assert_eq!(Status::of(&result) as u8, number);
+            assert_eq!(Status::of(&result).number(), number);
         }
     }
 
@@ -170,7 +202,7 @@ mod tests {
     fn panic_is_a_bug_and_does_not_leave_the_function() {
         // `resume_unwind` runs no hook: the test's output stays clean.
         let bug = || std::panic::resume_unwind(Box::new("invariant"));
-        assert_eq!(guarded(bug) as u8, 70);
+        assert_eq!(guarded(bug).number(), 70);
         assert_eq!(panic_text(&"invariant"), "invariant");
         assert_eq!(panic_text(&7), "no message");
     }

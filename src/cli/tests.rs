@@ -15,6 +15,7 @@ use crate::promise::{Promise, Proof};
 use crate::recipe::Recipe;
 use crate::registry;
 use crate::report::{ImageFacts, ImageName, IndexContext, fixture};
+use crate::run::{Ended, IdsEntry, RunReport};
 
 /// Answers every request with the same plan.
 struct Fake {
@@ -102,6 +103,28 @@ impl Pipeline for Fake {
         })
     }
 
+    fn run(&self, request: &RunRequest, _: &dyn Progress) -> Result<RunReport, Failure> {
+        if request.image == "oci:none" {
+            return Err(Failure::network(anyhow::anyhow!("no such image")));
+        }
+        let ended = match request.asked.args.first().map(String::as_str) {
+            Some("die") => Ended::Signaled(15),
+            Some("grow") => Ended::Limit("memory"),
+            Some(number) => Ended::Exited(number.parse().unwrap()),
+            None => Ended::Exited(0),
+        };
+        let why = request.asked.user.as_ref().map(|_| "no other".to_owned());
+        Ok(RunReport {
+            media_type: "x",
+            kiln: "0",
+            ids: IdsEntry { mode: "single", why },
+            ended,
+            stopped: request.asked.duration.is_some(),
+            left_out: Vec::new(),
+            changes: Vec::new(),
+        })
+    }
+
     fn builtin_recipes(&self) -> Vec<BuiltinRecipe> {
         let recipe = |name: &str| BuiltinRecipe {
             name: name.into(),
@@ -156,7 +179,7 @@ fn run_with(plan: Plan, arguments: &[&str]) -> Ran {
         err_style: Style::Plain,
         progress: false,
     };
-    let status = run(arguments, &fake, &mut world) as u8;
+    let status = run(arguments, &fake, &mut world).number();
     drop(world);
     Ran {
         status,
@@ -377,4 +400,36 @@ fn what_cannot_be_checked_fails_only_where_it_was_asked_for() {
         assert!(ran.out.contains(out), "{arguments:?}: {}", ran.out);
     }
     assert_eq!(ran(&["verify", "oci:broken", "-q"]).out, "");
+}
+
+#[test]
+fn app_gives_the_exit_status_and_kiln_has_one_of_its_own() {
+    for (arguments, status) in [
+        (&["run", "oci:a"][..], 0),
+        (&["run", "oci:a", "--", "7"], 7),
+        (&["run", "oci:a", "--", "125"], 125),
+        (&["run", "oci:a", "--for", "3", "--", "die"], 143),
+        (&["run", "oci:a", "--", "grow"], 125),
+        (&["run", "oci:none"], 125),
+        (&["run", "oci:a", "--mount", "tmp"], 2),
+        (&["run", "oci:a", "--env", "=x"], 2),
+    ] {
+        assert_eq!(ran(arguments).status, status, "{arguments:?}");
+    }
+    assert!(ran(&["run", "oci:a", "--", "grow"]).err.contains("its limit of memory"));
+    let json = ran(&["run", "oci:a", "--format", "json", "--for", "1"]);
+    let document: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((&document["ended"]["exited"], &document["stopped"]), (&0.into(), &true.into()));
+    assert_eq!(ran(&["run", "oci:a", "--user", "x"]).err.lines().count(), 1);
+    assert_eq!(ran(&["run", "oci:a", "--user", "x", "-q"]).err, "");
+}
+
+#[test]
+fn stage_of_the_sandbox_does_nothing_by_hand() {
+    for stage in ["guard", "init"] {
+        let ran = ran(&["sandbox-stage", stage]);
+        assert_eq!(ran.status, 2);
+        assert!(ran.err.contains("does nothing by itself"), "{}", ran.err);
+    }
+    assert_eq!(ran(&["sandbox-stage", "other"]).status, 2);
 }

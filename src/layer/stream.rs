@@ -109,6 +109,8 @@ pub struct Member {
     pub size: u64,
     /// Whether it is a sparse file: the stored bytes are not the file's bytes.
     pub sparse: bool,
+    /// Where the stored bytes of a sparse file belong in it: offset and length, in the order they are stored.
+    pub regions: Vec<(u64, u64)>,
     /// Device numbers.
     pub device: (u32, u32),
     /// Extended attributes, name and value.
@@ -182,8 +184,10 @@ impl<R: Read> TarStream<R> {
                 ParseEvent::Entry { consumed, entry } => {
                     (consumed, Self::member(number, available, consumed, &entry, None))
                 }
-                ParseEvent::SparseEntry { consumed, entry, real_size, .. } => {
-                    (consumed, Self::member(number, available, consumed, &entry, Some(real_size)))
+                ParseEvent::SparseEntry { consumed, entry, real_size, sparse_map } => {
+                    let mut member = Self::member(number, available, consumed, &entry, Some(real_size));
+                    member.regions = sparse_map.iter().map(|region| (region.offset, region.length)).collect();
+                    (consumed, member)
                 }
             };
             let mut member = member;
@@ -232,6 +236,7 @@ impl<R: Read> TarStream<R> {
             stored_size,
             size: real.unwrap_or(stored_size),
             sparse: real.is_some(),
+            regions: Vec::new(),
             device: (entry.dev_major.unwrap_or(0), entry.dev_minor.unwrap_or(0)),
             xattrs: entry.xattrs.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect(),
             pax: entry.pax.map(<[u8]>::to_vec),

@@ -36,6 +36,7 @@ const ROWS: &[(u32, &str)] = &[
     // Edges, one file per place.
     (5, "daemon"),
     (5, "registry"),
+    (5, "sandbox"),
     (5, "sink"),
     (5, "source"),
     (5, "trace"),
@@ -43,6 +44,7 @@ const ROWS: &[(u32, &str)] = &[
     (6, "documents"),
     (6, "harden"),
     (6, "inspect"),
+    (6, "run"),
     (6, "verify"),
     // Arguments, output, exit status.
     (7, "cli"),
@@ -50,7 +52,7 @@ const ROWS: &[(u32, &str)] = &[
 ];
 
 /// Modules that touch the world.
-const EDGES: &[&str] = &["daemon", "registry", "source", "sink", "trace", "cli", "main"];
+const EDGES: &[&str] = &["daemon", "registry", "sandbox", "source", "sink", "trace", "cli", "main"];
 
 /// What touches the world.
 const WORLD: &[&str] = &[
@@ -82,13 +84,15 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("indicatif", &["cli/progress"]),
     ("k8s_openapi", &["kube"]),
     ("md5", &["packages"]),
-    ("nix", &["trace"]),
+    ("nix", &["sandbox", "trace"]),
     ("oci_spec", &["image"]),
     ("rusqlite", &["packages/rpm"]),
-    ("serde_saphyr", &["kube", "plan/writable/syntax"]),
-    ("rustix", &["trace"]),
+    ("rustix", &["sandbox", "trace"]),
     ("rustls", &["registry"]),
-    ("seccompiler", &["trace/syscalls"]),
+    ("seccompiler", &["sandbox", "trace/syscalls"]),
+    ("serde_saphyr", &["kube", "plan/writable/syntax"]),
+    // `trace` has a module of that name.
+    ("syscalls", &["sandbox", "trace"]),
     ("tar_core", &["layer", "source", "sink"]),
     ("ureq", &["daemon", "registry"]),
     ("xxhash_rust", &["rootfs/identity"]),

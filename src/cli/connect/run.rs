@@ -1,0 +1,99 @@
+//! Running an image: where its output goes, and what its errors mean.
+//!
+//! Does not know what is printed at the end.
+
+use std::io::{IsTerminal as _, Write};
+
+use super::{Kiln, failure, open, parse, registries};
+use crate::cli::Failure;
+use crate::cli::pipeline::{RunRequest, Said};
+use crate::harden;
+use crate::options::Options;
+use crate::path::Escaped;
+use crate::progress::Progress;
+use crate::run::{self, RunError, RunReport};
+use crate::sandbox::{Output, Place, SandboxError, Stream};
+
+impl Kiln {
+    /// Runs the image of `request`.
+    pub(super) fn run_image(request: &RunRequest, progress: &dyn Progress) -> Result<RunReport, Failure> {
+        let reference = parse(&request.image)?;
+        let options =
+            Options { limits: request.limits, platform: request.platform.clone(), ..Options::default() };
+        let source = open(&reference, &registries(&request.registry), &options)?;
+        let platform = request.platform.as_ref().map(|text| text.parse()).transpose();
+        let platform = platform.map_err(|error| failure(harden::HardenError::Platform(error), &reference))?;
+        let (image, rootfs) = harden::read(&*source, platform.as_ref(), &options, progress)
+            .map_err(|error| failure(error, &reference))?;
+        let place = Place { program: "/proc/self/exe".into(), directory: std::env::temp_dir() };
+        let output = output(request.said);
+        run::run(&*source, &image, &rootfs, request.limits, &request.asked, &place, output)
+            .map_err(run_failure)
+    }
+}
+
+fn run_failure(error: RunError) -> Failure {
+    let hint = match &error {
+        RunError::Sandbox(SandboxError::Refused { refusal, .. }) => Some(refusal.hint()),
+        RunError::Platform { .. } => Some("`--platform` chooses another image of an index".to_owned()),
+        RunError::Nothing => Some("give a command after `--`".to_owned()),
+        _ => None,
+    };
+    let failure = Failure::input(error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// The app's words go to this process's own streams as they come; a terminal gets nothing that it could act on.
+fn output(said: Said) -> Output {
+    let is_terminal = [std::io::stdout().is_terminal(), std::io::stderr().is_terminal()];
+    Box::new(move |stream, bytes| {
+        // Who does not listen any more has what they wanted; the app runs on.
+        let _ = match (stream, said) {
+            (Stream::Out, Said::ToBoth) => give(std::io::stdout().lock(), bytes, is_terminal[0]),
+            _ => give(std::io::stderr().lock(), bytes, is_terminal[1]),
+        };
+    })
+}
+
+fn give(mut out: impl Write, bytes: &[u8], is_terminal: bool) -> std::io::Result<()> {
+    if is_terminal {
+        out.write_all(harmless(bytes).as_bytes())?;
+    } else {
+        out.write_all(bytes)?;
+    }
+    out.flush()
+}
+
+/// Lines as they are, all else that a terminal could act on escaped.
+fn harmless(bytes: &[u8]) -> String {
+    let lines = bytes.split(|&byte| byte == b'\n').map(|line| {
+        let parts = line.split(|&byte| byte == b'\t' || byte == b'\\');
+        let parts: Vec<_> = parts.map(|part| Escaped::new(part).to_string()).collect();
+        // What was between the parts, in its place.
+        let gaps = line.iter().filter(|&&byte| byte == b'\t' || byte == b'\\').map(|&byte| char::from(byte));
+        let mut text = String::new();
+        let mut gaps = gaps.into_iter();
+        for (number, part) in parts.iter().enumerate() {
+            if number > 0 {
+                text.extend(gaps.next());
+            }
+            text.push_str(part);
+        }
+        text
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns_stay_and_escapes_go() {
+        assert_eq!(harmless(b"a\tb\\n\nc\x1b[31m\r\n"), "a\tb\\n\nc\\x1b[31m\\r\n");
+        assert_eq!(harmless("grüße\n\n".as_bytes()), "grüße\n\n");
+    }
+}

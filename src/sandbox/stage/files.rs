@@ -1,0 +1,28 @@
+//! The three files that a runtime writes for a container, and where they are mounted.
+//!
+//! Does not know the machine's own: the container has no network but itself.
+
+use super::keeper::SCRATCH;
+use super::{Failed, Step, step};
+
+/// Where they are mounted, and what they are called among the keeper's files.
+pub(super) const FILES: [(&str, &str); 3] = [
+    ("etc/hosts", "scratch/hosts"),
+    ("etc/hostname", "scratch/hostname"),
+    ("etc/resolv.conf", "scratch/resolv.conf"),
+];
+
+/// Writes them.
+pub(super) fn write(hostname: &str) -> Result<(), Failed> {
+    let hosts =
+        format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.0.1\t{hostname}\n");
+    // Nobody answers there: a question about a name fails at once.
+    let resolver = "nameserver 127.0.0.1\n".to_owned();
+    for ((_, file), text) in FILES.iter().zip([hosts, format!("{hostname}\n"), resolver]) {
+        step(Step::Mount, *file, std::fs::write(file, text))?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        step(Step::Mount, *file, std::fs::set_permissions(file, mode))?;
+    }
+    debug_assert!(FILES.iter().all(|(_, file)| file.starts_with(SCRATCH)), "they go with the scratch");
+    Ok(())
+}

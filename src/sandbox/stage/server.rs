@@ -1,0 +1,39 @@
+//! The server: first process of the outer process namespace; unpacks the image and starts one keeper after the other.
+//!
+//! Its end is the end of every process of the sandbox, because the kernel ends a namespace with its first process.
+
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+
+use super::tree::Tree;
+use super::{Failed, LOWER, Stage, Step, listen, outlive, say, spawn, step, unexpected};
+use crate::sandbox::message::{IdNumber, Reply, Request};
+
+/// Does what it is told until kiln is gone.
+pub(super) fn run(control: &UnixStream) -> Result<u8, Failed> {
+    super::die_with_parent()?;
+    // Modes are as the image has them.
+    rustix::process::umask(rustix::fs::Mode::empty());
+    loop {
+        // Kiln is gone, or has had enough.
+        let Ok(request) = listen(control) else { return Ok(0) };
+        match request {
+            Request::Tree(ids) => unpack(ids, control)?,
+            Request::Keep => {
+                let own = step(Step::Spawn, "", control.as_fd().try_clone_to_owned())?;
+                outlive(spawn(Stage::Keeper, own)?, control)?;
+            }
+            _ => return Err(unexpected()),
+        }
+    }
+}
+
+fn unpack(ids: IdNumber, control: &UnixStream) -> Result<(), Failed> {
+    let mut tree = Tree::create(LOWER, ids)?;
+    loop {
+        match listen(control)? {
+            Request::TreeEnd => return say(control, &Reply::Unpacked(tree.finish()?)),
+            entry => tree.add(entry, control)?,
+        }
+    }
+}
