@@ -230,6 +230,10 @@ codes! {
         why "Which package a file belongs to decides at level `distroless` what goes. Where the database has lost that, kiln takes the file for the application's and keeps it: the image works, and is larger than it need be. A scanner does not see what the database has lost either.",
         example "medium KN045 package database: `/var/lib/dpkg/status` ends in the middle of a line: files of which no package is known are taken for the application's, and stay",
         remedy "Build the image anew: an interrupted `apt-get` or a copied part of a file system leaves such a database.";
+    DirectoryTooBroad "KN046" "directory-too-broad" Info: "the command line names a directory that all kinds of packages share",
+        why "What stands in a directory that the command line names is kept, for the program will look there. A directory such as `/usr/share` or `/etc` holds files of every package, though, and an argument that names it is about few of them. Which ones is not to be seen in the image, so it keeps nothing.",
+        example "info KN046 /usr/share: the command line names it (`/usr/share`), and packages of all kinds put files there: what nothing else leads to went; name what the program reads there with `--keep GLOB`",
+        remedy "Nothing, if the program only looks at the directory. If it reads files there, keep those with `--keep GLOB`, or name a narrower directory on the command line.";
     StartUncertain "KN047" "start-uncertain" High: "what the entrypoint starts is not certain",
         why "What may go depends on what runs. A supervisor starts what its own files name, a launcher that kiln does not know what its arguments name, a script with several programs one of them or all. What such a program needs beside its libraries (modules, configuration, tools) cannot be told, so the image is hardened at level `strip`: everything but catalogued tools stays, and of these what kiln sees named.",
         example "high KN047 /usr/bin/supervisord: it starts the programs that its configuration names, and no word of the command line says what: everything but catalogued tools stays",

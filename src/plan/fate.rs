@@ -135,14 +135,14 @@ impl Settling<'_> {
             if self.fate.gone.contains_key(last) {
                 // A link of the application is no reason to keep what cannot start.
                 let is_weak = match why {
-                    Why::Loaded(_) => !is_module(path),
+                    Why::Loaded(_) | Why::InNamed(_) => !is_module(path),
                     Why::Needed(by) => self.known.is_link(by),
                     why => !why.is_strong(),
                 };
                 if is_weak {
                     let reason = Reason::ScriptOfStripped { interpreter: last.clone() };
                     self.fate.gone.insert(path.clone(), reason);
-                } else if matches!(why, Why::Loaded(_)) {
+                } else if matches!(why, Why::Loaded(_) | Why::InNamed(_)) {
                     self.fate.indirect_scripts.push(path.clone());
                 } else {
                     self.fate.broken_scripts.push((path.clone(), last.clone()));

@@ -3,6 +3,7 @@
 //! Grows a set from roots; what goes, and under which name for it, is `plan::fate`'s.
 
 mod admit;
+mod named;
 mod needs;
 mod roots;
 
@@ -26,6 +27,10 @@ pub enum Why {
     Chain,
     /// A script of the chain names it.
     Mentioned(ImagePath),
+    /// A word of the command line names it, or a variable that stands for such words: the word.
+    Named(String),
+    /// It stands in a directory that such a word names: the word.
+    InNamed(String),
     /// This file needs it: a library, a loader, an interpreter, a link's target.
     Needed(ImagePath),
     /// `--keep`.
@@ -51,6 +56,8 @@ impl Why {
             self,
             Self::Chain
                 | Self::Mentioned(_)
+                | Self::Named(_)
+                | Self::InNamed(_)
                 | Self::Needed(_)
                 | Self::Requested(_)
                 | Self::Recipe(_)
@@ -79,6 +86,8 @@ pub struct Kept {
     pub catalogued: BTreeMap<ImagePath, Class>,
     /// Files that `--strip` takes although something needs them: the need.
     pub broken: BTreeMap<ImagePath, Why>,
+    /// Directories that the command line names and that hold too much of others: the word.
+    pub shared: BTreeMap<ImagePath, String>,
     /// Libraries that were never there.
     pub missing: BTreeSet<Missing>,
     /// Names of `--keep` and `--strip` globs, and recipe rules, that matched nothing.
@@ -120,6 +129,8 @@ pub fn close_over(known: &Known<'_>, start: &Start, recipes: &[&Recipe], level: 
         queue: VecDeque::new(),
         fired: BTreeSet::new(),
         module_directories: BTreeSet::new(),
+        walked: BTreeSet::new(),
+        opened: BTreeSet::new(),
     };
     closure.roots(start, recipes);
     closure.run();
@@ -141,6 +152,10 @@ struct Closure<'k> {
     fired: BTreeSet<usize>,
     /// Directories of modules that have been looked through.
     module_directories: BTreeSet<ImagePath>,
+    /// Directories that the command line names, or that a link in one leads to.
+    walked: BTreeSet<ImagePath>,
+    /// Directories whose archives it names.
+    opened: BTreeSet<ImagePath>,
 }
 
 impl Closure<'_> {

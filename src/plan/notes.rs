@@ -3,6 +3,7 @@
 //! Looks at what was decided; changes nothing.
 
 mod alike;
+mod named;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,7 @@ pub fn findings(decision: &Decision<'_>, residual: &[Residual]) -> Vec<Finding> 
     out.extend(start(decision));
     out.extend(tools(decision, residual));
     out.extend(alike::gone(decision));
+    out.extend(named::shared(decision));
     out.extend(needs(decision));
     out.extend(scripts(decision));
     out.extend(privileges(decision));
@@ -169,6 +171,7 @@ fn needs(decision: &Decision<'_>) -> Vec<Finding> {
         let by = match why {
             Why::Needed(by) | Why::Mentioned(by) => format!("`{by}` needs it"),
             Why::Chain => "the entrypoint starts it".into(),
+            Why::Named(word) | Why::InNamed(word) => format!("the command line names `{word}`"),
             Why::Recipe(why) | Why::Loaded(why) => why.clone(),
             _ => "something kept needs it".into(),
         };

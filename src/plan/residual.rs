@@ -89,6 +89,10 @@ fn reason(
             format!("the script `{by}` of the entrypoint names it"),
             start.shell.as_ref().map(|need| need.remedy.clone()),
         ),
+        Some(Why::Named(word) | Why::InNamed(word)) => (
+            format!("the command line names it: `{word}`"),
+            Some(format!("`--strip {path}` if the program does not use it")),
+        ),
         Some(Why::Needed(by)) => (format!("`{by}` needs it"), None),
         Some(Why::Requested(glob)) => (format!("`--keep {glob}`"), Some("leave the option out".into())),
         Some(Why::Recipe(why) | Why::Loaded(why)) => (why.clone(), None),

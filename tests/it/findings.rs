@@ -94,6 +94,10 @@ fn raising(code: Code) -> Option<Fixture> {
         Code::ConfigUnknown => nginx("pid $gone;"),
         Code::WritableRefused => app("").volume("/etc"),
         Code::WritableHidesDirectories => app("/var/spool/app/in d").writable("/var/spool/app"),
+        Code::DirectoryTooBroad => {
+            app("/usr/share/doc/x f 1\n/var/lib/dpkg/status f \"Package: x\\nStatus: install ok installed\\nArchitecture: all\\nVersion: 1\\n\"\n/var/lib/dpkg/info/x.list f \"/usr/share/doc/x\\n\"")
+                .cmd(&["/app/main", "--serve", "/usr/share"])
+        }
         Code::PackagesBroken => app("/var/lib/dpkg/status f \"Package: a\\nStatus: inst\""),
     })
 }

@@ -9,6 +9,7 @@ mod application;
 mod doubt;
 mod layers;
 mod loaded;
+mod named;
 mod packages;
 mod rpm;
 mod start;

@@ -30,6 +30,7 @@ impl Closure<'_> {
         for mention in &start.mentioned {
             self.add_following(&mention.path, &Why::Mentioned(mention.by.clone()));
         }
+        self.named(start);
         // `--keep`, then recipes: each glob is asked for its own use, so each is matched alone.
         for glob in &self.known.options.keep {
             if !self.add_matching(glob, |_| Why::Requested(glob.clone())) {
