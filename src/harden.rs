@@ -148,6 +148,10 @@ fn make(
         plan.findings.push(finding);
         plan.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     }
+    let refused = options.refused(&plan.findings);
+    if !refused.is_empty() {
+        return Err(HardenError::Refused(refused));
+    }
     // Pass 2 needs the verdicts only, and memory must not grow with the image.
     drop(rootfs);
     carry_out(source, image, plan, options, destinations, progress)

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 
 use crate::digest::BlobDigest;
+use crate::finding::{Finding, Severity};
 use crate::limits::Limits;
 use crate::path::ImagePath;
 use crate::plan::Level;
@@ -31,6 +32,8 @@ pub struct Options {
     pub builtin: Builtin,
     /// Directories that the app must be able to write.
     pub writable: Vec<ImagePath>,
+    /// Whether findings keep an image from being written. Never changes a byte of the output.
+    pub refusal: Refusal,
     /// Threads at the most. Never changes a byte of the output.
     pub jobs: NonZeroUsize,
     /// How much of the image is read before kiln gives up. Never changes a byte of the output.
@@ -45,6 +48,16 @@ pub enum Builtin {
     Used,
     /// They do not.
     Ignored,
+}
+
+/// Which findings keep an image from being written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Refusal {
+    /// None.
+    #[default]
+    Never,
+    /// Those of severity high: `--strict`.
+    High,
 }
 
 /// A recipe that the user brings.
@@ -67,6 +80,7 @@ impl Default for Options {
             recipes: Vec::new(),
             builtin: Builtin::default(),
             writable: Vec::new(),
+            refusal: Refusal::default(),
             jobs: NonZeroUsize::MIN,
             limits: Limits::default(),
         }
@@ -74,6 +88,16 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Those of `findings` that keep the image from being written.
+    pub fn refused(&self, findings: &[Finding]) -> Vec<Finding> {
+        match self.refusal {
+            Refusal::Never => Vec::new(),
+            Refusal::High => {
+                findings.iter().filter(|finding| finding.severity == Severity::High).cloned().collect()
+            }
+        }
+    }
+
     /// The options that decide the image's bytes, as words of a POSIX shell: what the image's label and its
     /// manifest record. Empty where all are at their defaults.
     ///

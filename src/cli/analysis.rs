@@ -9,42 +9,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use super::args::{AnalysisArgs, LimitArgs, Platforms};
-use super::{Failure, Outcome, Pipeline};
+use super::{Failure, Pipeline};
 use crate::digest::BlobDigest;
-use crate::finding::{Finding, Severity};
 use crate::limits::{Limits, Size};
-use crate::options::{Builtin, Options, UserRecipe};
-use crate::report::count;
+use crate::options::{Builtin, Options, Refusal, UserRecipe};
 
 /// Largest recipe read: a hundred times the largest that kiln brings.
 const MAX_RECIPE: u64 = 1 << 20;
 
-/// Whether findings make the exit status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Threshold {
-    /// They do not.
-    Never,
-    /// Those of severity high do: `--strict`.
-    High,
-}
-
-impl Threshold {
-    /// How many findings are at or above this, and what that makes of the run.
-    pub(super) fn judge<'a>(
-        self,
-        findings: impl IntoIterator<Item = &'a Finding>,
-    ) -> (Outcome, Option<String>) {
-        let high = findings.into_iter().filter(|finding| finding.severity == Severity::High).count();
-        if self == Self::Never || high == 0 {
-            return (Outcome::Clean, None);
-        }
-        let findings = count(high as u64, "finding", "findings");
-        (Outcome::Findings, Some(format!("strict: {findings} of severity high\n")))
-    }
-}
-
-/// The options that `args` mean, and the threshold. Who can work on all platforms takes that word off first.
-pub(super) fn options(args: AnalysisArgs, pipeline: &dyn Pipeline) -> Result<(Options, Threshold), Failure> {
+/// The options that `args` mean. Who can work on all platforms takes that word off first.
+pub(super) fn options(args: AnalysisArgs, pipeline: &dyn Pipeline) -> Result<Options, Failure> {
     let platform = match args.platform {
         Some(Platforms::All) => {
             return Err(Failure::usage(anyhow!(
@@ -55,7 +29,7 @@ pub(super) fn options(args: AnalysisArgs, pipeline: &dyn Pipeline) -> Result<(Op
         None => None,
     };
     let recipes = recipes(&args.recipe, pipeline)?;
-    let options = Options {
+    Ok(Options {
         level: args.level,
         platform,
         keep: args.keep,
@@ -64,10 +38,10 @@ pub(super) fn options(args: AnalysisArgs, pipeline: &dyn Pipeline) -> Result<(Op
         recipes,
         builtin: if args.no_recipes { Builtin::Ignored } else { Builtin::Used },
         writable: args.writable,
+        refusal: if args.strict { Refusal::High } else { Refusal::Never },
         jobs: args.jobs.unwrap_or_else(processors),
         limits: args.limits.into(),
-    };
-    Ok((options, if args.strict { Threshold::High } else { Threshold::Never }))
+    })
 }
 
 impl From<LimitArgs> for Limits {

@@ -20,7 +20,7 @@ use crate::sandbox::stage::{COMMAND, Stage};
 #[command(
     after_help = "Images are named as skopeo names them: docker://[HOST[:PORT]/]REPO[:TAG][@DIGEST] or without \
     the docker://, oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF], docker-daemon:NAME; - is stdin or stdout.\n\n\
-    Exit status: 0 done; 1 findings at or above the threshold; 2 usage; 3 bad input or output; \
+    Exit status: 0 done; 1 findings that decide against it; 2 usage; 3 bad input or output; \
     4 network or registry, worth a retry; 70 a bug of kiln."
 )]
 pub(super) struct Args {
@@ -221,8 +221,7 @@ pub(super) struct AnalysisArgs {
     /// The app writes to this directory; may be given several times
     #[arg(long, value_name = "PATH", value_parser = image_path)]
     pub(super) writable: Vec<ImagePath>,
-    /// Exit with 1 if there is a finding of severity high, such as a shell that stays; what was asked for is
-    /// written all the same
+    /// Exit with 1 if there is a finding of severity high, such as a shell that stays, and write nothing then
     #[arg(long)]
     pub(super) strict: bool,
     #[command(flatten)]

@@ -6,14 +6,14 @@ use super::args::{Format, InspectArgs};
 use super::harden::{detail, progress};
 use super::output::World;
 use super::{Failure, Outcome, Pipeline, analysis};
-use crate::report::{Inspection, render_inspected};
+use crate::report::{Inspection, count, render_inspected};
 
 pub(super) fn run(
     args: InspectArgs,
     pipeline: &dyn Pipeline,
     world: &mut World<'_>,
 ) -> Result<Outcome, Failure> {
-    let (options, threshold) = analysis::options(args.analysis, pipeline)?;
+    let options = analysis::options(args.analysis, pipeline)?;
     let seen =
         pipeline.inspect(&args.image, &options, &args.registry.into(), &*progress(&args.talk, world))?;
     let inspection = Inspection::of(&seen.plan, &seen.rootfs, &seen.facts, &seen.context);
@@ -25,7 +25,10 @@ pub(super) fn run(
             world.say(&text)?;
         }
     }
-    let (outcome, remark) = threshold.judge(&seen.plan.findings);
-    world.tell(&remark.unwrap_or_default());
-    Ok(outcome)
+    let refused = options.refused(&seen.plan.findings);
+    if refused.is_empty() {
+        return Ok(Outcome::Clean);
+    }
+    world.tell(&format!("strict: {} of severity high\n", count(refused.len() as u64, "finding", "findings")));
+    Ok(Outcome::Findings)
 }

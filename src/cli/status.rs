@@ -8,14 +8,15 @@ use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::process::ExitCode;
 
+use crate::finding::{Finding, Severity};
 use crate::report::{Style, safe};
 
 /// How a command that could do its work ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing at or above the threshold.
+    /// Nothing that decides against it.
     Clean,
-    /// Findings at or above the threshold.
+    /// Findings of severity high, with `--strict`; a promise that does not hold.
     Findings,
     /// An app ran, and ended with this status.
     Ended(u8),
@@ -26,7 +27,7 @@ pub enum Outcome {
 pub enum Status {
     /// Done.
     Done,
-    /// Findings at or above the threshold, or a recipe with problems.
+    /// Findings that decide against it, or a recipe with problems.
     Findings,
     /// The command line is wrong.
     Usage,
@@ -50,6 +51,7 @@ impl Status {
             Ok(Outcome::Findings) => Self::Findings,
             Ok(Outcome::Ended(status)) => Self::App(*status),
             Err(failure) => match failure.kind {
+                Kind::Findings => Self::Findings,
                 Kind::Usage => Self::Usage,
                 Kind::Input => Self::Input,
                 Kind::Network => Self::Network,
@@ -84,11 +86,14 @@ impl From<Status> for ExitCode {
 pub struct Failure {
     kind: Kind,
     error: anyhow::Error,
+    /// Told before the error, a line each.
+    findings: Vec<Finding>,
     hint: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    Findings,
     Usage,
     Input,
     Network,
@@ -96,19 +101,28 @@ enum Kind {
 }
 
 impl Failure {
+    fn new(kind: Kind, error: impl Into<anyhow::Error>) -> Self {
+        Self { kind, error: error.into(), findings: Vec::new(), hint: None }
+    }
+
+    /// For these findings nothing is written.
+    pub fn findings(error: impl Into<anyhow::Error>, findings: Vec<Finding>) -> Self {
+        Self { findings, ..Self::new(Kind::Findings, error) }
+    }
+
     /// What was asked for makes no sense.
     pub fn usage(error: impl Into<anyhow::Error>) -> Self {
-        Self { kind: Kind::Usage, error: error.into(), hint: None }
+        Self::new(Kind::Usage, error)
     }
 
     /// An input is bad, or an output cannot be written.
     pub fn input(error: impl Into<anyhow::Error>) -> Self {
-        Self { kind: Kind::Input, error: error.into(), hint: None }
+        Self::new(Kind::Input, error)
     }
 
     /// Network or registry.
     pub fn network(error: impl Into<anyhow::Error>) -> Self {
-        Self { kind: Kind::Network, error: error.into(), hint: None }
+        Self::new(Kind::Network, error)
     }
 
     /// The way out, where one is known.
@@ -132,9 +146,9 @@ impl Failure {
         self
     }
 
-    /// `error: a: b: c` on one line, then `hint: …` on another.
+    /// The findings, a line each; `error: a: b: c` on one line, then `hint: …` on another.
     pub fn render(&self, style: Style) -> String {
-        let severity = crate::finding::Severity::High;
+        let severity = Severity::High;
         let mut chain = String::new();
         for cause in self.error.chain() {
             let text = cause.to_string();
@@ -144,7 +158,9 @@ impl Failure {
                 let _ = write!(chain, "{gap}{text}");
             }
         }
-        let mut out = format!("{} {}\n", style.severity(severity, "error:"), safe(&chain));
+        let mut out: String =
+            self.findings.iter().map(|finding| safe(&finding.to_string()).into_owned() + "\n").collect();
+        let _ = writeln!(out, "{} {}", style.severity(severity, "error:"), safe(&chain));
         if let Some(hint) = &self.hint {
             let _ = writeln!(out, "{} {}", style.heading("hint:"), safe(hint));
         }
@@ -187,6 +203,7 @@ mod tests {
         let cases = [
             (Ok(Outcome::Clean), 0),
             (Ok(Outcome::Findings), 1),
+            (Err(Failure::findings(anyhow!("x"), Vec::new())), 1),
             (Err(Failure::usage(anyhow!("x"))), 2),
             (Err(Failure::input(anyhow!("x"))), 3),
             (Err(Failure::network(anyhow!("x"))), 4),

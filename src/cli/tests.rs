@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::*;
 use crate::documents::Named;
+use crate::harden::HardenError;
 use crate::options::{Builtin, Options};
 use crate::plan::{Level, Plan};
 use crate::progress::Progress;
@@ -23,11 +24,20 @@ struct Fake {
     asked: RefCell<Vec<HardenRequest>>,
 }
 
+impl Fake {
+    fn ask(&self, request: &HardenRequest) -> Result<(), Failure> {
+        self.asked.borrow_mut().push(request.clone());
+        let refused = request.options.refused(&self.plan.findings);
+        let error = HardenError::Refused(refused.clone());
+        if refused.is_empty() { Ok(()) } else { Err(Failure::findings(error, refused).hint("x")) }
+    }
+}
+
 impl Pipeline for Fake {
     fn harden(&self, request: &HardenRequest, progress: &dyn Progress) -> Result<Hardened, Failure> {
         progress.start("index", Some(1));
         progress.finish();
-        self.asked.borrow_mut().push(request.clone());
+        self.ask(request)?;
         Ok(Hardened {
             plan: self.plan.clone(),
             context: fixture::context(),
@@ -41,7 +51,7 @@ impl Pipeline for Fake {
         request: &HardenRequest,
         _: &dyn Progress,
     ) -> Result<HardenedPlatforms, Failure> {
-        self.asked.borrow_mut().push(request.clone());
+        self.ask(request)?;
         let context = fixture::context();
         Ok(HardenedPlatforms {
             platforms: vec![(self.plan.clone(), context.clone())],
@@ -291,8 +301,16 @@ fn two_things_cannot_go_to_stdout() {
 
 #[test]
 fn strict_makes_high_findings_the_status_and_only_those() {
-    let strict = ran(&["harden", "oci:a", "-o", "oci:b", "--strict"]);
+    let strict = ran(&["inspect", "oci:a", "--strict"]);
     assert_eq!((strict.status, strict.err.as_str()), (1, "strict: 1 finding of severity high\n"));
+    assert!(!strict.out.is_empty());
+    let strict = ran(&["harden", "oci:a", "-o", "oci:b", "--strict"]);
+    assert_eq!((strict.status, strict.out.as_str()), (1, ""));
+    let lines: Vec<&str> = strict.err.lines().collect();
+    let [finding, error, hint] = lines.as_slice() else { panic!("{}", strict.err) };
+    assert!(finding.starts_with("high KN"), "{finding}");
+    assert_eq!(*error, "error: strict: 1 finding of severity high, and nothing is written");
+    assert!(hint.starts_with("hint: "), "{hint}");
     assert_eq!(ran(&["harden", "oci:a", "-o", "oci:b"]).status, 0);
     assert_eq!(ran(&["inspect", "oci:a", "--strict", "--quiet"]).status, 1);
     let quiet = run_with(fixture::quiet_plan(), &["harden", "oci:a", "-o", "oci:b", "--strict"]);

@@ -2,6 +2,7 @@
 //!
 //! Wraps what the stages say; adds which layer it was.
 
+use crate::finding::Finding;
 use crate::image::LayerError;
 use crate::image::platform::ParsePlatformError;
 use crate::layer::index::IndexError;
@@ -9,6 +10,7 @@ use crate::layer::rewrite::RewriteError;
 use crate::limits::LimitError;
 use crate::path::glob::GlobError;
 use crate::plan::user::UserError;
+use crate::report::count;
 use crate::rootfs::merge::MergeError;
 use crate::sink::SinkError;
 use crate::source::SourceError;
@@ -57,6 +59,9 @@ pub enum HardenError {
         /// What it says that it was made from.
         source_digest: String,
     },
+    /// There are findings of the severity from which on nothing is to be written.
+    #[error("strict: {} of severity high, and nothing is written", count(.0.len() as u64, "finding", "findings"))]
+    Refused(Vec<Finding>),
     /// No user can be chosen.
     #[error(transparent)]
     User(UserError),

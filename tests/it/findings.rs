@@ -136,3 +136,45 @@ fn pod_spec_without_a_registrys_name_is_a_finding_of_the_command() {
     assert!(said(&["--format", "json", "--pod", "one.yaml"]));
     assert!(!said(&["--format", "json", "--pod", "two.yaml", "--pod-image", "registry.example/app"]));
 }
+
+#[test]
+fn strict_run_with_a_finding_of_weight_writes_nothing() {
+    let lab = tempfile::tempdir().unwrap();
+    let write = |name: &str, fixture: &Fixture| {
+        let layers: Vec<_> =
+            fixture.layers.iter().map(|layer| (Codec::Gzip, layout::tar_of(layer))).collect();
+        layout::write(&lab.path().join(name), &layers, &fixture.config);
+    };
+    write("good", &app(""));
+    write("bad", &raising(Code::ShellStays).unwrap());
+    let harden = |arguments: &[&str]| {
+        let mut command = Command::cargo_bin("kiln").unwrap();
+        command.current_dir(lab.path()).arg("harden").arg("--strict").args(arguments).output().unwrap()
+    };
+    assert!(harden(&["oci:good:latest", "-o", "oci:out:latest"]).status.success());
+    let before = std::fs::read(lab.path().join("out/index.json")).unwrap();
+    let bad = harden(&[
+        "oci:bad:latest",
+        "-o",
+        "oci:out:latest",
+        "-o",
+        "oci:new:latest",
+        "-o",
+        "docker-archive:new.tar:x:1",
+        "--report",
+        "report.json",
+        "--pod",
+        "pod.yaml",
+        "--manifest",
+        "manifest.json",
+    ]);
+    let said = String::from_utf8_lossy(&bad.stderr).into_owned();
+    assert_eq!(bad.status.code(), Some(1), "{said}");
+    assert!(said.contains("high KN001 ") && said.contains("error: strict: "), "{said}");
+    assert!(bad.stdout.is_empty());
+    assert_eq!(std::fs::read(lab.path().join("out/index.json")).unwrap(), before);
+    let mut left: Vec<_> =
+        std::fs::read_dir(lab.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["bad", "good", "out"]);
+}

@@ -26,6 +26,12 @@ pub(super) fn failure(error: HardenError, source: &Reference) -> Failure {
             );
             Failure::usage(error).hint(hint)
         }
+        HardenError::Refused(ref findings) => {
+            let findings = findings.clone();
+            Failure::findings(error, findings).hint(
+                "`kiln explain CODE` tells what to do; `kiln inspect` shows the whole plan; without `--strict` it is carried out",
+            )
+        }
         HardenError::Source(error) => source_failure(error, source),
         HardenError::Sink(SinkError::CopyLayer { .. }) => bad_bytes(error, source),
         HardenError::Sink(error) => sink_failure(error),
