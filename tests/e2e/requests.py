@@ -6,8 +6,8 @@ import socket
 import time
 
 
-def http_call(host, port, method, path, body=None, headers=None, expect=(200,)):
-    connection = http.client.HTTPConnection(host, port, timeout=10)
+def http_call(host, port, method, path, body=None, headers=None, expect=(200,), timeout=10):
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
     connection.request(method, path, body, headers or {})
     answer = connection.getresponse()
     data = answer.read()
@@ -82,17 +82,54 @@ def memcached(host):
     return "set, get"
 
 
-def greets(port, greeting):
-    """A server that speaks first."""
+def tomcat(host):
+    # The port is open before the applications are there, and under strace that takes long.
+    http_call(host, 8080, "GET", "/", timeout=60)
+    pages(8080)(host)
+    _, data = http_call(host, 8080, "GET", "/sum.jsp")
+    if data.strip() != b"hello from tomcat 42":
+        raise RuntimeError(f"answered {data!r}")
+    return "pages, a large body, a page that is compiled"
+
+
+def greets(port, greeting, first=b""):
+    """A server that speaks first, or after `first` was sent."""
 
     def ask(host):
         with socket.create_connection((host, port), timeout=20) as connection:
+            connection.sendall(first)
             answer = connection.recv(65536)
         if greeting not in answer:
             raise RuntimeError(f"answered {answer[:80]!r}")
         return f"greeted with {greeting.decode()!r}"
 
     return ask
+
+
+def postgresql(host):
+    """A table, a row and a query (PostgreSQL 15, 55.2 and 55.7)."""
+
+    def until_ready(connection):
+        answer = b""
+        while not answer.endswith((b"Z\0\0\0\x05I", b"Z\0\0\0\x05E")):
+            chunk = connection.recv(65536)
+            if not chunk:
+                break
+            answer += chunk
+        if not answer.endswith(b"I"):
+            raise RuntimeError(f"answered {answer!r}")
+        return answer
+
+    def message(kind, data):
+        return kind + (len(data) + 4).to_bytes(4, "big") + data
+
+    with socket.create_connection((host, 5432), timeout=20) as connection:
+        connection.sendall(message(b"", (3 << 16).to_bytes(4, "big") + b"user\0postgres\0\0"))
+        until_ready(connection)
+        connection.sendall(message(b"Q", b"CREATE TABLE kiln (n int); INSERT INTO kiln VALUES (40), (2); SELECT sum(n) FROM kiln\0"))
+        if b"\0\0\0\x0242" not in until_ready(connection):
+            raise RuntimeError("the sum is not 42")
+    return "a table, a row, a query"
 
 
 def php(host):
@@ -148,6 +185,10 @@ REQUESTS = {
     "memcached": memcached,
     "haproxy": pages(8080),
     "mariadb": greets(3306, b"MariaDB"),
+    "postgresql": postgresql,
+    # Connection.Start names the product (AMQP 0-9-1, 4.2.2).
+    "rabbitmq": greets(5672, b"RabbitMQ", b"AMQP\0\0\x09\x01"),
+    "tomcat": tomcat,
     "php-fpm": php,
     "puma": upload(9292),
     "caddy": pages(8080),
