@@ -2,9 +2,10 @@
 //!
 //! Does not remove what no tag leads to any more; that is `umoci gc`'s.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::leftover::{ClaimedDir, is_temporary, temp_file};
 use super::staging::{parent, sync_directory, temp_dir_in, temp_file_in};
@@ -19,6 +20,11 @@ use serde_json::{Map, Value, json};
 pub(super) const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 const BLOBS: &str = "blobs/sha256";
+
+/// Times that a lock on a layout is tried, a minute in all, and the time between two of them: another run holds it while
+/// it moves names, and everybody who can open the directory can hold it for ever.
+const LOCK_TRIES: u32 = 600;
+const LOCK_WAIT: Duration = Duration::from_millis(100);
 
 /// A layout to write to.
 pub(super) struct Layout {
@@ -124,9 +130,7 @@ impl Ready {
     /// What makes it a layout first, then blobs, the index last, all under a lock that other runs of kiln respect.
     fn add_to_existing(&self) -> Result<(), SinkError> {
         let directory = &self.directory;
-        // The directory itself is locked: a lock file would have to stay in the user's layout.
-        let lock = File::open(directory).map_err(write_error(directory))?;
-        lock.lock().map_err(write_error(directory))?;
+        let _lock = lock(directory, LOCK_TRIES).map_err(write_error(directory))?;
         // Before all else: were this run killed now, the next one would find a layout, and not a directory of somebody's.
         if read_document(&directory.join("oci-layout"))?.is_none() {
             replace(directory, "oci-layout", OCI_LAYOUT)?;
@@ -144,6 +148,20 @@ impl Ready {
         replace(directory, "index.json", &with_entry(index, &self.entry))?;
         sync_directory(directory)
     }
+}
+
+/// Keeps other runs of kiln from adding at the same time. The directory itself is locked: a lock file would have to stay in
+/// the user's layout.
+fn lock(directory: &Path, tries: u32) -> io::Result<File> {
+    let lock = File::open(directory)?;
+    for _ in 0..tries {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_WAIT),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::ResourceBusy, "somebody holds a lock on it"))
 }
 
 /// The descriptor of the image or index in `index.json`.
@@ -266,4 +284,20 @@ fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), SinkError> 
         Ok(())
     };
     write().map_err(write_error(&path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_held_is_waited_for_and_not_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let theirs = lock(directory.path(), 1).unwrap();
+        let refused = lock(directory.path(), 2).unwrap_err();
+        assert_eq!(refused.to_string(), "somebody holds a lock on it");
+        let release = std::thread::spawn(move || drop(theirs));
+        lock(directory.path(), LOCK_TRIES).unwrap();
+        release.join().unwrap();
+    }
 }

@@ -57,10 +57,12 @@ fn destination_equal_to_the_source_is_refused_under_any_name() {
 
 #[test]
 fn destination_equal_to_the_source_is_refused_whatever_platforms_it_has() {
-    let lab = Lab::with(&[Layer::gzip(&app())]);
-    let index: Value = serde_json::from_slice(&fs::read(lab.path("from/index.json")).unwrap()).unwrap();
+    let lab = Lab::new();
     // Two images of one name, neither for every machine that runs the tests.
     let entries = ["ppc64le", "s390x"].map(|architecture| {
+        let change = |config: &mut Value| config["architecture"] = json!(architecture);
+        lab.write_with("from", &[Layer::gzip(&app())], change, |_| {});
+        let index: Value = serde_json::from_slice(&fs::read(lab.path("from/index.json")).unwrap()).unwrap();
         let mut entry = index["manifests"][0].clone();
         entry["platform"] = json!({"os": "linux", "architecture": architecture});
         entry
