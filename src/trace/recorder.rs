@@ -10,7 +10,7 @@ use std::sync::Arc;
 use nix::sys::ptrace::{self, Event as Stop};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use rustix::process::{WaitOptions, waitpid};
+use rustix::process::{WaitOptions, wait};
 
 use super::live::Live;
 use super::proc;
@@ -85,7 +85,7 @@ impl Recorder {
     pub(super) fn run(mut self) -> Recorded {
         let options = WaitOptions::from_bits_retain(WATCHED);
         loop {
-            match waitpid(None, options) {
+            match wait(options) {
                 Ok(Some((pid, status))) => self.take(pid.as_raw_nonzero().get(), status.as_raw()),
                 Ok(None) | Err(rustix::io::Errno::INTR) => {}
                 // Nothing is left to wait for.
