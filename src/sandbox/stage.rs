@@ -171,7 +171,7 @@ fn step<T, E: Into<io::Error>>(
 }
 
 /// The next request; whoever asks is gone where there is none.
-fn listen<T: serde::de::DeserializeOwned>(control: &UnixStream) -> Result<T, Failed> {
+fn listen<T: serde::de::DeserializeOwned>(control: impl io::Read) -> Result<T, Failed> {
     let message = step(Step::Talk, "", wire::receive(control))?;
     message.ok_or_else(|| Failed::new(Step::Talk, "", &io::ErrorKind::UnexpectedEof.into()))
 }

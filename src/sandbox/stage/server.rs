@@ -2,12 +2,14 @@
 //!
 //! Its end is the end of every process of the sandbox, because the kernel ends a namespace with its first process.
 
+use std::io::BufReader;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 
 use super::tree::Tree;
 use super::{Failed, LOWER, Stage, Step, listen, outlive, say, spawn, step, unexpected};
 use crate::sandbox::message::{IdNumber, Reply, Request};
+use crate::sandbox::wire::PIECE;
 
 /// Does what it is told until kiln is gone.
 pub(super) fn run(control: &UnixStream) -> Result<u8, Failed> {
@@ -30,10 +32,12 @@ pub(super) fn run(control: &UnixStream) -> Result<u8, Failed> {
 
 fn unpack(ids: IdNumber, control: &UnixStream) -> Result<(), Failed> {
     let mut tree = Tree::create(LOWER, ids)?;
+    // Kiln says nothing after the tree's end before it has its answer: nothing of another stage's is read ahead.
+    let mut input = BufReader::with_capacity(PIECE, control);
     loop {
-        match listen(control)? {
+        match listen(&mut input)? {
             Request::TreeEnd => return say(control, &Reply::Unpacked(tree.finish()?)),
-            entry => tree.add(entry, control)?,
+            entry => tree.add(entry, &mut input)?,
         }
     }
 }

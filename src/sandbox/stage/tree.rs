@@ -4,9 +4,8 @@
 //! following any link or leaving the tree (openat2(2)): whatever the image says, nothing outside is touched.
 
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags, chownat,
@@ -41,8 +40,8 @@ impl Tree {
         Ok(Self { root, ids, last: None, directories: Vec::new(), left_out: Vec::new() })
     }
 
-    /// Makes the entry that `request` is; a file's content is read from `control`.
-    pub(super) fn add(&mut self, request: Request, control: &UnixStream) -> Result<(), Failed> {
+    /// Makes the entry that `request` is; a file's content is read from `input`.
+    pub(super) fn add(&mut self, request: Request, input: impl Read) -> Result<(), Failed> {
         match request {
             Request::Directory(path, meta) => {
                 if !path.0.is_empty() {
@@ -57,7 +56,7 @@ impl Tree {
                 let made =
                     self.make(&path, |parent, name| openat(parent, name, flags, Mode::RUSR | Mode::WUSR))?;
                 let file = File::from(made);
-                of(&path, fill(&file, &content, control))?;
+                of(&path, fill(&file, &content, input))?;
                 self.give(&path, &file, &meta)
             }
             Request::Hardlink { path, target } => {
@@ -171,12 +170,12 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Writes the pieces that follow to where they belong.
-fn fill(mut file: &File, content: &Content, control: &UnixStream) -> io::Result<()> {
+fn fill(mut file: &File, content: &Content, mut input: impl Read) -> io::Result<()> {
     let mut regions = content.map.iter().flatten();
     let mut left = if content.map.is_some() { 0 } else { content.size };
     let mut piece = Vec::new();
     loop {
-        wire::receive_piece(control, &mut piece)?;
+        wire::receive_piece(&mut input, &mut piece)?;
         if piece.is_empty() {
             return file.set_len(content.size);
         }
@@ -199,6 +198,8 @@ fn fill(mut file: &File, content: &Content, control: &UnixStream) -> io::Result<
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+
     use super::*;
 
     fn meta() -> Meta {
@@ -249,7 +250,7 @@ mod tests {
         fill(&file, &Content { size: 12, map: Some(vec![(2, 4), (10, 1)]) }, &far).unwrap();
         let mut found = Vec::new();
         file.seek(SeekFrom::Start(0)).unwrap();
-        io::Read::read_to_end(&mut file, &mut found).unwrap();
+        Read::read_to_end(&mut file, &mut found).unwrap();
         assert_eq!(found, b"\0\0abcd\0\0\0\0e\0");
     }
 
