@@ -56,6 +56,7 @@ pub struct Catalog {
     programs: BTreeMap<Box<[u8]>, Class>,
     versioned: BTreeSet<Box<[u8]>>,
     suffixes: BTreeSet<Box<[u8]>>,
+    words: BTreeSet<Box<[u8]>>,
     package_globs: GlobSet,
     package_classes: Vec<Class>,
     dlopen: Vec<DlopenRule>,
@@ -103,6 +104,11 @@ impl Catalog {
             return self.unversioned(stem);
         }
         None
+    }
+
+    /// Whether `name`, though [`Self::program`] knows it, is a name that applications give to programs of their own.
+    pub fn is_word(&self, name: &[u8]) -> bool {
+        self.words.contains(name)
     }
 
     /// What the package `name` (without architecture; Debian's name or Alpine's) is for, if it is there to be a tool.
@@ -197,6 +203,7 @@ impl Catalog {
             programs,
             versioned,
             suffixes: names.suffixes.iter().map(|name| boxed(name)).collect(),
+            words: names.words.iter().map(|name| boxed(name)).collect(),
             package_globs,
             package_classes,
             dlopen: paths

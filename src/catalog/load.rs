@@ -41,6 +41,7 @@ struct Content {
 #[derive(Deserialize)]
 pub(super) struct Programs {
     pub(super) suffixes: BTreeSet<String>,
+    pub(super) words: BTreeSet<String>,
     #[serde(flatten)]
     pub(super) classes: BTreeMap<Class, ClassNames>,
 }

@@ -35,6 +35,8 @@ pub struct Known<'a> {
     pub names: HashMap<EntryId, Vec<ImagePath>>,
     /// Packages that are tools, or that were installed only because tools need them.
     pub for_tools: BTreeSet<PackageId>,
+    /// Packages that no other depends on: somebody asked for them.
+    pub leaves: BTreeSet<PackageId>,
     originals: Originals,
 }
 
@@ -68,7 +70,10 @@ impl<'a> Known<'a> {
                 list.sort();
             }
         }
-        let for_tools = packages.map_or_else(BTreeSet::new, for_tools);
+        let dependents = packages.map_or_else(BTreeMap::new, dependents);
+        let for_tools = packages.map_or_else(BTreeSet::new, |packages| for_tools(packages, &dependents));
+        let installed = packages.iter().flat_map(|packages| packages.installed());
+        let leaves = installed.map(|(id, _)| id).filter(|id| !dependents.contains_key(id)).collect();
         let originals = Originals::default();
         let mut known = Self {
             rootfs,
@@ -80,6 +85,7 @@ impl<'a> Known<'a> {
             options,
             names,
             for_tools,
+            leaves,
             originals,
         };
         known.originals = Originals::of(&known);
@@ -101,6 +107,22 @@ impl<'a> Known<'a> {
     pub fn owner_name(&self, path: &ImagePath) -> Option<String> {
         let packages = self.packages?;
         self.owners(path).first().map(|&id| packages.get(id).name.clone())
+    }
+
+    /// Whether the package `id` is built from the same source as one that owns `path`: Debian splits a program and its
+    /// configuration.
+    pub fn is_built_with(&self, path: &ImagePath, id: PackageId) -> bool {
+        let Some(packages) = self.packages else { return false };
+        let source = |id: PackageId| {
+            let package = packages.get(id);
+            package.source.as_ref().unwrap_or(&package.name)
+        };
+        self.owners(path).iter().any(|&other| source(other) == source(id))
+    }
+
+    /// Whether the catalog knows the package as a tool.
+    pub fn is_tool(&self, id: PackageId) -> bool {
+        self.packages.is_some_and(|packages| Catalog::builtin().package(&packages.get(id).name).is_some())
     }
 
     /// Globs, compiled; those that are none were refused when the options and recipes were read.
@@ -172,14 +194,19 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Tools, and every package that others depend on and only such packages do.
-fn for_tools(packages: &Database) -> BTreeSet<PackageId> {
+/// Who depends on a package, for each on which another one does.
+fn dependents(packages: &Database) -> BTreeMap<PackageId, Vec<PackageId>> {
     let mut dependents: BTreeMap<PackageId, Vec<PackageId>> = BTreeMap::new();
     for (id, _) in packages.installed() {
-        for dependency in packages.dependencies(id) {
+        for dependency in packages.dependencies(id).into_iter().filter(|dependency| *dependency != id) {
             dependents.entry(dependency).or_default().push(id);
         }
     }
+    dependents
+}
+
+/// Tools, and every package that others depend on and only such packages do.
+fn for_tools(packages: &Database, dependents: &BTreeMap<PackageId, Vec<PackageId>>) -> BTreeSet<PackageId> {
     let mut out: BTreeSet<PackageId> = packages
         .installed()
         .filter(|(_, package)| Catalog::builtin().package(&package.name).is_some())

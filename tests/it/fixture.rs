@@ -41,7 +41,7 @@ pub struct StandIn {
 }
 
 impl Fixture {
-    /// Lines as [`dump::parse_layers`] reads them, and `package NAME [needs=A,B] [has=/PATH,/PATH]` for an entry
+    /// Lines as [`dump::parse_layers`] reads them, and `package NAME [source=A] [needs=A,B] [has=/PATH,/PATH]` for an entry
     /// of dpkg's database, `apk NAME [needs=A,B] [is=A,B] [has=/PATH,/DIRECTORY/]` for one of apk's, in the layer
     /// where the first such line stands.
     pub fn new(image: &str) -> Self {
@@ -223,6 +223,9 @@ fn database(packages: &[String], layers: &[LayerIndex]) -> Vec<Entry> {
             "Package: {name}\nStatus: install ok installed\nVersion: 1.0\nArchitecture: amd64\nDepends: {}\n",
             field("needs=").replace(',', ", ")
         );
+        if !field("source=").is_empty() {
+            let _ = writeln!(status, "Source: {}", field("source="));
+        }
         let (mut list, mut sums, mut conffiles) = (String::from("/.\n"), String::new(), String::new());
         for path in field("has=").split(',').filter(|path| !path.is_empty()) {
             let canonical = ImagePath::literal(path);

@@ -3,7 +3,7 @@
 //! Judges one path at a time; what the path then leads to is for others.
 
 use super::{Closure, Why};
-use crate::catalog::Class;
+use crate::catalog::{Catalog, Class};
 use crate::packages::PackageId;
 use crate::path::ImagePath;
 use crate::plan::likeness::{self, Likeness};
@@ -71,7 +71,10 @@ impl Closure<'_> {
             }
             // A name says little about a file that no package brought and that stands where no program of the
             // system does: it is the application's own.
-            None => matches!(class, Class::Shell | Class::PackageManager).then_some(class),
+            None => {
+                let is_told = matches!(class, Class::Shell | Class::PackageManager);
+                (is_told && !Catalog::builtin().is_word(path.name())).then_some(class)
+            }
         }
     }
 
@@ -90,7 +93,12 @@ impl Closure<'_> {
     /// A plugin directory may hold tools (pip is a Python package, npm a Node one) and what only they need.
     pub(super) fn may_be_loaded(&self, path: &ImagePath) -> bool {
         let owners = self.known.owners(path);
-        let is_for_tools = |id: &PackageId| self.known.for_tools.contains(id) && !self.is_of_program(*id);
+        // What only a tool asks for by `Depends:` an application may import without: that is no package.
+        let is_importable = is_python_module(path);
+        let is_for_tools = |id: &PackageId| {
+            let is_tool = !is_importable || self.known.is_tool(*id);
+            is_tool && self.known.for_tools.contains(id) && !self.is_of_program(*id)
+        };
         let only_tools = !owners.is_empty() && owners.iter().all(is_for_tools);
         self.known.class(path).is_none() && !application::is_spirit(self.known, path) && !only_tools
     }
@@ -98,12 +106,11 @@ impl Closure<'_> {
     /// Whether a package is built from the same source as one that holds a program of the chain: Python's standard
     /// library is Python's, though only `python3-venv` asks for it by `Depends:`.
     fn is_of_program(&self, id: PackageId) -> bool {
-        let Some(packages) = self.known.packages else { return false };
-        let source = |id: PackageId| {
-            let package = packages.get(id);
-            package.source.as_ref().unwrap_or(&package.name)
-        };
-        let owners = |file| self.known.owners(file).iter();
-        self.chain.iter().flat_map(owners).any(|&other| source(other) == source(id))
+        self.chain.iter().any(|file| self.known.is_built_with(file, id))
     }
+}
+
+/// Whether `path` stands where `import` of Python finds it.
+fn is_python_module(path: &ImagePath) -> bool {
+    path.components().any(|name| matches!(name, b"dist-packages" | b"site-packages"))
 }

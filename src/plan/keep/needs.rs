@@ -133,7 +133,7 @@ impl Closure<'_> {
 }
 
 /// Whether the loader searches `directory` of itself: `/lib`, `/usr/lib64`, `/usr/lib/x86_64-linux-gnu`.
-fn is_library_directory(directory: &ImagePath) -> bool {
+pub(super) fn is_library_directory(directory: &ImagePath) -> bool {
     let mut components = directory.components().peekable();
     components.next_if_eq(&&b"usr"[..]);
     components.next_if_eq(&&b"local"[..]);

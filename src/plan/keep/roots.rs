@@ -2,12 +2,14 @@
 //!
 //! Follows no need; whether a root is admitted is `admit`'s.
 
+use super::needs::is_library_directory;
 use super::{Closure, Rule, Why};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Class};
 use crate::path::ImagePath;
 use crate::plan::entrypoint::Start;
 use crate::plan::{Level, application};
 use crate::recipe::Recipe;
+use crate::rootfs::Content;
 
 impl Closure<'_> {
     pub(super) fn roots(&mut self, start: &Start, recipes: &[&Recipe]) {
@@ -31,6 +33,7 @@ impl Closure<'_> {
             self.add_following(&mention.path, &Why::Mentioned(mention.by.clone()));
         }
         self.named(start);
+        self.asked_for();
         // `--keep`, then recipes: each glob is asked for its own use, so each is matched alone.
         for glob in &self.known.options.keep {
             if !self.add_matching(glob, |_| Why::Requested(glob.clone())) {
@@ -66,6 +69,41 @@ impl Closure<'_> {
                 self.add(path, Why::Application);
             }
         }
+    }
+
+    /// An interpreter loads libraries by names that its scripts compute (ctypes, FFI, JNA, P/Invoke). A library that is
+    /// installed although no package depends on it was asked for, and nothing else can be its reason.
+    fn asked_for(&mut self) {
+        let known = self.known;
+        let Some((program, packages)) = self.program.clone().zip(known.packages) else { return };
+        if self.level == Level::Strip || known.class(&program) != Some(Class::Interpreter) {
+            return;
+        }
+        let why = Why::Loaded(format!(
+            "it was installed on its own, no package depends on it, and `{program}` can load it by name"
+        ));
+        for &id in &known.leaves {
+            let files = &packages.get(id).files;
+            let is_program = |path: &ImagePath| {
+                known.rootfs.entry(path).is_some_and(|entry| entry.mode & 0o111 != 0)
+                    && path.parent().is_some_and(|parent| parent.name().ends_with(b"bin"))
+            };
+            if known.is_tool(id) || files.iter().any(is_program) {
+                continue;
+            }
+            let libraries: Vec<&ImagePath> = files.iter().filter(|file| self.is_library(file)).collect();
+            for library in libraries {
+                self.add_following(library, &why);
+            }
+        }
+    }
+
+    /// Whether a shared object stands at `path` where the loader looks for it.
+    fn is_library(&self, path: &ImagePath) -> bool {
+        let Some(resolved) = self.known.rootfs.resolve(path) else { return false };
+        let file = self.known.rootfs.entry(&resolved.path).and_then(|entry| entry.file());
+        matches!(file.map(|file| &file.content), Some(Content::Elf(_)))
+            && resolved.path.parent().is_some_and(|parent| is_library_directory(&parent))
     }
 
     /// kiln's own recipes cover several layouts: a rule that fits none of them here is no news.

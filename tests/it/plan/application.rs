@@ -158,3 +158,35 @@ fn library_paths_of_the_environment_are_searched() {
         codes KN030 KN015
     "]]);
 }
+
+#[test]
+fn files_in_places_of_the_system_are_the_applications_where_no_tool_makes_them() {
+    let own = "/etc/profile.d/own.sh /etc/skel/own /etc/modules/own /etc/init/own.conf /etc/init.d/own.conf /etc/kernel/own
+        /etc/conf.d/own /etc/local.d/own /etc/sysctl.d/own.conf /etc/network/own /etc/cron.daily/own.txt /var/spool/cron/own
+        /var/lib/misc/own /var/lib/php/own /var/lib/python/own /usr/share/mime/packages/own.xml /etc/perl/own.pl /etc/python3/own
+        /etc/php/8.2/apache2/conf.d/99-own.ini /usr/local/lib/python3.12/site-packages/pkg_resources/__init__.py
+        /usr/local/lib/python3.12/site-packages/setuptools/__init__.py";
+    let made =
+        "/etc/apt/sources.list /etc/profile /etc/shells /etc/init.d/.depend.start /etc/network/interfaces
+        /var/lib/php/modules/8.2/registry /var/lib/python/python3.11_installed /usr/share/mime/mime.cache
+        /usr/share/mime/text/plain.xml /usr/local/lib/python3.12/site-packages/pip/__init__.py";
+    let lines = own.split_whitespace().chain(made.split_whitespace()).map(|path| format!("\n{path} f 5"));
+    let plan = debian(&format!("/app/main f 0755 elf static{}", lines.collect::<String>()))
+        .cmd(&["/app/main"])
+        .plan();
+    let is_gone =
+        |path: &&str| plan.removed.iter().any(|removed| format!("/{}", removed.path).ends_with(*path));
+    assert_eq!(own.split_whitespace().filter(is_gone).collect::<Vec<_>>(), Vec::<&str>::new(), "went");
+    let stays = made.split_whitespace().filter(|path| !is_gone(path));
+    assert_eq!(stays.collect::<Vec<_>>(), Vec::<&str>::new(), "stays");
+}
+
+#[test]
+fn a_word_that_is_a_shells_name_too_is_no_shell_in_the_application() {
+    let plan =
+        debian("/app/main f 0755 elf static\n/app/bin/rc f 0755 elf static\n/app/bin/zsh f 0755 elf static")
+            .cmd(&["/app/main"])
+            .plan();
+    let gone: Vec<String> = plan.removed.iter().map(|removed| removed.path.to_string()).collect();
+    assert!(!gone.contains(&"/app/bin/rc".into()) && gone.contains(&"/app/bin/zsh".into()), "{gone:?}");
+}

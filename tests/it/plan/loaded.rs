@@ -123,7 +123,6 @@ fn plugin_directory_of_a_recipe_keeps_packages_but_no_package_tools() {
         gone /usr/bin/env: Utility
         gone /usr/bin/sh: Shell
         gone /usr/lib/python3/dist-packages/pip/main.py: UnneededPackage
-        gone /usr/lib/python3/dist-packages/setuptools/x.py: UnneededPackage
         cuts coreutils: nothing kept leads to it
         cuts dash: nothing kept leads to it
         cuts dpkg: nothing kept leads to it
@@ -132,7 +131,7 @@ fn plugin_directory_of_a_recipe_keeps_packages_but_no_package_tools() {
         keeps python3-flask: /usr/lib/python3/dist-packages/flask/app.py
         keeps python3-minimal: /usr/bin/python3
         cuts python3-pip: nothing kept leads to it
-        cuts python3-setuptools: nothing kept leads to it
+        keeps python3-setuptools: /usr/lib/python3/dist-packages/setuptools/x.py
     "]]);
 }
 
@@ -162,4 +161,66 @@ fn modules_beside_node_stay_without_npm() {
         stays /usr/local/bin/node Interpreter: it is the program that the image is for
         codes KN015
     "]]);
+}
+
+#[test]
+fn libraries_that_dotnet_loads_by_name_stay_with_its_runtime() {
+    let libraries = "/usr/lib/x86_64-linux-gnu/libicuuc.so.72 f elf\n/usr/lib/x86_64-linux-gnu/libicui18n.so.72 f elf
+        /usr/lib/x86_64-linux-gnu/libicudata.so.72 f elf\n/usr/lib/x86_64-linux-gnu/libssl.so.3 f elf
+        /usr/lib/x86_64-linux-gnu/libcrypto.so.3 f elf\n/usr/lib/x86_64-linux-gnu/libother.so.1 f elf
+        package libicu72 has=/usr/lib/x86_64-linux-gnu/libicuuc.so.72,/usr/lib/x86_64-linux-gnu/libicui18n.so.72,/usr/lib/x86_64-linux-gnu/libicudata.so.72
+        package libssl3 has=/usr/lib/x86_64-linux-gnu/libssl.so.3,/usr/lib/x86_64-linux-gnu/libcrypto.so.3
+        package libother has=/usr/lib/x86_64-linux-gnu/libother.so.1";
+    let gone = |image: String| {
+        let plan = debian(&image).cmd(&["/app/main"]).plan();
+        let gone = plan.removed.iter().map(|removed| removed.path.to_string());
+        gone.filter(|path| path.contains("/lib") && path.contains(".so.") && !path.ends_with("libc.so.6"))
+            .collect::<Vec<_>>()
+    };
+    // An application that brings the runtime itself is an ELF file of its own.
+    let image = format!("/app/main {ELF}\n/app/libcoreclr.so f elf\n{libraries}");
+    assert_eq!(gone(image), ["/usr/lib/x86_64-linux-gnu/libother.so.1"]);
+    assert_eq!(gone(format!("/app/main f 0755 elf static\n{libraries}")).len(), 7);
+}
+
+#[test]
+fn a_library_that_was_asked_for_stays_with_an_interpreter_that_can_load_it_by_name() {
+    let image = |program: &str| {
+        debian(&format!(
+            "{program} {ELF}\npackage main has={program}\n/usr/lib/x86_64-linux-gnu/libmagic.so.1 f elf
+            /usr/lib/x86_64-linux-gnu/libx.so.1 f elf\n/usr/bin/tool {ELF}\n/usr/lib/x86_64-linux-gnu/libtool.so.1 f elf
+            /usr/lib/file/magic.mgc f 5\npackage libmagic1 needs=libmagic-mgc has=/usr/lib/x86_64-linux-gnu/libmagic.so.1
+            package libmagic-mgc has=/usr/lib/file/magic.mgc\npackage libx1 has=/usr/lib/x86_64-linux-gnu/libx.so.1
+            package tool needs=libx1 has=/usr/bin/tool,/usr/lib/x86_64-linux-gnu/libtool.so.1"
+        ))
+        .cmd(&[program])
+    };
+    image("/usr/bin/python3").shows(
+        "packages",
+        &expect![[r"
+        cuts coreutils: nothing kept leads to it
+        cuts dash: nothing kept leads to it
+        cuts dpkg: nothing kept leads to it
+        keeps libc6: /usr/lib64/ld-linux-x86-64.so.2
+        keeps libmagic-mgc: package libmagic1
+        keeps libmagic1: /usr/lib/x86_64-linux-gnu/libmagic.so.1
+        cuts libx1: nothing kept leads to it
+        keeps main: /usr/bin/python3
+        cuts tool: nothing kept leads to it
+    "]],
+    );
+    image("/usr/bin/server").shows(
+        "packages",
+        &expect![[r"
+        cuts coreutils: nothing kept leads to it
+        cuts dash: nothing kept leads to it
+        cuts dpkg: nothing kept leads to it
+        keeps libc6: /usr/lib64/ld-linux-x86-64.so.2
+        cuts libmagic-mgc: nothing kept leads to it
+        cuts libmagic1: nothing kept leads to it
+        cuts libx1: nothing kept leads to it
+        keeps main: /usr/bin/server
+        cuts tool: nothing kept leads to it
+    "]],
+    );
 }
