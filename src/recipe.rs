@@ -95,7 +95,8 @@ pub struct WritableRule {
     pub path: ImagePath,
     /// What for.
     pub purpose: Purpose,
-    /// Only if this path exists in the image (a distribution's layout against upstream's).
+    /// Only if this path exists in the image (a distribution's layout against upstream's). A `*` in its last name stands
+    /// for anything.
     pub if_exists: Option<ImagePath>,
     /// Suggested size limit, MiB.
     pub size_mib: Option<u32>,

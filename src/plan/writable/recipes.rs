@@ -6,6 +6,7 @@ use super::candidate::evidence;
 use super::{Candidate, Inputs};
 use crate::evidence::{Confidence, EvidenceKind};
 use crate::finding::{Code, Finding};
+use crate::path::ImagePath;
 use crate::recipe::EnvRule;
 
 /// Candidates of the recipes' `writable` rules whose layout the image has.
@@ -13,9 +14,7 @@ pub(super) fn candidates(inputs: &Inputs<'_>, unused: &mut Vec<String>) -> Vec<C
     let mut out = Vec::new();
     for recipe in inputs.recipes {
         for rule in &recipe.writable {
-            if let Some(needed) =
-                rule.if_exists.as_ref().filter(|needed| inputs.rootfs.resolve(needed).is_none())
-            {
+            if let Some(needed) = rule.if_exists.as_ref().filter(|needed| !exists(inputs, needed)) {
                 unused.push(format!("{}: writable `{}`: no `{needed}`", recipe.name, rule.path));
                 continue;
             }
@@ -27,6 +26,23 @@ pub(super) fn candidates(inputs: &Inputs<'_>, unused: &mut Vec<String>) -> Vec<C
         }
     }
     out
+}
+
+/// Whether the image has `needed`; a `*` in its last name stands for anything.
+fn exists(inputs: &Inputs<'_>, needed: &ImagePath) -> bool {
+    let star = needed.name().iter().position(|&byte| byte == b'*');
+    let Some((begin, end)) =
+        star.and_then(|at| Some((needed.name().get(..at)?, needed.name().get(at + 1..)?)))
+    else {
+        return inputs.rootfs.resolve(needed).is_some();
+    };
+    let directory = needed.parent().and_then(|parent| inputs.rootfs.resolve(&parent));
+    directory.is_some_and(|directory| {
+        inputs
+            .rootfs
+            .children(&directory.path)
+            .any(|(path, _)| path.name().strip_prefix(begin).is_some_and(|rest| rest.ends_with(end)))
+    })
 }
 
 /// Variables that the recipes set and the image does not, by name; of two recipes the first counts.
