@@ -130,6 +130,11 @@ impl ImagePath {
         if self.is_root() { Self::root() } else { Self::new(&[self.as_bytes(), b"/"].concat()) }
     }
 
+    /// Whether this or a directory above it is one that `is_member` knows: one look-up a component, however many there are.
+    pub fn is_within_any(&self, is_member: impl Fn(&Self) -> bool) -> bool {
+        is_member(self) || self.ancestors().any(|ancestor| is_member(&ancestor))
+    }
+
     /// Whether this is `other` or lies below it.
     pub fn is_within(&self, other: &Self) -> bool {
         other.is_root()

@@ -37,7 +37,7 @@ pub struct Permissions {
 impl Access<'_> {
     /// Whether `path` is a declared writable path or lies in one.
     pub fn is_writable(&self, path: &ImagePath) -> bool {
-        self.writable.keys().any(|declared| path.is_within(declared)) && !self.shared.contains(path)
+        path.is_within_any(|ancestor| self.writable.contains_key(ancestor)) && !self.shared.contains(path)
     }
 
     /// What `entry`, at `path`, gets.

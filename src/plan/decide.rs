@@ -72,7 +72,7 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
     let readable = if is_same_user(known, &user) {
         BTreeSet::new()
     } else {
-        must_read(known, &kept, &fate, working_dir.as_ref())
+        must_read(known, &start, &kept, &fate, &standing)
     };
     let mount_permissions = |declared: &WritablePath| {
         let WritablePath { path, mode, uid, gid, .. } = declared;
@@ -188,21 +188,29 @@ fn writable_paths(known: &Known<'_>, start: &Start, recipes: &[&Recipe], user: &
     })
 }
 
-/// Files of the start, of what it loads and of the application, the working directory, and every directory above.
+/// Files of the start, of what it loads and of the application, configuration that comes with the program, the
+/// directories `standing` (the working directory and mount points), and every directory above.
 fn must_read(
     known: &Known<'_>,
+    start: &Start,
     kept: &Kept,
     fate: &Fate,
-    working_dir: Option<&ImagePath>,
+    standing: &BTreeSet<ImagePath>,
 ) -> BTreeSet<ImagePath> {
     let secrets = Catalog::builtin().secrets();
-    let mut out: BTreeSet<ImagePath> = working_dir
-        .into_iter()
+    let mut out: BTreeSet<ImagePath> = standing
+        .iter()
         .flat_map(|directory| directory.ancestors().chain([directory.clone()]))
         .filter(|directory| known.rootfs.is_directory(directory))
         .collect();
+    let etc = ImagePath::literal("etc");
+    let is_of_program = |id| start.program.iter().any(|program| known.is_built_with(program, id));
     for (path, why) in &kept.files {
-        let wanted = why.is_strong() || matches!(why, keep::Why::Application);
+        let wanted = match why {
+            keep::Why::Application => true,
+            keep::Why::Package(id) => path.is_within(&etc) && is_of_program(*id),
+            why => why.is_strong(),
+        };
         if !wanted || !fate.stays(path) || known.rule(secrets, path).is_some() || is_account_secret(path) {
             continue;
         }
@@ -217,7 +225,7 @@ fn must_read(
 
 /// Names within `writable` of files that have a name outside, too.
 fn shared_with_outside(known: &Known<'_>, writable: &BTreeSet<ImagePath>) -> BTreeSet<ImagePath> {
-    let is_within = |path: &ImagePath| writable.iter().any(|declared| path.is_within(declared));
+    let is_within = |path: &ImagePath| path.is_within_any(|ancestor| writable.contains(ancestor));
     known
         .rootfs
         .nodes()

@@ -37,6 +37,15 @@ fn mount_points(facts: &Facts<'_>, proof: &mut Proof) {
             proof.break_at(&path, "the manifest declares it writable, but it is no directory");
             continue;
         }
+        let closed = path
+            .ancestors()
+            .find(|ancestor| facts.rootfs.entry(ancestor).is_some_and(|entry| !may(facts, entry, 0o1)));
+        if let Some(closed) = closed.filter(|_| declared.content.is_mounted()) {
+            proof.break_at(
+                closed,
+                format!("{} cannot pass it on the way to the volume at {path}", who(facts)),
+            );
+        }
         // Where the logs are links to streams nothing is written and nothing mounted.
         if declared.content == PathContent::LogLinks {
             continue;

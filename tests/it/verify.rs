@@ -41,6 +41,7 @@ const SERVER: &str = r#"
     /etc/nginx/nginx.conf f "pid /run/nginx.pid;\nerror_log /var/log/nginx/error.log;\n"
     /etc/passwd f "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/var/www:/usr/sbin/nologin\n"
     /etc/group f "root:x:0:\nwww-data:x:33:\n"
+    /var/log d 0755
     /var/log/nginx d 0755 33:33
     /run d
     /srv/page f 0644 33:33 "hello"

@@ -207,3 +207,62 @@ fn world_writable_directories_keep_their_bits_only_where_declared() {
         low KN018 /srv/upload: a directory that everybody may write, but nothing else says that the app writes there; `--writable /srv/upload` declares it
     "]]);
 }
+
+#[test]
+fn the_way_to_a_mount_point_is_opened_to_the_user() {
+    Fixture::new("/app/main f 0755 elf static\n/root d 0700\n/root/data d 0755\n/root/key f 0600 4")
+        .cmd(&["/app/main"])
+        .volume("/root/data")
+        .shows(
+            "after",
+            &expect![[r"
+            /app d
+            /app/main f 0555 0:0 1000 elf
+            /etc d 0555 0:0
+            /etc/group f 0444 0:0 17
+            /etc/passwd f 0444 0:0 57
+            /root d 0510 0:65532
+            /root/data d 0755 65532:65532
+            /root/key f 0440 0:65532 4
+        "]],
+        );
+}
+
+#[test]
+fn configuration_that_comes_with_the_program_is_opened_to_the_user_and_said() {
+    debian(
+        "/usr/sbin/daemon f 0755 elf static\n/etc/daemon/daemon.conf f 0600 5\n/etc/other.conf f 0600 5
+        /etc/daemon/more.conf f 0640 0:4 5\npackage daemon needs=daemon-common,other has=/usr/sbin/daemon,/etc/daemon/daemon.conf
+        package daemon-common source=daemon has=/etc/daemon/more.conf\npackage other has=/etc/other.conf",
+    )
+    .cmd(&["daemon", "-D"])
+    .shows("after findings", &expect![[r"
+        /etc d
+        /etc/daemon d
+        /etc/daemon/daemon.conf f 0440 0:65532 5
+        /etc/daemon/more.conf f 0440 0:65532 5
+        /etc/group f 0444 0:0 42
+        /etc/other.conf f 0400 0:0 5
+        /etc/passwd f 0444 0:0 140
+        /sbin l usr/sbin
+        /usr d
+        /usr/sbin d 0555 0:0
+        /usr/sbin/daemon f 0555 0:0 1000 elf
+        /var d
+        /var/lib d
+        /var/lib/dpkg d
+        low KN014 /etc/daemon/daemon.conf: opened to group 65532: /etc/daemon/daemon.conf, /etc/daemon/more.conf
+        info KN015 65532:65532: the image ran as `root`, and now as nonroot (65532:65532): nothing in the image says which account the program should have
+    "]]);
+}
+
+#[test]
+fn a_secret_that_only_its_owner_could_read_is_said_to_be_open_now() {
+    let said = |mode: &str, user: &str| {
+        let fixture = app(&format!("/home/app/.pgpass f {mode} {user} 5"));
+        let plan = fixture.plan();
+        plan.findings.iter().any(|finding| finding.message.contains("its group reads it"))
+    };
+    assert!(said("0600", "1000:1000"));
+    assert!(!said("0640", "1000:1000") && !said("0600", "0:0"));
+}

@@ -296,6 +296,16 @@ fn a_file_that_the_user_cannot_read_is_found() {
 }
 
 #[test]
+fn a_directory_that_closes_the_way_to_a_mount_point_is_found() {
+    check(
+        |image| image.member(0, "var/log", |member| member.header.set_mode(0o550)),
+        &expect![[r#"
+        H9 /var/log: user 33:33 cannot pass it on the way to the volume at /var/log/nginx
+    "#]],
+    );
+}
+
+#[test]
 fn a_label_that_lies_is_found() {
     let label = |key: &'static str, value: &'static str| {
         move |image: &mut Edited| image.config["config"]["Labels"][key] = json!(value)
