@@ -18,13 +18,16 @@ pub(super) struct Probes {
 
 /// The probes that fit `manifest`.
 ///
-/// Without a recipe's probe only readiness is asked for, by a connection: a port that `EXPOSE` names but
-/// nobody listens on must not kill the container.
+/// Without a recipe's probe only readiness is asked for, by a connection. A port that only `EXPOSE` or a recipe's default
+/// names must not kill the container either: the configuration may say otherwise where kiln does not read it.
 pub(super) fn of(manifest: &Manifest) -> Probes {
     let Some(port) = port(manifest) else { return Probes::default() };
     let Some(entry) = &manifest.probe else {
         return Probes { readiness: Some(probe(&ProbeEntry::Tcp, port, 5, 3)), ..Probes::default() };
     };
+    if !is_told(port) {
+        return Probes { readiness: Some(probe(entry, port, 5, 3)), ..Probes::default() };
+    }
     Probes {
         // A minute to start, then quick to take out of service and slow to kill.
         startup: Some(probe(entry, port, 2, 30)),
@@ -58,16 +61,19 @@ fn probe(entry: &ProbeEntry, port: &PortEntry, period: i32, failures: i32) -> Pr
 /// The port to ask: one that the software is told to listen on before one that is only announced, plain
 /// before TLS, then the lowest.
 fn port(manifest: &Manifest) -> Option<&PortEntry> {
-    let is_told = |port: &PortEntry| {
-        port.evidence
-            .iter()
-            .any(|evidence| evidence.kind == EvidenceKind::Directive || evidence.source == "command line")
-    };
     manifest
         .ports
         .iter()
         .filter(|port| port.protocol == "TCP")
         .min_by_key(|port| (!is_told(port), is_tls(port), port.port))
+}
+
+/// Whether the software itself is told to listen there: by its configuration, its command line or its environment.
+fn is_told(port: &PortEntry) -> bool {
+    port.evidence.iter().any(|evidence| {
+        evidence.kind == EvidenceKind::Directive
+            || matches!(evidence.source.as_str(), "command line" | "config Env")
+    })
 }
 
 fn is_tls(port: &PortEntry) -> bool {

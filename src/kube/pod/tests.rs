@@ -5,6 +5,7 @@
 use expect_test::expect;
 
 use super::*;
+use crate::evidence::EvidenceKind;
 use crate::manifest::tests::{context, plan};
 use crate::manifest::{EnvVar as ManifestEnv, ProbeEntry};
 
@@ -280,7 +281,7 @@ fn probes_ask_the_port_that_is_listened_on() {
     let mut announced = manifest.ports[0].clone();
     announced.port = 79;
     announced.name = "other".to_owned();
-    announced.evidence[0].kind = crate::evidence::EvidenceKind::Config;
+    announced.evidence[0].kind = EvidenceKind::Config;
     manifest.ports.insert(0, announced);
     let container = pod(&manifest, &options()).spec.unwrap().containers.remove(0);
     let target = serde_json::to_value(container.liveness_probe.unwrap()).unwrap();
@@ -289,6 +290,23 @@ fn probes_ask_the_port_that_is_listened_on() {
     let container = pod(&manifest, &options()).spec.unwrap().containers.remove(0);
     let target = serde_json::to_value(container.startup_probe.unwrap()).unwrap();
     assert_eq!(target["tcpSocket"]["port"], "http");
+    for (kind, source, is_told) in [
+        (EvidenceKind::Config, "config ExposedPorts", false),
+        (EvidenceKind::Recipe, "recipe caddy", false),
+        (EvidenceKind::Config, "config Env", true),
+        (EvidenceKind::Config, "command line", true),
+        (EvidenceKind::Directive, "/etc/nginx/nginx.conf:3", true),
+    ] {
+        let mut manifest = manifest.clone();
+        for port in &mut manifest.ports {
+            port.evidence.truncate(1);
+            port.evidence[0].kind = kind;
+            port.evidence[0].source = source.to_owned();
+        }
+        let container = pod(&manifest, &options()).spec.unwrap().containers.remove(0);
+        let kills = [container.liveness_probe.is_some(), container.startup_probe.is_some()];
+        assert_eq!((kills, container.readiness_probe.is_some()), ([is_told; 2], true), "{source}");
+    }
     manifest.probe = None;
     let container = pod(&manifest, &options()).spec.unwrap().containers.remove(0);
     assert!(container.liveness_probe.is_none() && container.startup_probe.is_none());

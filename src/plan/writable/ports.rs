@@ -79,6 +79,7 @@ pub(super) fn find(
 ) -> Vec<Port> {
     let mut candidates = directives;
     candidates.extend(command_line(inputs));
+    candidates.extend(variables(inputs));
     let is_told = !candidates.is_empty();
     loopback_only(&candidates, findings);
     for (port, protocol) in inputs.exposed_ports {
@@ -207,6 +208,32 @@ fn http_server(line: &CommandLine) -> Option<(String, String)> {
     Some((format!("{host}:{port}"), format!("http.server on port {port}")))
 }
 
+/// Ports in variables that one software reads: ASP.NET Core's (`ASPNETCORE_URLS` hides the others), Grafana's, Keycloak's.
+fn variables(inputs: &Inputs<'_>) -> Vec<PortCandidate> {
+    const HIDING: &[&str] = &["ASPNETCORE_URLS", "DOTNET_URLS"];
+    const OTHERS: &[&str] =
+        &["ASPNETCORE_HTTP_PORTS", "ASPNETCORE_HTTPS_PORTS", "GF_SERVER_HTTP_PORT", "KC_HTTP_PORT"];
+    let value = |name: &&str| {
+        let (name, value) = inputs.env.iter().rev().find(|(known, _)| known == name)?;
+        (!value.is_empty()).then_some((name, value))
+    };
+    let mut found: Vec<_> = HIDING.iter().find_map(value).into_iter().collect();
+    let is_hidden = |name: &&&str| !found.is_empty() && name.starts_with("ASPNETCORE");
+    let others: Vec<_> = OTHERS.iter().filter(|name| !is_hidden(name)).filter_map(value).collect();
+    found.extend(others);
+    let mut out = Vec::new();
+    for (name, value) in found {
+        for part in value.split([';', ',']) {
+            let Some(Listen::Port { port, host }) = parse_listen(part) else { continue };
+            let tls = part.starts_with("https:") || name.contains("HTTPS");
+            let why = evidence(EvidenceKind::Config, "config Env", format!("{name}={value}"));
+            let name = Some(if tls { "https" } else { "http" }.to_owned());
+            out.push(PortCandidate { port, protocol: "TCP", name, host, evidence: why });
+        }
+    }
+    out
+}
+
 /// `PORT`, which many frameworks and hosting services agree on.
 fn environment(inputs: &Inputs<'_>) -> Option<PortCandidate> {
     let (_, value) = inputs.env.iter().rev().find(|(name, _)| name == "PORT")?;
@@ -231,7 +258,7 @@ pub(super) fn parse_listen(text: &str) -> Option<Listen> {
     match port.parse::<u16>() {
         Ok(0) => Some(Listen::Nothing),
         Ok(port) => {
-            let host = host.filter(|host| !host.is_empty() && *host != "*").map(str::to_owned);
+            let host = host.filter(|host| !matches!(*host, "" | "*" | "+")).map(str::to_owned);
             Some(Listen::Port { port, host })
         }
         // An address alone: the port is the software's default.
@@ -286,6 +313,7 @@ mod tests {
         for (text, expect) in [
             ("80", port(80, None)),
             ("*:80", port(80, None)),
+            ("http://+:80", port(80, None)),
             (":5000", port(5000, None)),
             ("127.0.0.1:8000", port(8000, Some("127.0.0.1"))),
             ("[::]:80", port(80, Some("::"))),

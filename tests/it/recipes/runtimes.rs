@@ -254,3 +254,53 @@ fn puma_keeps_the_gems_that_ruby_finds_by_name() {
         "#]],
     );
 }
+
+#[test]
+fn php_fpm_of_alpine_keeps_its_modules_and_configuration() {
+    let fixture = Fixture::new(
+        "/usr/sbin/php-fpm83 f 0755 elf static\n/tmp d 1777\n/var/log/php83 d\n/usr/lib/php83/modules/opcache.so f elf
+        /usr/lib/php83/modules/pdo_mysql.so f elf\n/etc/php83/php.ini f 5\n/etc/php83/conf.d/00_opcache.ini f 5
+        /etc/php83/php-fpm.conf f \"include=/etc/php83/php-fpm.d/*.conf\\n\"\n/etc/php83/php-fpm.d/www.conf f \"[www]\\nlisten = 9000\\n\"
+        /etc/passwd f \"root:x:0:0::/:\\nnobody:x:65534:65534::/:\\n\"\n/etc/group f \"nobody:x:65534:\\n\"
+        apk php83-fpm has=/usr/sbin/php-fpm83\napk php83-opcache has=/usr/lib/php83/modules/opcache.so,/etc/php83/conf.d/00_opcache.ini
+        apk php83-pdo_mysql has=/usr/lib/php83/modules/pdo_mysql.so
+        apk php83-common has=/etc/php83/php.ini,/etc/php83/php-fpm.conf,/etc/php83/php-fpm.d/www.conf",
+    );
+    fixture.cmd(&["php-fpm83", "-F"]).shows(
+        "start user serves writable gone",
+        &expect![[r#"
+        start ["php-fpm83", "-F"]
+          Program /usr/sbin/php-fpm83
+        user 65534:65534 [] nobody Recipe("php-fpm")
+        recipes php-fpm
+        port 9000 port
+        probe Some(Tcp)
+        writable /tmp Empty 1777 0:0
+        writable /var/log/php83 Empty 0755 65534:65534
+        gone /etc/apk/repositories: PackageManagerState
+        gone /lib/apk/db/lock: PackageManagerState
+    "#]],
+    );
+}
+
+#[test]
+fn tomcat_unpacks_any_archive_beside_itself() {
+    let writable = |more: &str| {
+        let mut fixture = tomcat();
+        fixture.layers.extend(Fixture::new(more).layers);
+        let plan = fixture.plan();
+        plan.writable.iter().any(|path| path.path.to_string() == "/usr/local/tomcat/webapps")
+    };
+    assert!(writable("/usr/local/tomcat/webapps/shop.war f 5"));
+    assert!(!writable("/usr/local/tomcat/webapps/shop/index.html f 5"));
+}
+
+#[test]
+fn ports_of_dotnet_are_those_of_its_variables() {
+    let ports = |env: &str| {
+        let plan = dotnet().env(&["PATH=/usr/bin", env]).plan();
+        plan.ports.iter().map(|port| format!("{} {}", port.port, port.name)).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(ports("ASPNETCORE_URLS=http://+:80;https://*:443"), "80 http, 443 https, 8080 http-8080");
+    assert_eq!(ports("ASPNETCORE_HTTP_PORTS=5000;5001"), "5000 http, 5001 http-5001, 8080 http-8080");
+}
