@@ -53,6 +53,7 @@ const PLACES: &[(Kind, &str)] = &[
     (Kind::Dpkg, "var/lib/dpkg/status.d"),
     (Kind::Rpm, "var/lib/rpm"),
     (Kind::Rpm, "usr/lib/sysimage/rpm"),
+    (Kind::Rpm, "usr/share/rpm"),
     (Kind::Apk, "lib/apk/db/installed"),
     (Kind::Apk, "usr/lib/apk/db/installed"),
 ];

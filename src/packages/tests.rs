@@ -11,6 +11,7 @@ fn kinds_of_database_are_noticed() {
         kinds("/var/lib/rpm l ../../usr/lib/sysimage/rpm\n/usr/lib/sysimage/rpm/rpmdb.sqlite f"),
         [Kind::Rpm]
     );
+    assert_eq!(kinds("/usr/share/rpm/rpmdb.sqlite f"), [Kind::Rpm]);
     assert_eq!(kinds("/lib/apk/db/installed f\n/var/lib/rpm d"), [Kind::Apk]);
     assert_eq!(kinds("/app f"), []);
     assert!(Database::read(&parse_image("/app f")).is_none());

@@ -190,6 +190,24 @@ pub fn started(commands: &[Command]) -> impl Iterator<Item = &str> {
         .filter(|name| !name.contains(['$', '`', '*', '?']) && !is_builtin(name))
 }
 
+/// Programs that a health check starts: `CMD` with a program and its words, or with a shell; `CMD-SHELL` with a text.
+pub fn of_healthcheck(test: &[String]) -> Vec<String> {
+    let (shell, text) = match test {
+        [kind, text, ..] if kind == "CMD-SHELL" => ("/bin/sh", Some(text.as_str())),
+        [kind, program, rest @ ..] if kind == "CMD" => {
+            let is_shell = matches!(program.rsplit('/').next(), Some("sh" | "bash" | "dash" | "ash"));
+            let text = match invocation(rest) {
+                Invocation::Text { text, .. } if is_shell => Some(text),
+                _ => None,
+            };
+            (program.as_str(), text)
+        }
+        _ => return Vec::new(),
+    };
+    let commands = commands(text.unwrap_or_default());
+    std::iter::once(shell).chain(started(&commands)).map(str::to_owned).collect()
+}
+
 /// Builtins and keywords of dash, and those of bash that have no program of the same use: a shell never
 /// looks these up in `PATH`.
 fn is_builtin(word: &str) -> bool {
@@ -326,6 +344,23 @@ mod tests {
         let list = commands(". /lib/x.sh\nset -e\n[ -f y ] && source \"$HERE/y\" z\n\"$P\" b\nA=1 c d");
         assert_eq!(sourced(&list).collect::<Vec<_>>(), ["/lib/x.sh", "$HERE/y"]);
         assert_eq!(started(&list).collect::<Vec<_>>(), ["c"]);
+    }
+
+    #[test]
+    fn health_checks_start_their_program_and_what_their_text_does() {
+        let of = |test: &[&str]| {
+            of_healthcheck(&test.iter().map(ToString::to_string).collect::<Vec<_>>()).join(" ")
+        };
+        assert_eq!(of(&["CMD", "curl", "-f", "x"]), "curl");
+        assert_eq!(of(&["CMD-SHELL", "curl -f http://x/ || exit 1"]), "/bin/sh curl");
+        assert_eq!(
+            of(&["CMD-SHELL", "test -f /x && $CHECK && pg_isready | grep x"]),
+            "/bin/sh pg_isready grep"
+        );
+        assert_eq!(of(&["CMD", "/bin/bash", "-ec", "wget x"]), "/bin/bash wget");
+        assert_eq!(of(&["CMD", "check", "-c", "wget x"]), "check");
+        assert_eq!(of(&["NONE"]), "");
+        assert_eq!(of(&["CMD"]), "");
     }
 
     #[test]

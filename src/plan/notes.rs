@@ -11,7 +11,7 @@ use super::database::{self, Limit};
 use super::decide::{Decision, unknown_interpreter};
 use super::entrypoint::Problem;
 use super::keep::{Missing, Rule, Why};
-use super::{Level, Reason, Residual, Role, UserOrigin};
+use super::{Level, Reason, Residual, Role, UserOrigin, command, residual};
 use crate::catalog::{Catalog, Class};
 use crate::finding::{Code, Finding};
 use crate::packages::Database;
@@ -122,9 +122,9 @@ fn start(decision: &Decision<'_>) -> Vec<Finding> {
     out
 }
 
-fn tools(decision: &Decision<'_>, residual: &[Residual]) -> Vec<Finding> {
+fn tools(decision: &Decision<'_>, listed: &[Residual]) -> Vec<Finding> {
     let chain = &decision.start.entrypoint.chain;
-    residual
+    listed
         .iter()
         .filter(|residual| {
             // The program itself is what the image is for; no news.
@@ -134,6 +134,14 @@ fn tools(decision: &Decision<'_>, residual: &[Residual]) -> Vec<Finding> {
                     && matches!(step.role, Role::Program | Role::Interpreter | Role::Script)
             });
             let runs_it = is_program || decision.level == Level::Strip;
+            // Many names of one file are one finding.
+            let is_other = target.as_ref().is_some_and(|file| {
+                residual::is_other_name(decision.start, &residual.path, file)
+                    && listed.iter().any(|other| other.path == *file && other.multi_call.is_some())
+            });
+            if is_other {
+                return false;
+            }
             let is_disguised = decision.known.disguise(&residual.path).is_some();
             is_disguised || !(runs_it && matches!(residual.class, Class::Interpreter | Class::Application))
         })
@@ -332,7 +340,7 @@ fn leftovers(decision: &Decision<'_>) -> Vec<Finding> {
         out.push(Finding::new(
             Code::HealthcheckDropped,
             test,
-            "its program or shell went, and Kubernetes ignores it anyway: the pod spec has a probe instead",
+            "a program that it starts is not there any more, and Kubernetes ignores it anyway: the pod spec has a probe instead",
         ));
     }
     let secrets = Catalog::builtin().secrets();
@@ -344,11 +352,18 @@ fn leftovers(decision: &Decision<'_>) -> Vec<Finding> {
             let empty =
                 known.rootfs.entry(path).and_then(|entry| entry.file()).is_none_or(|file| file.size == 0);
             if !empty {
-                out.push(Finding::new(
-                    Code::SecretBaked,
-                    path,
-                    "whoever has the image has it, and every container shares it; mount one per deployment and `--strip` this",
-                ));
+                let text = "whoever has the image has it, and every container shares it; mount one per deployment and `--strip` this";
+                // ssh and libpq do not use what others than its owner may read.
+                let is_open = |mode: u16| mode & 0o077 != 0;
+                let opened = known.rootfs.entry(path).is_some_and(|entry| {
+                    !is_open(entry.mode) && is_open(decision.access.permissions(path, entry).mode)
+                });
+                let more = if opened {
+                    " (it is root's now and its group reads it, which ssh and libpq refuse)"
+                } else {
+                    ""
+                };
+                out.push(Finding::new(Code::SecretBaked, path, format!("{text}{more}")));
             }
         }
     }
@@ -395,16 +410,14 @@ fn broken(packages: Option<&Database>) -> Option<Finding> {
     Some(Finding::new(Code::PackagesBroken, "package database", text))
 }
 
-/// The health check's command, if its program does not stay.
+/// The health check's command, if a program that it starts does not stay.
 pub fn dropped_healthcheck(decision: &Decision<'_>) -> Option<String> {
     let known = decision.known;
     let test = &known.config.healthcheck.as_ref()?.test;
-    let word = match test.first()?.as_str() {
-        "CMD" => test.get(1)?.as_str(),
-        "CMD-SHELL" => "/bin/sh",
-        _ => return None,
+    let stays = |word: &String| {
+        let found =
+            super::entrypoint::find_program(known.rootfs, &known.config.env, &known.working_dir, word);
+        found.is_some_and(|(path, file)| decision.fate.stays(&path) && decision.fate.stays(&file))
     };
-    let found = super::entrypoint::find_program(known.rootfs, &known.config.env, &known.working_dir, word);
-    let stays = found.is_some_and(|(path, file)| decision.fate.stays(&path) && decision.fate.stays(&file));
-    (!stays).then(|| test.join(" "))
+    (!command::of_healthcheck(test).iter().all(stays)).then(|| test.join(" "))
 }

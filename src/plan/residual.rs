@@ -61,6 +61,12 @@ fn applets(known: &Known<'_>, inode: EntryId) -> Vec<String> {
     names.into_iter().collect()
 }
 
+/// Whether `path`, which leads to `file` of the chain, is none of the names by which the chain starts it.
+pub fn is_other_name(start: &Start, path: &ImagePath, file: &ImagePath) -> bool {
+    let mut steps = start.entrypoint.chain.iter().filter(|step| step.file == *file).peekable();
+    path != file && steps.peek().is_some() && steps.all(|step| step.path != *path)
+}
+
 fn reason(
     known: &Known<'_>,
     start: &Start,
@@ -70,12 +76,19 @@ fn reason(
 ) -> (String, Option<String>) {
     let file = known.rootfs.resolve(path).map_or_else(|| path.clone(), |resolved| resolved.path);
     let step = start.entrypoint.chain.iter().find(|step| step.file == file);
+    let own = kept.files.get(path);
     if class == Class::Shell
+        && matches!(own, Some(Why::Chain | Why::Mentioned(_) | Why::Needed(_)))
         && let Some(need) = &start.shell
     {
         return (format!("`{}` needs a shell", need.who), Some(need.remedy.clone()));
     }
-    if let Some(step) = step {
+    if let Some(step) = step
+        && !matches!(own, Some(Why::Requested(_) | Why::Level))
+    {
+        if is_other_name(start, path, &file) {
+            return (format!("it is another name of `{file}`, which the entrypoint starts"), None);
+        }
         let why = match step.role {
             Role::Wrapper => "the entrypoint starts through it",
             Role::Script => "the entrypoint is this script",
@@ -84,7 +97,7 @@ fn reason(
         };
         return (why.into(), None);
     }
-    match kept.files.get(path) {
+    match own {
         Some(Why::Mentioned(by)) => (
             format!("the script `{by}` of the entrypoint names it"),
             start.shell.as_ref().map(|need| need.remedy.clone()),

@@ -10,6 +10,7 @@ use super::facts::Facts;
 use crate::harden::record::ANNOTATED;
 use crate::image::Config;
 use crate::path::Escaped;
+use crate::plan::command;
 use crate::promise::{Promise, Proof};
 
 /// Fields that have a rule of their own below.
@@ -126,17 +127,21 @@ fn healthcheck(facts: &Facts<'_>, source: &Config, proof: &mut Proof) {
         }
         return;
     };
+    let programs = command::of_healthcheck(&then.test);
     match now {
-        Some(now) if now.raw == then.raw => {}
+        Some(now) if now.raw == then.raw => {
+            if let Some(gone) = programs.iter().find(|program| facts.program(program).is_none()) {
+                let gone = Escaped::new(gone.as_bytes());
+                proof.break_at(
+                    "config.Healthcheck",
+                    format!("stays, and `{gone}` that it starts is not there"),
+                );
+            }
+        }
         Some(_) => proof.break_at("config.Healthcheck", "is not the source's"),
         None => {
             // Only one that cannot run any more goes.
-            let program = match then.test.first().map(String::as_str) {
-                Some("CMD") => then.test.get(1).map(String::as_str),
-                Some("CMD-SHELL") => Some("/bin/sh"),
-                _ => None,
-            };
-            if program.is_none_or(|program| facts.program(program).is_some()) {
+            if programs.iter().all(|program| facts.program(program).is_some()) {
                 proof.break_at("config.Healthcheck", "was dropped, and what it runs is there");
             }
         }

@@ -271,9 +271,9 @@ fn a_busybox_that_the_entrypoint_needs_stays_with_the_names_it_is_started_by() {
             gone /sbin/apk: PackageManager
             gone /usr/lib/ossl-modules/legacy.so: UnneededPackage
             stays /bin/busybox Shell: `/start.sh` needs a shell
-            stays /bin/ls Utility: it runs the entrypoint's script
+            stays /bin/ls Utility: it is another name of `/bin/busybox`, which the entrypoint starts
             stays /bin/sh Shell: `/start.sh` needs a shell
-            stays /usr/bin/wget Downloader: it runs the entrypoint's script
+            stays /usr/bin/wget Downloader: it is another name of `/bin/busybox`, which the entrypoint starts
             codes KN001 KN005 KN005 KN005 KN005 KN030 KN015
         "]]);
 }

@@ -287,8 +287,8 @@ fn links_of_a_virtual_environment_are_followed_to_the_interpreter() {
             gone /usr/bin/env: Utility
             gone /usr/bin/sh: Shell
             stays /app/venv/bin/python Interpreter: it runs the entrypoint's script
-            stays /app/venv/bin/python3 Interpreter: it runs the entrypoint's script
-            stays /usr/bin/python3 Interpreter: it runs the entrypoint's script
+            stays /app/venv/bin/python3 Interpreter: it is another name of `/usr/bin/python3.11`, which the entrypoint starts
+            stays /usr/bin/python3 Interpreter: it is another name of `/usr/bin/python3.11`, which the entrypoint starts
             stays /usr/bin/python3.11 Interpreter: it runs the entrypoint's script
         "#]],
     );

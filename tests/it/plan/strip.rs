@@ -326,3 +326,45 @@ fn directory_that_was_empty_stays_and_one_that_became_empty_goes() {
             gone /usr/share/x/y: UnneededPackage
         "]]);
 }
+
+#[test]
+fn a_health_check_goes_with_the_tool_that_it_runs() {
+    let dropped = |test: &[&str], keep: &str| {
+        let fixture = debian(&format!("/usr/bin/curl {ELF}\n/usr/sbin/nginx {ELF}")).cmd(&["nginx"]);
+        fixture.keep("/usr/bin/{dash,sh}").keep(keep).healthcheck(test).plan().healthcheck_dropped.is_some()
+    };
+    for test in
+        [&["CMD-SHELL", "curl -f http://localhost/ || exit 1"][..], &["CMD", "/bin/sh", "-c", "curl x"]]
+    {
+        assert!(dropped(test, "/usr/bin/cat"), "{test:?}");
+        assert!(!dropped(test, "/usr/bin/curl"), "{test:?}");
+    }
+    assert!(!dropped(&["CMD-SHELL", "test -f /x || exit 1"], "/usr/bin/cat"));
+}
+
+#[test]
+fn a_shell_that_was_asked_for_is_not_put_down_to_the_start() {
+    let image = format!("/usr/bin/zsh {ELF}\n/usr/sbin/nginx {ELF}");
+    let plan = debian(&image).cmd(&["sh", "-c", "nginx && true"]).keep("/usr/bin/zsh").plan();
+    let zsh = plan.residual.iter().find(|residual| residual.path.to_string() == "/usr/bin/zsh").unwrap();
+    assert_eq!(zsh.why, "`--keep /usr/bin/zsh`");
+}
+
+#[test]
+fn an_applet_that_is_the_program_is_said_once() {
+    let links = ["a", "b", "c"].map(|name| format!("\n/bin/applet-{name} l busybox")).concat();
+    Fixture::new(&format!(
+        "/bin/busybox f 0755 elf static is=busybox\n/bin/sh l busybox\n/bin/sleep l busybox{links}"
+    ))
+    .cmd(&["sleep", "infinity"])
+    .shows("start residual findings", &expect![[r#"
+        start ["sleep", "infinity"]
+          Program /bin/sleep -> /bin/busybox
+        stays /bin/busybox Shell: it is the program that the image is for
+        stays /bin/sh Shell: it is another name of `/bin/busybox`, which the entrypoint starts
+        stays /bin/sleep Utility: it is the program that the image is for
+        high KN035 /bin/busybox: it is the program that the image is for; busybox is many programs in one file and runs the one that its first words name, 6 of them by the names it had here: applet-a, applet-b, applet-c, busybox, sh, sleep; that their links went does not take them away
+        medium KN005 /bin/sleep: it is the program that the image is for
+        info KN015 65532:65532: the image ran as `root`, and now as nonroot (65532:65532): nothing in the image says which account the program should have
+    "#]]);
+}
