@@ -132,8 +132,8 @@ fn the_programs_own_library_stays_though_only_a_tool_asks_for_it() {
     let image = dpkg(&[
         ("python3-minimal", "", &["/usr/bin/python3"]),
         ("python3-stdlib", "", &["/usr/lib/python3.11/lib-dynload/_ssl.so", "/usr/lib/python3.11/html.py"]),
-        ("python3-venv", "python3-stdlib, python3-wheels", &["/usr/bin/pyvenv"]),
-        ("python3-wheels", "", &["/usr/lib/python3/dist-packages/wheels.py"]),
+        ("python3-venv", "python3-stdlib, python3-wheel", &["/usr/bin/pyvenv"]),
+        ("python3-wheel", "", &["/usr/lib/python3/dist-packages/wheels.py"]),
     ])
     .replace("Package: python3-stdlib\\n", "Package: python3-stdlib\\nSource: python3-minimal (1)\\n")
         + "/usr/bin/python3 f 0755 elf exec
