@@ -149,6 +149,17 @@ static int stay(void) {
     for (;;) pause();
 }
 
+static void end(int signal) {
+    (void)signal;
+    _exit(7);
+}
+
+/* Ends as asked, and not before. */
+static int wait_for_end(void) {
+    signal(SIGTERM, end);
+    for (;;) pause();
+}
+
 static void fill(int unlinked) {
     static char block[1 << 20];
     for (int i = 0;; i++) {
@@ -173,6 +184,7 @@ int main(int argc, char **argv) {
     else if (!strcmp(what, "ids")) return printf("%d %d %d\n", getuid(), geteuid(), getgid()), 0;
     else if (!strcmp(what, "setuid")) return execl("/suid", "/suid", "ids", NULL);
     else if (!strcmp(what, "stay")) return stay();
+    else if (!strcmp(what, "wait")) return wait_for_end();
     else if (!strcmp(what, "fork")) for (;;) fork();
     else if (!strcmp(what, "memory")) for (char *p;;) { if ((p = malloc(1 << 20))) memset(p, 1, 1 << 20); }
     else if (!strcmp(what, "disk")) fill(0);
