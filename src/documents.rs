@@ -1,17 +1,19 @@
 //! Documents of a hardened image, read back: from the registry that holds them beside it, or from the image itself.
 //!
 //! Believes no document more than its digest: what it says is for `verify` to hold against the image. Anybody who may push
-//! can put a document beside an image. A writable manifest is taken only where the image names its digest; nothing names
-//! those of the pod spec and the report, for they name the image.
+//! can put a document beside an image. A writable manifest is taken only where the image names its digest, and a pod spec
+//! is called one where it is what those manifests give. A report is as whoever put it there left it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::BlobDigest;
 use crate::harden::{MANIFEST_PATH, record};
 use crate::image::{LayerError, LayerReader, Platform, WantedCompanion};
+use crate::kube::pod::{self, RunAs};
 use crate::layer::index::{IndexError, read_index};
-use crate::manifest::{self, Manifest, ParseManifestError};
+use crate::manifest::{self, Manifest, ParseManifestError, United};
 use crate::path::ImagePath;
+use crate::report;
 use crate::rootfs::Kind;
 use crate::source::{PlatformImage, Source, SourceError};
 
@@ -71,10 +73,10 @@ pub struct Named {
 pub fn writable_manifest(source: &dyn Source, platform: Option<&Platform>) -> Result<String, DocumentsError> {
     let listed = source.platforms().map_err(DocumentsError::Source)?;
     let image = listed.choose(platform).map_err(DocumentsError::Source)?;
-    manifest_of(source, image)
+    manifest_of(source, image).map(|(text, _)| text)
 }
 
-fn manifest_of(source: &dyn Source, image: &PlatformImage) -> Result<String, DocumentsError> {
+fn manifest_of(source: &dyn Source, image: &PlatformImage) -> Result<(String, Manifest), DocumentsError> {
     // One beside the image saves its layers, and is the image's where the image says so.
     let stated = image.annotations.get(record::MANIFEST_KEY).and_then(|digest| digest.parse().ok());
     let wanted = stated.map(|digest| WantedCompanion {
@@ -92,8 +94,8 @@ fn manifest_of(source: &dyn Source, image: &PlatformImage) -> Result<String, Doc
     };
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let wrong = |source| DocumentsError::Manifest { image: image.digest, source };
-    Manifest::parse(&text).map_err(wrong)?;
-    Ok(text)
+    let manifest = Manifest::parse(&text).map_err(wrong)?;
+    Ok((text, manifest))
 }
 
 /// `/.kiln/manifest.json` of the image, from the topmost layer that has it: kiln's own, unless the image was built upon.
@@ -119,38 +121,47 @@ fn own_manifest(source: &dyn Source, image: &PlatformImage) -> Result<Option<Vec
 /// Every document of the image that there is: the writable manifest of each platform, and the pod specs and reports beside
 /// the image that name it.
 ///
-/// One that is the only one of its kind is `pod.yaml`; of several, none is: they are `pod-1.yaml`, `pod-2.yaml`, …
+/// The only one of its kind is `pod.yaml`; of several, none is: they are `pod-1.yaml`, `pod-2.yaml`, … A pod spec that does
+/// not follow from the manifests (a stranger's, or another version's) is `unproven-pod.yaml`.
 pub fn all(source: &dyn Source) -> Result<Vec<Named>, DocumentsError> {
     let listed = source.platforms().map_err(DocumentsError::Source)?;
-    let mut named = BTreeMap::new();
+    let (mut named, mut manifests) = (BTreeMap::new(), Vec::new());
     for image in &listed.linux {
         let name = match listed.linux.as_slice() {
             [_] => "writable-manifest.json".to_owned(),
             _ => format!("writable-manifest.{}.json", file_word(&image.platform.to_string())),
         };
-        named.insert(name, manifest_of(source, image)?.into_bytes());
+        let (text, manifest) = manifest_of(source, image)?;
+        named.insert(name, text.into_bytes());
+        manifests.push((image.platform.to_string(), manifest));
     }
     let Some(root) = listed.index_digest.or_else(|| listed.linux.first().map(|image| image.digest)) else {
         return Ok(into_list(named));
     };
     let report = match listed.index_digest {
-        Some(_) => crate::report::INDEX_MEDIA_TYPE,
-        None => crate::report::MEDIA_TYPE,
+        Some(_) => report::INDEX_MEDIA_TYPE,
+        None => report::MEDIA_TYPE,
     };
-    let kinds =
-        [(crate::kube::pod::MEDIA_TYPE, MAX_POD, "pod", "yaml"), (report, MAX_REPORT, "report", "json")];
+    let wanted = [(pod::MEDIA_TYPE, MAX_POD), (report, MAX_REPORT)];
     let wanted =
-        kinds.map(|(artifact_type, max_size, ..)| WantedCompanion { artifact_type, max_size, digest: None });
+        wanted.map(|(artifact_type, max_size)| WantedCompanion { artifact_type, max_size, digest: None });
     let beside = source.companions(&root, &wanted).map_err(DocumentsError::Source)?;
+    let follows = followers(&manifests, root, listed.index_digest.is_some());
     let about = root.to_string();
-    let mut by_type: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut by_name: BTreeMap<(&str, &str), BTreeSet<String>> = BTreeMap::new();
     for found in beside {
         // What is about another image, or about none, is no document of this one.
-        let text = String::from_utf8(found.bytes).ok().filter(|text| text.contains(&about));
-        by_type.entry(found.artifact_type).or_default().extend(text);
+        let Some(text) = String::from_utf8(found.bytes).ok().filter(|text| text.contains(&about)) else {
+            continue;
+        };
+        let name = match found.artifact_type.as_str() {
+            pod::MEDIA_TYPE if follows(&text) => ("pod", "yaml"),
+            pod::MEDIA_TYPE => ("unproven-pod", "yaml"),
+            _ => ("report", "json"),
+        };
+        by_name.entry(name).or_default().insert(text);
     }
-    for (media_type, _, stem, extension) in kinds {
-        let those = by_type.remove(media_type).unwrap_or_default();
+    for ((stem, extension), those) in by_name {
         let is_only_one = those.len() == 1;
         for (number, text) in (1..).zip(those) {
             // Each push of the image under another name or from another place has documents of its own, and so may a
@@ -164,6 +175,30 @@ pub fn all(source: &dyn Source) -> Result<Vec<Named>, DocumentsError> {
         }
     }
     Ok(into_list(named))
+}
+
+/// Tells which pod specs follow from the manifests of the image or index `root`.
+fn followers(
+    manifests: &[(String, Manifest)],
+    root: BlobDigest,
+    is_index: bool,
+) -> impl Fn(&str) -> bool + use<> {
+    let pairs: Vec<_> = manifests.iter().map(|(platform, manifest)| (platform.clone(), manifest)).collect();
+    let united = United::of(&pairs);
+    let run_as = match &united {
+        Some(united) if is_index && !united.same_user => RunAs::Image,
+        _ => RunAs::Manifest,
+    };
+    let digest = |manifest: &Manifest| BlobDigest::of(manifest.render().as_bytes());
+    let names: Vec<_> = manifests
+        .iter()
+        .filter(|_| is_index)
+        .map(|(platform, manifest)| (platform.clone(), digest(manifest)))
+        .collect();
+    move |text| {
+        let united = united.as_ref();
+        united.is_some_and(|united| pod::is_pod_of(text, &united.manifest, &root, run_as, &names))
+    }
 }
 
 fn into_list(named: BTreeMap<String, Vec<u8>>) -> Vec<Named> {

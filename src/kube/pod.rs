@@ -2,12 +2,14 @@
 //!
 //! Talks to no cluster, names no registry of its own accord, and runs nothing in the container but the image's entrypoint.
 
+mod again;
 mod comments;
 mod probes;
 mod volumes;
 
 use std::collections::BTreeMap;
 
+pub use again::is_pod_of;
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EnvVar, Pod, PodOS, PodSecurityContext, PodSpec,
     ResourceRequirements, SeccompProfile, SecurityContext, Sysctl,
@@ -48,6 +50,9 @@ pub enum RunAs {
 /// The document's type, where it stands beside an image in a registry.
 pub const MEDIA_TYPE: &str = "application/vnd.kiln.pod.v1+yaml";
 
+/// The annotation that names the source.
+const SOURCE_KEY: &str = "kiln.dev/source";
+
 /// Longest name of a pod that is also a host name: a DNS label, RFC 1123.
 const MAX_LABEL: usize = 63;
 
@@ -65,7 +70,7 @@ pub fn render_pod(manifest: &Manifest, options: &PodOptions) -> String {
 pub fn pod(manifest: &Manifest, options: &PodOptions) -> Pod {
     let name = dns_label(&options.name);
     let text = |value: &str| value.to_owned();
-    let mut annotations = BTreeMap::from([(text("kiln.dev/source"), options.source.clone())]);
+    let mut annotations = BTreeMap::from([(text(SOURCE_KEY), options.source.clone())]);
     if options.united.is_empty() {
         let digest = BlobDigest::of(manifest.render().as_bytes());
         annotations.insert(text("kiln.dev/writable-manifest"), digest.to_string());

@@ -136,6 +136,7 @@ fn index_has_a_writable_manifest_beside_each_image_and_the_rest_beside_itself() 
     );
     lab.done(&["manifest", "pull", &server.name("out/app:1"), "-o", "pulled"]);
     assert_eq!(lab.text("pulled/report.json"), lab.text("r.json"));
+    assert_eq!(lab.text("pulled/pod.yaml"), lab.text("p.yaml"));
 }
 
 #[test]
@@ -226,7 +227,7 @@ fn a_strangers_manifest_is_not_believed_be_it_the_only_one_or_not() {
 }
 
 #[test]
-fn a_pod_that_does_not_name_the_image_is_passed_over_and_of_several_none_is_the_one() {
+fn a_pod_is_the_images_where_its_manifest_gives_it_and_of_several_none_is_the_one() {
     let (lab, server) = (Lab::new(), server(true));
     lab.push(&server, &[]);
     let image = server.whole("out/app", "1").unwrap();
@@ -234,10 +235,25 @@ fn a_pod_that_does_not_name_the_image_is_passed_over_and_of_several_none_is_the_
     put_beside(&server, image, POD_TYPE, "apiVersion: v1\nimage: evil\n");
     lab.done(&["manifest", "pull", &name, "-o", "one"]);
     assert_eq!(lab.text("one/pod.yaml"), lab.text("p.yaml"));
-    put_beside(&server, image, POD_TYPE, &format!("apiVersion: v1\nimage: evil@{image}\n"));
-    let written = lab.done(&["manifest", "pull", &name, "-o", "two"]);
-    let names = ["pod-1.yaml", "pod-2.yaml", "report.json", "writable-manifest.json"];
-    assert_eq!(written, names.map(|name| format!("two/{name}\n")).concat());
+    // Somebody's that names the image and the manifest, and allows more.
+    let pod = lab.text("p.yaml");
+    put_beside(&server, image, POD_TYPE, &pod.replace("privileged: false", "privileged: true"));
+    lab.done(&["manifest", "pull", &name, "-o", "two"]);
+    assert_eq!(lab.text("two/pod.yaml"), pod);
+    assert!(lab.text("two/unproven-pod.yaml").contains("privileged: true"));
+    // The same image under another name: either is right.
+    put_beside(&server, image, POD_TYPE, &pod.replace("/out/app:1@", "/else/where:2@"));
+    let written = lab.done(&["manifest", "pull", &name, "-o", "three"]);
+    let names = ["pod-1.yaml", "pod-2.yaml", "report.json", "unproven-pod.yaml", "writable-manifest.json"];
+    assert_eq!(written, names.map(|name| format!("three/{name}\n")).concat());
+    // Alone it is no more to be believed.
+    lab.push(&server, &["--no-referrers", "--level", "strip"]);
+    let other = server.whole("out/app", "1").unwrap();
+    let pod = lab.text("p.yaml").replace("privileged: false", "privileged: true");
+    put_beside(&server, other, POD_TYPE, &pod);
+    lab.done(&["manifest", "pull", &name, "-o", "four"]);
+    assert_eq!(lab.text("four/unproven-pod.yaml"), pod);
+    assert!(!lab.0.path().join("four/pod.yaml").exists());
 }
 
 #[test]
