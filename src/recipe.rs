@@ -121,6 +121,8 @@ pub enum Syntax {
     Lines,
     /// `name: value` anywhere in a YAML document; dotted names walk down: `storage.filesystem.rootdirectory`.
     Yaml,
+    /// Caddy's: `site` is a port that a site's address names, global options have their own names.
+    Caddy,
 }
 
 /// What a directive's value means.

@@ -215,7 +215,12 @@ impl Checker<'_, '_> {
         });
         Directive {
             files: self.globs(files),
-            syntax: self.word(&syntax, Syntax::Words, "syntax", "nginx, apache, words, ini, lines, yaml"),
+            syntax: self.word(
+                &syntax,
+                Syntax::Words,
+                "syntax",
+                "nginx, apache, words, ini, lines, yaml, caddy",
+            ),
             names: self.distinct("directive name", names),
             meaning,
             purpose,

@@ -74,7 +74,7 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn named(&self, syntax: Syntax) -> ConfigFiles {
         let bare = match syntax {
-            Syntax::Nginx | Syntax::Apache => Bare::NotTaken,
+            Syntax::Nginx | Syntax::Apache | Syntax::Caddy => Bare::NotTaken,
             Syntax::Words | Syntax::Ini | Syntax::Lines | Syntax::Yaml => Bare::Taken,
         };
         self.line.config_files(self.inputs, bare)
@@ -257,7 +257,7 @@ impl Reading<'_> {
 /// Whether a value switches a log off for the whole process: in nested blocks it does so for its own, and what is
 /// compiled in holds for the others; `default` names no file, but may be one.
 fn is_off(syntax: Syntax, named: &Named, value: &str) -> bool {
-    let is_flat = !matches!(syntax, Syntax::Nginx | Syntax::Apache);
+    let is_flat = !matches!(syntax, Syntax::Nginx | Syntax::Apache | Syntax::Caddy);
     is_flat && *named == Named::Nothing && !value.eq_ignore_ascii_case("default")
 }
 
@@ -276,7 +276,7 @@ fn unclear(directive: &Directive, value: &str, why: &Evidence, found: &mut Found
 fn same_name(syntax: Syntax, a: &str, b: &str) -> bool {
     match syntax {
         Syntax::Apache | Syntax::Words => a.eq_ignore_ascii_case(b),
-        Syntax::Nginx | Syntax::Ini | Syntax::Lines | Syntax::Yaml => a == b,
+        Syntax::Nginx | Syntax::Ini | Syntax::Lines | Syntax::Yaml | Syntax::Caddy => a == b,
     }
 }
 
@@ -293,7 +293,7 @@ fn working_base_name(syntax: Syntax) -> Option<&'static str> {
     match syntax {
         Syntax::Words => Some("dir"),
         Syntax::Ini => Some("data_directory"),
-        Syntax::Nginx | Syntax::Apache | Syntax::Lines | Syntax::Yaml => None,
+        Syntax::Nginx | Syntax::Apache | Syntax::Lines | Syntax::Yaml | Syntax::Caddy => None,
     }
 }
 

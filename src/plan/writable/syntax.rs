@@ -3,6 +3,7 @@
 //! Knows grammars, not directives: what a setting means is its recipe's to say. Follows includes inside the image only.
 
 mod apache;
+mod caddy;
 mod glob;
 mod lines;
 mod nginx;
@@ -60,6 +61,7 @@ pub(super) fn read(
         Syntax::Ini => lines::read_ini(&mut reader, file),
         Syntax::Lines => lines::read_lines(&mut reader, file, inputs.working_dir),
         Syntax::Yaml => yaml::read(&mut reader, file, inputs.working_dir),
+        Syntax::Caddy => caddy::read(&mut reader, file),
     }
     reader.out
 }
@@ -80,7 +82,7 @@ pub(super) fn read_command_line(inputs: &Inputs<'_>, syntax: Syntax, line: &Comm
         }
         Syntax::Words => lines::words_of_command_line(&mut reader, line, inputs.working_dir),
         Syntax::Ini => lines::ini_of_command_line(&mut reader, line, inputs.working_dir),
-        Syntax::Lines | Syntax::Yaml => {}
+        Syntax::Lines | Syntax::Yaml | Syntax::Caddy => {}
     }
     reader.out
 }

@@ -12,7 +12,7 @@ const EXTENSIONS: &[&[u8]] =
     &[b"conf", b"cnf", b"ini", b"yml", b"yaml", b"toml", b"load", b"cfg", b"service", b"json", b"config"];
 
 /// Names of configuration files that have no telling extension.
-const NAMES: &[&[u8]] = &[b"envvars", b"config", b"default"];
+const NAMES: &[&[u8]] = &[b"envvars", b"config", b"default", b"Caddyfile"];
 
 /// Directories of configuration outside `/etc`, by their own name.
 const CONFIG_DIRECTORIES: &[&[u8]] = &[b"conf", b"etc", b"conf.d", b"config"];
@@ -80,6 +80,7 @@ mod tests {
             "/etc/nginx/sites-available/default",
             "/etc/nginx/sites-enabled/default",
             "/etc/apache2/envvars",
+            "/etc/caddy/Caddyfile",
             "/etc/apache2/mods-available/ssl.load",
             "/etc/docker/registry/config.yml",
             "/usr/local/apache2/conf/httpd.conf",

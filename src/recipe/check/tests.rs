@@ -103,7 +103,7 @@ sha256 = ["abc"]
             line 13: size-mib `0` is not from 1 to 4294967295
             line 26: `files` of [[directives]] is missing or empty
             line 26: `purpose` of [[directives]] is missing
-            line 28: syntax `xml` is not one of nginx, apache, words, ini, lines, yaml
+            line 28: syntax `xml` is not one of nginx, apache, words, ini, lines, yaml, caddy
             line 29: directive name `dir` stands twice
             line 33: port is 0, not from 1 to 65535
             line 34: `A_PORT` is no Kubernetes port name (15 of a-z, 0-9 and `-`, a letter among them)

@@ -145,6 +145,15 @@ fn caddy_starts_as_it_is_with_places_for_certificates_and_configuration() {
     "#]]);
 }
 
+#[test]
+fn caddy_listens_where_its_sites_are() {
+    let mut fixture = caddy();
+    let other = Fixture::new("/etc/caddy/Caddyfile f \":9999 {\\n}\\n\"");
+    fixture.layers.extend(other.layers);
+    let ports: Vec<u16> = fixture.plan().ports.iter().map(|port| port.port).collect();
+    assert_eq!(ports, [80, 9999], "EXPOSE says 80 still");
+}
+
 fn nats() -> Fixture {
     debian(
         "/usr/local/bin/nats-server f 0755 elf static

@@ -110,12 +110,35 @@ fn yaml_is_flattened_and_broken_yaml_is_nothing() {
     assert!(settings(Syntax::Yaml, image, "/bad.yml", &[]).is_empty());
 }
 
+#[test]
+fn sites_of_a_caddyfile_are_read_as_the_ports_they_are_served_on() {
+    let read = |text: &str| {
+        let settings = settings(Syntax::Caddy, &format!("/c f \"{text}\""), "/c", &[]);
+        let short =
+            settings.iter().map(|line| line.split_once(' ').and_then(|(_, rest)| rest.split_once(' ')));
+        short.map(|line| line.map_or("", |(_, rest)| rest).to_owned()).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(read(":9999 {\\n  respond x\\n}\\n"), "site :9999");
+    assert_eq!(read("# x\\n\\nlocalhost:2015\\nfile_server\\n"), "site :2015");
+    assert_eq!(
+        read(
+            "{\\n  http_port 8080\\n}\\n(own) {\\n  log\\n}\\nhttp://a.example, https://b.example:8443 {\\n}\\n"
+        ),
+        "http_port 8080, site :80, site :8443 https"
+    );
+    assert_eq!(
+        read("a.example {\\n  handle /x {\\n  }\\n}\\n:81 {\\n}\\n"),
+        "site :443 https, site :80, site :81"
+    );
+    assert_eq!(read("{$HOST} {\\n}\\n"), "site {$HOST}");
+}
+
 proptest! {
     #[test]
     fn no_text_makes_a_reader_panic(text in "[ -~\n\"'\\\\${};#<>\\[\\]%é\u{2028}]{0,200}") {
         let bytes = crate::path::Escaped::new(text.as_bytes()).to_string();
         let image = format!("/x/conf f \"{bytes}\"");
-        for syntax in [Syntax::Nginx, Syntax::Apache, Syntax::Words, Syntax::Ini, Syntax::Yaml] {
+        for syntax in [Syntax::Nginx, Syntax::Apache, Syntax::Words, Syntax::Ini, Syntax::Yaml, Syntax::Caddy] {
             settings(syntax, &image, "/x/conf", &["app", &text, "-c", &text, "-g", &text]);
         }
     }
