@@ -242,6 +242,9 @@ pub enum Step {
     /// Talks to kiln.
     #[error("talking to a stage of the sandbox")]
     Talk,
+    /// Leaves the terminal.
+    #[error("starting a session")]
+    Session,
     /// Makes the user namespace.
     #[error("making a user namespace")]
     UserNamespace,

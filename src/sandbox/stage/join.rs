@@ -19,6 +19,8 @@ use crate::sandbox::wire;
 /// Does what it is told in the container of the process that it is told.
 pub(super) fn run(control: &UnixStream) -> Result<u8, Failed> {
     super::die_with_parent()?;
+    // As the app, without the terminal of who runs kiln.
+    step(Step::Session, "", rustix::process::setsid())?;
     let Request::Join(pid, credentials, errand) = listen(control)? else { return Err(unexpected()) };
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(unexpected)?;
     let container = step(Step::Join, "", pidfd_open(pid, PidfdFlags::empty()))?;

@@ -14,6 +14,8 @@ use crate::sandbox::message::{Reply, Request};
 /// Makes the namespace, and waits until all in it are gone.
 pub(super) fn run(control: &UnixStream) -> Result<u8, Failed> {
     let Request::Hello = listen(control)? else { return Err(unexpected()) };
+    // Of its own, without a terminal: the app must not get at that of who runs kiln.
+    step(Step::Session, "", rustix::process::setsid())?;
     // Processes count as of the new process namespace from the next on.
     let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID;
     step(Step::UserNamespace, "", nix::sched::unshare(flags))?;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -149,6 +150,13 @@ static int stay(void) {
     for (;;) pause();
 }
 
+/* That of who runs kiln: keys could be put into it. */
+static int terminal(void) {
+    must_fail("terminal", open("/dev/tty", O_RDWR));
+    must_fail("terminal on stdin", ioctl(0, TIOCSTI, "x"));
+    return escaped;
+}
+
 static void end(int signal) {
     (void)signal;
     _exit(7);
@@ -184,6 +192,7 @@ int main(int argc, char **argv) {
     else if (!strcmp(what, "ids")) return printf("%d %d %d\n", getuid(), geteuid(), getgid()), 0;
     else if (!strcmp(what, "setuid")) return execl("/suid", "/suid", "ids", NULL);
     else if (!strcmp(what, "stay")) return stay();
+    else if (!strcmp(what, "terminal")) result = terminal();
     else if (!strcmp(what, "wait")) return wait_for_end();
     else if (!strcmp(what, "fork")) for (;;) fork();
     else if (!strcmp(what, "memory")) for (char *p;;) { if ((p = malloc(1 << 20))) memset(p, 1, 1 << 20); }
