@@ -15,8 +15,7 @@
 //! - A program for another architecture (32-bit code on a 64-bit machine) is killed by the filter.
 //! - A watched program cannot be traced by another.
 //! - Job control: a process that stops itself is continued at once (`PTRACE_LISTEN` has no safe interface).
-//! - Real-time signals cannot be handed on (there is no safe interface for their numbers); they are counted, and the
-//!   profile tells.
+//! - Real-time signals take a way of their own (`recorder/realtime`); those that cannot are counted, and the profile tells.
 
 mod attach;
 mod live;

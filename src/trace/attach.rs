@@ -90,7 +90,7 @@ impl Attached {
     }
 }
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options::PTRACE_O_TRACESYSGOOD
         | Options::PTRACE_O_TRACEFORK
         | Options::PTRACE_O_TRACEVFORK

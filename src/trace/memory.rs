@@ -47,6 +47,14 @@ pub(super) fn word(pid: Pid, address: u64) -> Option<u64> {
     (read(pid, address, &mut bytes) == bytes.len()).then(|| u64::from_ne_bytes(bytes))
 }
 
+/// As much as can be read of `length` bytes of code at `address`.
+pub(super) fn code(pid: Pid, address: u64, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    let got = read(pid, address, &mut bytes);
+    bytes.truncate(got);
+    bytes
+}
+
 /// At most `length` bytes at `address`.
 pub(super) fn bytes(pid: Pid, address: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length.min(PAGE)];

@@ -45,6 +45,36 @@ pub(super) fn status_inside(pid: Pid) -> Option<Status> {
     Some(status)
 }
 
+/// The numbers of the process and of the thread `pid` in their own namespace.
+pub(super) fn inner_numbers(pid: Pid) -> Option<(u32, u32)> {
+    let text = text(pid, "status")?;
+    let last = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().last()?.parse().ok()
+    };
+    Some((last("NStgid:")?, last("NSpid:")?))
+}
+
+/// Whether `signal` waits for the thread `pid`.
+pub(super) fn is_pending(pid: Pid, signal: i32) -> bool {
+    let text = text(pid, "status").unwrap_or_default();
+    let set = text.lines().find_map(|line| line.strip_prefix("SigPnd:"));
+    let set = set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0);
+    u32::try_from(signal).is_ok_and(|signal| signal >= 1 && set >> (signal - 1) & 1 == 1)
+}
+
+/// Where code is mapped: first address, and the first behind it.
+pub(super) fn code(pid: Pid) -> Vec<(u64, u64)> {
+    let maps = text(pid, "maps").unwrap_or_default();
+    let mapping = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        let (from, to) = fields.next()?.split_once('-')?;
+        fields.next().filter(|permissions| permissions.starts_with("r-x"))?;
+        Some((u64::from_str_radix(from, 16).ok()?, u64::from_str_radix(to, 16).ok()?))
+    };
+    maps.lines().filter_map(mapping).collect()
+}
+
 /// Where the link `name` of `pid` leads, as the kernel writes it.
 pub(super) fn link(pid: Pid, name: &str) -> Option<Vec<u8>> {
     let path = std::fs::read_link(format!("/proc/{pid}/{name}")).ok()?;

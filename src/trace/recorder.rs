@@ -3,6 +3,8 @@
 //! Knows ptrace; what a watched call means is in `calls`.
 
 mod calls;
+#[cfg_attr(not(target_arch = "x86_64"), path = "recorder/no_realtime.rs")]
+mod realtime;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use super::live::Live;
 use super::proc;
 use crate::profile::{Act, Builder, End, Event, Phase};
 use calls::Pending;
+use realtime::{Detour, Gadgets, LetGo};
 
 /// `__WALL | __WNOTHREAD`: threads too, and only what this thread watches: no other child of kiln is taken away.
 const WATCHED: u32 = 0x4000_0000 | 0x2000_0000;
@@ -46,6 +49,10 @@ pub(super) struct Recorder {
     started: bool,
     /// Sockets whose port the kernel chose: it is another each time.
     any_port: BTreeSet<String>,
+    /// Where the code of each process has what it takes to send itself a signal.
+    gadgets: BTreeMap<i32, Gadgets>,
+    /// Threads that were let go for a signal, and are asked to stop again.
+    away: BTreeSet<i32>,
 }
 
 /// A watched thread.
@@ -57,6 +64,15 @@ struct Task {
     number: u32,
     /// The call that it is in.
     pending: Option<Pending>,
+    /// Where it is sent for real-time signals, one within the other.
+    detours: Vec<Detour>,
+}
+
+impl Task {
+    /// Whether it stops where a call ends, watched or not.
+    fn stops_at_calls(&self) -> bool {
+        self.pending.is_some() || matches!(self.detours.last(), Some(Detour::Sending { .. }))
+    }
 }
 
 impl Recorder {
@@ -71,6 +87,8 @@ impl Recorder {
             born: 0,
             started: false,
             any_port: BTreeSet::new(),
+            gadgets: BTreeMap::new(),
+            away: BTreeSet::new(),
         };
         recorder.add_process(pid, None);
         recorder
@@ -83,11 +101,13 @@ impl Recorder {
 
     /// Watches until nothing is left.
     pub(super) fn run(mut self) -> Recorded {
-        let options = WaitOptions::from_bits_retain(WATCHED);
         loop {
+            let mut options = WaitOptions::from_bits_retain(WATCHED);
+            options.set(WaitOptions::NOHANG, !self.away.is_empty());
             match wait(options) {
                 Ok(Some((pid, status))) => self.take(pid.as_raw_nonzero().get(), status.as_raw()),
-                Ok(None) | Err(rustix::io::Errno::INTR) => {}
+                Ok(None) => self.look_for_away(),
+                Err(rustix::io::Errno::INTR) => {}
                 // Nothing is left to wait for.
                 Err(_) => return self.finish(),
             }
@@ -105,11 +125,13 @@ impl Recorder {
 
     fn ended(&mut self, tid: i32, end: End) {
         let Some(task) = self.tasks.remove(&tid) else { return };
+        self.away.remove(&tid);
         // A process ends with its first thread, which is told last.
         if task.process != tid {
             return;
         }
         self.processes.remove(&tid);
+        self.gadgets.remove(&tid);
         self.tell(task.number, Act::Ended(end));
         if task.number == 0 {
             self.live.ended(end);
@@ -137,17 +159,22 @@ impl Recorder {
                 self.meet(child);
             }
         } else if event != 0 {
-            // The first stop of a thread, or one for job control: it goes on.
+            // The first stop of a thread, one for job control, or one that was asked for: it goes on.
+            self.come_back(tid);
         } else if signal == CALL_STOP {
-            self.leave_call(tid);
+            match self.sent_to_itself(tid) {
+                Some(LetGo::Gone) => return,
+                Some(LetGo::NotYet) => {}
+                None => self.leave_call(tid),
+            }
         } else {
             hand_on = Signal::try_from(signal).ok();
-            if hand_on.is_none() {
+            if hand_on.is_none() && !self.hand_on_realtime(tid, signal) {
                 self.recorded.lost_signals = self.recorded.lost_signals.saturating_add(1);
             }
         }
         // At the end of a call whose result matters it stops again. Who is gone meanwhile needs no push.
-        let _ = if self.tasks.get(&tid).is_some_and(|task| task.pending.is_some()) {
+        let _ = if self.tasks.get(&tid).is_some_and(Task::stops_at_calls) {
             ptrace::syscall(pid, hand_on)
         } else {
             ptrace::cont(pid, hand_on)
@@ -161,7 +188,8 @@ impl Recorder {
             let parent = self.processes.get(&status.parent).copied();
             self.add_process(tid, Some(parent.unwrap_or(0)));
         } else if let Some(&number) = self.processes.get(&status.process) {
-            self.tasks.insert(tid, Task { process: status.process, number, pending: None });
+            self.tasks
+                .insert(tid, Task { process: status.process, number, pending: None, detours: Vec::new() });
             self.tell(number, Act::Threaded);
         }
     }
@@ -170,7 +198,7 @@ impl Recorder {
         let number = self.born;
         self.born = self.born.saturating_add(1);
         self.processes.insert(pid, number);
-        self.tasks.insert(pid, Task { process: pid, number, pending: None });
+        self.tasks.insert(pid, Task { process: pid, number, pending: None, detours: Vec::new() });
         self.tell(number, Act::Born { parent });
     }
 

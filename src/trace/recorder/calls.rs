@@ -244,6 +244,10 @@ impl Recorder {
         self.tasks.retain(|&other, task| other == tid || task.process != tid);
         let Some(task) = self.tasks.get_mut(&tid) else { return };
         task.pending = None;
+        task.detours.clear();
+        self.away.retain(|away| self.tasks.contains_key(away));
+        self.gadgets.remove(&tid);
+        let Some(task) = self.tasks.get(&tid) else { return };
         let number = task.number;
         let Some(Pending { what: What::Exec(mut program), .. }) = pending else { return };
         self.started = true;
