@@ -17,6 +17,7 @@ mod recipe;
 mod run;
 mod stage;
 mod status;
+mod trace;
 mod verify;
 
 use std::ffi::OsString;
@@ -30,7 +31,7 @@ use args::{Args, Command, Document};
 use output::World;
 pub use pipeline::{
     BuiltinRecipe, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline, Referrers, RunRequest,
-    Said, VerifiedImage, VerifyRequest,
+    Said, TraceRequest, Traced, VerifiedImage, VerifyRequest,
 };
 pub use status::{Failure, Outcome, Status};
 
@@ -77,6 +78,7 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
         Command::Manifest(args) => manifest::run(args.action, pipeline, world),
         Command::Verify(args) => verify::run(args, pipeline, world),
         Command::Run(args) => run::run(args, pipeline, world),
+        Command::Trace(args) => trace::run(args, pipeline, world),
         Command::SandboxStage(args) => stage::run(&args),
         Command::Recipe(args) => recipe::run(args.action, pipeline, world),
         Command::Explain(args) => explain::run(&args, world),

@@ -32,7 +32,7 @@
 //! | 3 | [`options`], [`plan`] | what is asked for; what will happen, and why |
 //! | 4 | [`layer`], [`manifest`], [`kube`], [`report`] | new bytes, new documents |
 //! | 5 | [`daemon`], [`registry`], [`sandbox`], [`source`], [`sink`], [`trace`] | edges: the daemon's socket, the registries' protocol, an app in isolation; one file per place where images are; processes, watched |
-//! | 6 | [`harden`], [`documents`], [`verify`], [`run`] | a pipeline each: one function per stage, one that calls them; what hardening left beside an image, read back; proof; one start |
+//! | 6 | [`harden`], [`documents`], [`verify`], [`run`], [`observe`] | a pipeline each: one function per stage, one that calls them; what hardening left beside an image, read back; proof; one start; one that is watched |
 //! | 7 | [`cli`], `main` | arguments, output, exit status |
 //!
 //! A module is *core* if it takes and returns values, or moves bytes from a [`Read`](std::io::Read) to a
@@ -85,6 +85,8 @@ pub mod kube;
 pub mod layer;
 pub mod limits;
 pub mod manifest;
+#[expect(clippy::disallowed_methods, reason = "edge: drives an app through ports and programs of the user")]
+pub mod observe;
 pub mod options;
 pub mod packages;
 pub mod path;

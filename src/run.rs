@@ -160,19 +160,15 @@ pub fn run(
     place: &Place,
     output: Output,
 ) -> Result<RunReport, RunError> {
-    let host = Platform::host();
-    let found = &image.config.platform;
-    if (found.os(), found.architecture()) != (host.os(), host.architecture()) {
-        return Err(RunError::Platform { found: found.to_string(), host: host.to_string() });
-    }
-    let settings = settings(process(&image.config, &Accounts::read(rootfs), asked)?, asked);
+    check_platform(&image.config)?;
+    let settings = settings(&image.config, rootfs, asked)?;
     let (uid, gid) = (settings.process.uid, settings.process.gid);
     let mut sandbox = Sandbox::new(place, uid, gid, output).map_err(RunError::Sandbox)?;
     let unpacked = Image { source, layers: &image.layers, rootfs, limits };
     let left_out = sandbox.unpack(&unpacked).map_err(RunError::Sandbox)?;
     let ids = sandbox.ids();
     let ids = IdsEntry { mode: ids.mode.name(), why: ids.why_single.map(|why| why.to_string()) };
-    let signal = image.config.stop_signal.as_deref().and_then(parse_signal).unwrap_or(Signal::TERM);
+    let signal = stop_signal(&image.config);
     let (ended, stopped, changes) = start(&mut sandbox, &settings, asked.duration, signal)?;
     sandbox.close();
     Ok(RunReport {
@@ -184,6 +180,21 @@ pub fn run(
         left_out: left_out.iter().map(LeftOutEntry::from).collect(),
         changes: changes.iter().map(ChangeEntry::from).collect(),
     })
+}
+
+/// Whether this machine runs what `config` is for.
+pub fn check_platform(config: &Config) -> Result<(), RunError> {
+    let host = Platform::host();
+    let found = &config.platform;
+    if (found.os(), found.architecture()) == (host.os(), host.architecture()) {
+        return Ok(());
+    }
+    Err(RunError::Platform { found: found.to_string(), host: host.to_string() })
+}
+
+/// What asks the app of `config` to stop.
+pub fn stop_signal(config: &Config) -> Signal {
+    config.stop_signal.as_deref().and_then(parse_signal).unwrap_or(Signal::TERM)
 }
 
 /// The longest that is waited for at once; a wait without an end is many of these.
@@ -219,7 +230,9 @@ fn start(
     Ok((ended, stopped, changes))
 }
 
-fn settings(process: Process, asked: &Asked) -> Settings {
+/// What the sandbox starts the image of `config`, whose tree is `rootfs`, with.
+pub fn settings(config: &Config, rootfs: &Rootfs, asked: &Asked) -> Result<Settings, RunError> {
+    let process = process(config, &Accounts::read(rootfs), asked)?;
     let mounts = asked.mounts.iter().map(|(path, size)| Mount {
         path: String::from_utf8_lossy(&path.absolute()).into_owned(),
         medium: Medium::Disk,
@@ -228,13 +241,13 @@ fn settings(process: Process, asked: &Asked) -> Settings {
         uid: 0,
         gid: 0,
     });
-    Settings {
+    Ok(Settings {
         mounts: mounts.collect(),
         root: asked.root,
         limits: asked.limits,
         hostname: HOSTNAME.to_owned(),
         ..Settings::new(process)
-    }
+    })
 }
 
 /// The first process, as Docker and containerd put it together.

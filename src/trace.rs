@@ -24,12 +24,12 @@ mod place;
 mod proc;
 mod recorder;
 mod sockets;
-mod syscalls;
+mod table;
 
 pub use attach::{Attached, TraceError, attach};
 pub use live::{Listening, Live};
 pub use recorder::Recorded;
-pub use syscalls::{FilterError, filter};
+pub use table::{FilterError, filter};
 
 #[cfg(doc)]
 use crate::profile::Event;

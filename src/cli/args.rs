@@ -8,8 +8,10 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::limits::MAX_ENTRIES;
+use crate::observe::{Exercise, parse_probe, parse_url};
 use crate::path::ImagePath;
 use crate::plan::Level;
+use crate::profile::Probe;
 use crate::registry;
 use crate::sandbox::stage::{COMMAND, Stage};
 
@@ -40,6 +42,8 @@ pub(super) enum Command {
     Verify(VerifyArgs),
     /// Run an image's app in a sandbox of kiln's own, without a daemon
     Run(RunArgs),
+    /// Watch an image's app from its start to its end: what it executes, opens, writes and listens on
+    Trace(TraceArgs),
     /// List, show and check recipes
     Recipe(RecipeArgs),
     /// Say what a finding's code means
@@ -163,6 +167,61 @@ pub(super) struct RunArgs {
     /// Most bytes that it may write, which are kept in memory [default: 2G]
     #[arg(long, value_name = "BYTES", value_parser = bytes, help_heading = "Limits")]
     pub(super) disk: Option<u64>,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+    #[command(flatten)]
+    pub(super) registry: RegistryArgs,
+    #[command(flatten)]
+    pub(super) talk: TalkArgs,
+    /// Instead of the image's command: what its entrypoint gets, or what starts if it has none
+    #[arg(last = true, value_name = "ARG")]
+    pub(super) args: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "The app starts in the sandbox of `kiln run`. When it is ready it is driven by the exercises, watched on for a \
+    while, and sent its stop signal. Without --probe it is ready when a port that it listens on accepts, twice with a \
+    second between; where it listens on none, when for 3 seconds nothing was executed and nothing made.\n\n\
+    A program given to --exercise runs on this machine, not in the sandbox: KILN_PORT is a port on 127.0.0.1 that leads \
+    to the first that the app listens on, KILN_PORT_80 one that leads to its port 80. With -v the app's words go to stderr.\n\n\
+    Exit status: 0 it was ready, served, and ended; 1 it did not, or an exercise failed, and the profile is that of what \
+    happened; 2 usage; 3 bad input or output; 4 network or registry, worth a retry; 70 a bug of kiln."
+)]
+pub(super) struct TraceArgs {
+    /// The image to watch
+    pub(super) image: String,
+    /// Write the profile there, JSON; - is stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// What says that it is ready: `tcp:PORT`, `http:PORT/PATH`, `exec:COMMAND` (words between blanks) or `log:TEXT`
+    #[arg(long, value_name = "PROBE", value_parser = parse_probe)]
+    pub(super) probe: Option<Probe>,
+    /// Fetch this page when it is ready (`http://HOST[:PORT][/PATH]`, always the app's own), or run this program;
+    /// may be given several times
+    #[arg(long, value_name = "URL|PROGRAM", value_parser = exercise)]
+    pub(super) exercise: Vec<Exercise>,
+    /// Watch on for so many seconds after that
+    #[arg(long = "for", value_name = "SECONDS", default_value_t = 2)]
+    pub(super) duration: u32,
+    /// Start it so many times, one after the other, and tell of all in one profile
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(super) runs: NonZeroU32,
+    /// Leave out times, sizes and counts: two profiles of one image are then the same bytes
+    #[arg(long)]
+    pub(super) no_times: bool,
+    /// Run as this user and group: names of the image, or numbers
+    #[arg(long, value_name = "USER[:GROUP]", value_parser = user)]
+    pub(super) user: Option<String>,
+    /// Set this in its environment; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(super) env: Vec<(String, String)>,
+    /// Mount an empty directory there that anybody can write to; may be given several times
+    #[arg(long, value_name = "PATH[:SIZE]", value_parser = mount)]
+    pub(super) mount: Vec<(ImagePath, Option<u64>)>,
+    /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
+    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
+    pub(super) platform: Option<String>,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
     #[command(flatten)]
@@ -443,6 +502,10 @@ fn user(text: &str) -> Result<String, String> {
 fn stage(text: &str) -> Result<Stage, String> {
     let stage = Stage::ALL.into_iter().find(|stage| stage.name() == text);
     stage.ok_or_else(|| "no such stage".into())
+}
+
+fn exercise(text: &str) -> Result<Exercise, String> {
+    parse_url(text).unwrap_or_else(|| Ok(Exercise::Program(PathBuf::from(text))))
 }
 
 /// `NAME=VALUE`.

@@ -6,11 +6,12 @@ mod companions;
 mod failures;
 mod platforms;
 mod run;
+mod trace;
 
 use self::failures::{documents_failure, failure, sink_failure, source_failure};
 use super::{
     BuiltinRecipe, Failure, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline, Referrers,
-    RunRequest, VerifiedImage, VerifyRequest,
+    RunRequest, TraceRequest, Traced, VerifiedImage, VerifyRequest,
 };
 use crate::digest::BlobDigest;
 use crate::documents::{self, Named};
@@ -141,6 +142,10 @@ impl Pipeline for Kiln {
 
     fn run(&self, request: &RunRequest, progress: &dyn Progress) -> Result<RunReport, Failure> {
         Self::run_image(request, progress)
+    }
+
+    fn trace(&self, request: &TraceRequest, progress: &dyn Progress) -> Result<Traced, Failure> {
+        Self::trace_image(request, progress)
     }
 
     fn builtin_recipes(&self) -> Vec<BuiltinRecipe> {

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use crate::documents::Named;
 use crate::finding::Finding;
 use crate::limits::Limits;
+use crate::observe::{self, Observation};
 use crate::options::{Options, UserRecipe};
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -56,6 +57,9 @@ pub trait Pipeline {
 
     /// Runs an image in the sandbox, gives on what it says, and waits for its end.
     fn run(&self, request: &RunRequest, progress: &dyn Progress) -> Result<RunReport, Failure>;
+
+    /// Watches an image in the sandbox from its start to its end.
+    fn trace(&self, request: &TraceRequest, progress: &dyn Progress) -> Result<Traced, Failure>;
 
     /// kiln's own recipes, by name.
     fn builtin_recipes(&self) -> Vec<BuiltinRecipe>;
@@ -171,6 +175,34 @@ pub struct RunRequest {
     pub limits: Limits,
     /// How registries are talked to.
     pub registry: registry::Settings,
+}
+
+/// What to watch, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceRequest {
+    /// The image, as named.
+    pub image: String,
+    /// `OS/ARCH[/VARIANT]`; `None` is the host's.
+    pub platform: Option<String>,
+    /// What differs from how its author wrote it, and what to wait for.
+    pub asked: observe::Asked,
+    /// How many starts.
+    pub runs: u32,
+    /// Whether the app's output goes to kiln's stderr.
+    pub aloud: bool,
+    /// How much is read.
+    pub limits: Limits,
+    /// How registries are talked to.
+    pub registry: registry::Settings,
+}
+
+/// What watching left behind.
+#[derive(Debug, Clone)]
+pub struct Traced {
+    /// What was seen.
+    pub observation: Observation,
+    /// The end of what the app said.
+    pub last_words: Vec<u8>,
 }
 
 /// Where an app's output goes.

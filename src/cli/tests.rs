@@ -9,6 +9,7 @@ use std::path::Path;
 use super::*;
 use crate::documents::Named;
 use crate::harden::HardenError;
+use crate::observe::{Complaint, Observation};
 use crate::options::{Builtin, Options};
 use crate::plan::{Level, Plan};
 use crate::progress::Progress;
@@ -133,6 +134,14 @@ impl Pipeline for Fake {
             left_out: Vec::new(),
             changes: Vec::new(),
         })
+    }
+
+    fn trace(&self, request: &TraceRequest, _: &dyn Progress) -> Result<Traced, Failure> {
+        let profile = crate::profile::tests::profile();
+        let failed = request.asked.run.args.first().is_some_and(|word| word == "die");
+        let complaints = if failed { vec![Complaint::Ended] } else { Vec::new() };
+        let observation = Observation { profile, complaints, single_id: None };
+        Ok(Traced { observation, last_words: b"one\n\ncannot \x1b[31mbind\n".to_vec() })
     }
 
     fn builtin_recipes(&self) -> Vec<BuiltinRecipe> {
@@ -450,4 +459,35 @@ fn stage_of_the_sandbox_does_nothing_by_hand() {
         assert!(ran.err.contains("does nothing by itself"), "{}", ran.err);
     }
     assert_eq!(ran(&["sandbox-stage", "other"]).status, 2);
+}
+
+#[test]
+fn profile_is_written_where_it_was_asked_for_and_told_otherwise() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("profile.json");
+    let done = ran(&["trace", "oci:a", "-o", text(&file), "--probe", "http:80/x", "--exercise", "http://a/"]);
+    assert_eq!((done.status, done.err.as_str()), (0, ""));
+    assert!(done.out.starts_with("oci:a (linux/amd64), 1 run\n"), "{}", done.out);
+    let profile = crate::profile::Profile::parse(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    for arguments in [&["trace", "oci:a", "-o", "-"][..], &["trace", "oci:a", "--format", "json"]] {
+        assert_eq!(ran(arguments).out, profile.render(), "{arguments:?}");
+    }
+    assert_eq!(ran(&["trace", "oci:a", "-q"]).out, "");
+    for bad in [
+        &["trace", "oci:a", "--probe", "udp:53"][..],
+        &["trace", "oci:a", "--exercise", "https://a/"],
+        &["trace", "oci:a", "--runs", "0"],
+        &["trace"],
+    ] {
+        assert_eq!(ran(bad).status, 2, "{bad:?}");
+    }
+}
+
+#[test]
+fn run_that_did_not_go_well_is_told_with_the_apps_last_words() {
+    let failed = ran(&["trace", "oci:a", "-q", "--", "die"]);
+    assert_eq!(failed.status, 1);
+    let told =
+        "incomplete: it ended before it was ready\nthe app's last words:\n  one\n  cannot \\x1b[31mbind\n";
+    assert_eq!(failed.err, told);
 }

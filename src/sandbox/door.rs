@@ -114,6 +114,11 @@ impl Connection {
         self.control.set_write_timeout(Some(patience))
     }
 
+    /// Its stream, for who reads and writes at the same time; it lives as long as the connection.
+    pub fn stream(&self) -> io::Result<UnixStream> {
+        self.control.try_clone()
+    }
+
     /// Says that nothing more will be written.
     pub fn finish_writing(&self) -> io::Result<()> {
         self.control.shutdown(Shutdown::Write)

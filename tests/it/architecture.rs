@@ -44,6 +44,7 @@ const ROWS: &[(u32, &str)] = &[
     (6, "documents"),
     (6, "harden"),
     (6, "inspect"),
+    (6, "observe"),
     (6, "run"),
     (6, "verify"),
     // Arguments, output, exit status.
@@ -52,7 +53,8 @@ const ROWS: &[(u32, &str)] = &[
 ];
 
 /// Modules that touch the world.
-const EDGES: &[&str] = &["daemon", "registry", "sandbox", "source", "sink", "trace", "cli", "main"];
+const EDGES: &[&str] =
+    &["daemon", "registry", "sandbox", "source", "sink", "trace", "observe", "cli", "main"];
 
 /// What touches the world.
 const WORLD: &[&str] = &[
@@ -89,7 +91,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("rusqlite", &["packages/rpm"]),
     ("rustix", &["sandbox", "trace"]),
     ("rustls", &["registry"]),
-    ("seccompiler", &["sandbox", "trace/syscalls"]),
+    ("seccompiler", &["sandbox", "trace/table"]),
     ("serde_saphyr", &["kube", "plan/writable/syntax"]),
     // `trace` has a module of that name.
     ("syscalls", &["sandbox", "trace"]),

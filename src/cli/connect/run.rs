@@ -8,31 +8,52 @@ use super::{Kiln, failure, open, parse, registries};
 use crate::cli::Failure;
 use crate::cli::pipeline::{RunRequest, Said};
 use crate::harden;
+use crate::limits::Limits;
 use crate::options::Options;
 use crate::path::Escaped;
 use crate::progress::Progress;
+use crate::registry;
+use crate::rootfs::Rootfs;
 use crate::run::{self, RunError, RunReport};
 use crate::sandbox::{Output, Place, SandboxError, Stream};
+use crate::source::{Source, SourceImage};
 
 impl Kiln {
     /// Runs the image of `request`.
     pub(super) fn run_image(request: &RunRequest, progress: &dyn Progress) -> Result<RunReport, Failure> {
-        let reference = parse(&request.image)?;
-        let options =
-            Options { limits: request.limits, platform: request.platform.clone(), ..Options::default() };
-        let source = open(&reference, &registries(&request.registry), &options)?;
-        let platform = request.platform.as_ref().map(|text| text.parse()).transpose();
-        let platform = platform.map_err(|error| failure(harden::HardenError::Platform(error), &reference))?;
-        let (image, rootfs) = harden::read(&*source, platform.as_ref(), &options, progress)
-            .map_err(|error| failure(error, &reference))?;
-        let place = Place { program: "/proc/self/exe".into(), directory: std::env::temp_dir() };
+        let platform = request.platform.as_deref();
+        let (source, image, rootfs) =
+            read(&request.image, platform, request.limits, &request.registry, progress)?;
         let output = output(request.said);
-        run::run(&*source, &image, &rootfs, request.limits, &request.asked, &place, output)
+        run::run(&*source, &image, &rootfs, request.limits, &request.asked, &place(), output)
             .map_err(run_failure)
     }
 }
 
-fn run_failure(error: RunError) -> Failure {
+/// Reads the image that is named, to start it.
+pub(super) fn read(
+    image: &str,
+    platform: Option<&str>,
+    limits: Limits,
+    registry: &registry::Settings,
+    progress: &dyn Progress,
+) -> Result<(Box<dyn Source>, SourceImage, Rootfs), Failure> {
+    let reference = parse(image)?;
+    let options = Options { limits, platform: platform.map(str::to_owned), ..Options::default() };
+    let source = open(&reference, &registries(registry), &options)?;
+    let platform = platform.map(str::parse).transpose();
+    let platform = platform.map_err(|error| failure(harden::HardenError::Platform(error), &reference))?;
+    let (image, rootfs) = harden::read(&*source, platform.as_ref(), &options, progress)
+        .map_err(|error| failure(error, &reference))?;
+    Ok((source, image, rootfs))
+}
+
+/// Where kiln is, and where it may unpack.
+pub(super) fn place() -> Place {
+    Place { program: "/proc/self/exe".into(), directory: std::env::temp_dir() }
+}
+
+pub(super) fn run_failure(error: RunError) -> Failure {
     let hint = match &error {
         RunError::Sandbox(SandboxError::Refused { refusal, .. }) => Some(refusal.hint()),
         RunError::Platform { .. } => Some("`--platform` chooses another image of an index".to_owned()),
@@ -58,7 +79,8 @@ fn output(said: Said) -> Output {
     })
 }
 
-fn give(mut out: impl Write, bytes: &[u8], is_terminal: bool) -> std::io::Result<()> {
+/// Gives on what an app says.
+pub(super) fn give(mut out: impl Write, bytes: &[u8], is_terminal: bool) -> std::io::Result<()> {
     if is_terminal {
         out.write_all(harmless(bytes).as_bytes())?;
     } else {

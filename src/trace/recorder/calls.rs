@@ -13,7 +13,7 @@ use crate::profile::{Act, Bind, How, Program, Protocol};
 use crate::trace::live::Listening;
 use crate::trace::place::{Last, Root, named, tidy};
 use crate::trace::sockets::{self, Address, MAX_ADDRESS};
-use crate::trace::syscalls::{Call, Links, OpenFlags, PathArg, Shape, watched};
+use crate::trace::table::{Call, Links, OpenFlags, PathArg, Shape, watched};
 use crate::trace::{memory, proc};
 
 /// Failures that say nothing: of looking whether something is there, of doing again what is done, of waiting.

@@ -3,11 +3,11 @@
 //! The kernel stops a watched thread before every signal and asks what to deliver, and the safe interface to the answer
 //! knows no real-time signals. They must arrive all the same: C libraries change ids and cancel threads by them, .NET
 //! collects garbage by them; all of those send them from thread to thread of one process. So the thread is made to send the signal to itself, as it was sent to it, and is let go
-//! for the moment in which it arrives. Its handler comes back to an instruction that leads to itself, where the thread
-//! is caught again and put where it was.
+//! for the moment in which it arrives. A handler by which the GNU C library changes ids comes back to an instruction that
+//! leads to itself, where the thread is caught again and put where it was; all others come back to where the thread was,
+//! because they may look at that place, or leave it (a thread that is cancelled is unwound from there).
 //!
-//! A watched call within that moment, in the handler itself, is not seen and fails with `ENOSYS`; handlers of such
-//! signals do next to nothing. How the call that was interrupted goes on (again, or with `EINTR`) is what the kernel
+//! A watched call within that moment is not seen and fails with `ENOSYS`; handlers of such signals do next to nothing. How the call that was interrupted goes on (again, or with `EINTR`) is what the kernel
 //! does for handlers with `SA_RESTART`, which those of the C libraries are. Signals from another process are lost, and
 //! counted: they may carry a value, which is not to be had.
 
@@ -26,6 +26,8 @@ use crate::trace::{memory, proc};
 /// `syscall`, and `jmp` to itself.
 const CALL: [u8; 2] = [0x0f, 0x05];
 const STAY: [u8; 2] = [0xeb, 0xfe];
+/// By this the GNU C library has every thread change its ids.
+const CHANGE_IDS: i32 = 33;
 /// How much code is looked through for the two: a C library has both.
 const MAX_CODE: usize = 16 << 20;
 /// Below the stack pointer programs may keep data without moving it (System V ABI, the red zone).
@@ -107,8 +109,10 @@ impl Recorder {
         let Some(Detour::Sending { home, signal, gadgets, .. }) = detours.pop() else { return None };
         let stay = gadgets.stay;
         let mut regs = *home;
-        regs.rip = stay;
-        regs.orig_rax = u64::MAX;
+        if signal == CHANGE_IDS {
+            regs.rip = stay;
+            regs.orig_rax = u64::MAX;
+        }
         // Who is gone meanwhile is not waited for any more.
         let _ = ptrace::setregs(pid, regs);
         let _ = ptrace::detach(pid, None);
@@ -118,12 +122,12 @@ impl Recorder {
             }
             std::thread::yield_now();
         }
-        if ptrace::seize(pid, options()).is_ok() {
+        if ptrace::seize(pid, options()).is_err() {
+            self.tasks.remove(&tid);
+        } else if signal == CHANGE_IDS {
             let _ = ptrace::interrupt(pid);
             detours.push(Detour::Handling { home, stay, looks: 0 });
             self.away.insert(tid);
-        } else {
-            self.tasks.remove(&tid);
         }
         Some(LetGo::Gone)
     }
