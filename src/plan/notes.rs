@@ -295,8 +295,13 @@ fn identity(decision: &Decision<'_>) -> Vec<Finding> {
             format!("the image asks for this user, and {error}: the pod runs as {}:{}", user.uid, user.gid),
         ));
     }
+    // What a volume hides nobody needs to read.
+    let is_hidden = |path: &ImagePath| {
+        let mut mounted = decision.found.paths.iter().filter(|declared| declared.content.is_mounted());
+        mounted.any(|declared| path.is_within(&declared.path) && *path != declared.path)
+    };
     let (mut unreadable, mut opened) = (Vec::new(), Vec::new());
-    for path in &decision.access.readable {
+    for path in decision.access.readable.iter().filter(|path| !is_hidden(path)) {
         let Some(entry) = known.rootfs.entry(path) else { continue };
         let now = decision.access.permissions(path, entry);
         let wanted = if entry.is_directory() { 1 } else { 4 };

@@ -97,6 +97,17 @@ fn mount_point_stays_although_nothing_is_left_in_it() {
 }
 
 #[test]
+fn what_a_volume_hides_need_not_be_readable() {
+    app("/data d 0750 0:4\n/data/access.log f 0640 0:4\n/full d 0750 0:4\n/full/seed f 0640 0:4 5")
+        .writable("/data")
+        .writable("/full")
+        .shows("findings", &expect![[r"
+            high KN013 /full: user 1000 cannot read /full, /full/seed
+            high KN017 /full: it must be writable and has 1 files with 5 bytes in the image, which a volume would hide: the pod spec mounts none; mount one yourself that holds the content, or let the app write elsewhere
+        "]]);
+}
+
+#[test]
 fn nested_volumes_have_each_their_mount_point() {
     app("").writable("/data").writable("/data/inner").shows(
         "writable after",
