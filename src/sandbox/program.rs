@@ -10,11 +10,19 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
 
 use super::stage::{COMMAND, Stage};
+
+/// Tries of sealing: the kernel refuses while it still has a page of the file in hand itself, be it to move it or on a
+/// list of another core's (`mm/memfd.c`), which passes within milliseconds.
+const MAX_SEALS: u32 = 200;
+
+/// Between two of them.
+const SEAL_WAIT: Duration = Duration::from_millis(20);
 
 /// The copy; stays as long as somebody has it.
 #[derive(Debug, Clone)]
@@ -32,7 +40,14 @@ impl Program {
         let mut copy = File::from(copy);
         io::copy(&mut File::open(path)?, &mut copy)?;
         let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-        fcntl_add_seals(&copy, seals)?;
+        let mut attempts = 1;
+        while let Err(error) = fcntl_add_seals(&copy, seals) {
+            if error != Errno::BUSY || attempts == MAX_SEALS {
+                return Err(error.into());
+            }
+            attempts += 1;
+            std::thread::sleep(SEAL_WAIT);
+        }
         Ok(Self(Arc::new(copy.into())))
     }
 
