@@ -26,7 +26,7 @@
 //!
 //! | row | modules | what they are |
 //! | --- | --- | --- |
-//! | 0 | [`digest`], [`path`], [`finding`], [`promise`], [`mod@reference`], [`progress`], [`limits`] | values: three types of digest; a path that is never a host path; findings with codes; promises by number; how much is read |
+//! | 0 | [`digest`], [`path`], [`finding`], [`promise`], [`mod@reference`], [`progress`], [`limits`], [`json`] | values: three types of digest; a path that is never a host path; findings with codes; promises by number; how much is read; documents as text |
 //! | 1 | [`image`], [`rootfs`], [`elf`], [`packages`], [`accounts`], [`evidence`], [`profile`] | what is in the image: its documents, its tree, its programs, who owns what; what a run of it showed |
 //! | 2 | [`catalog`], [`recipe`] | what is known about software in general, as data |
 //! | 3 | [`options`], [`plan`] | what is asked for; what will happen, and why |
@@ -81,6 +81,7 @@ pub mod evidence;
 pub mod finding;
 pub mod harden;
 pub mod image;
+pub mod json;
 pub mod kube;
 pub mod layer;
 pub mod limits;

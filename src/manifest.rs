@@ -6,8 +6,7 @@ mod index;
 mod types;
 mod united;
 
-use serde_json::Value;
-
+use crate::json;
 use crate::path::ImagePath;
 use crate::plan::{Plan, WritablePath};
 use crate::recipe::{Probe, Purpose};
@@ -110,10 +109,7 @@ impl Manifest {
 
     /// The document: indented, fields in a fixed order, a newline at the end.
     pub fn render(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self)
-            .unwrap_or_else(|error| unreachable!("strings, numbers and lists always serialise: {error}"));
-        text.push('\n');
-        text
+        json::render(self)
     }
 
     /// Reads a document of this version.
@@ -131,8 +127,8 @@ impl Manifest {
 }
 
 /// The JSON Schema of the document (`kiln schema manifest`).
-pub fn schema() -> Value {
-    schemars::schema_for!(Manifest).to_value()
+pub fn schema() -> String {
+    json::render(&schemars::schema_for!(Manifest).to_value())
 }
 
 fn process(plan: &Plan, context: &ManifestContext) -> Process {

@@ -71,7 +71,7 @@ pub enum Complaint {
     #[error("it ended while it should have served")]
     Died,
     /// It used more than it may, and was killed.
-    #[error("it used more {} than it may, and was killed", limit_word(*.0))]
+    #[error("it used more {} than it may, and was killed", .0.name())]
     Limit(LimitKind),
     /// It did not end after its stop signal, and was killed.
     #[error("it did not end {0} seconds after its stop signal, and was killed")]
@@ -84,15 +84,6 @@ pub enum Complaint {
         /// What came of it.
         said: String,
     },
-}
-
-fn limit_word(kind: LimitKind) -> &'static str {
-    match kind {
-        LimitKind::Memory => "memory",
-        LimitKind::Processes => "processes",
-        LimitKind::Disk => "disk",
-        LimitKind::Time => "time",
-    }
 }
 
 /// Why an image cannot be watched.

@@ -21,6 +21,8 @@ pub use types::{
     Process, Profile, Protocol, Ready, Socket, Start, Written,
 };
 
+use crate::json;
+
 /// The document's media type.
 pub const MEDIA_TYPE: &str = "application/vnd.kiln.profile.v1+json";
 
@@ -57,10 +59,7 @@ pub enum MergeError {
 impl Profile {
     /// The document: indented, fields in a fixed order, a newline at the end.
     pub fn render(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self)
-            .unwrap_or_else(|error| unreachable!("strings, numbers and lists always serialise: {error}"));
-        text.push('\n');
-        text
+        json::render(self)
     }
 
     /// Reads a document of this version.
@@ -86,9 +85,7 @@ impl Profile {
 
 /// The JSON Schema of the document (`kiln schema profile`).
 pub fn schema() -> String {
-    let text = serde_json::to_string_pretty(&schemars::schema_for!(Profile))
-        .unwrap_or_else(|error| unreachable!("a schema is JSON: {error}"));
-    text + "\n"
+    json::render_schema::<Profile>()
 }
 
 #[cfg(test)]

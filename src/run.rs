@@ -9,11 +9,12 @@ use serde::Serialize;
 
 use crate::accounts::{Accounts, UserError};
 use crate::image::{Config, Platform};
+use crate::json;
 use crate::path::{Escaped, ImagePath};
 use crate::rootfs::Rootfs;
 use crate::sandbox::{
-    Change, ChangeKind, End, IdMode, Image, LeftOut, LimitKind, Limits, Medium, Mount, NotExecuted, Output,
-    Place, Process, Root, Sandbox, SandboxError, Settings, Signal, WhyLeftOut, parse_signal,
+    Change, ChangeKind, End, Image, LeftOut, Limits, Medium, Mount, NotExecuted, Output, Place, Process,
+    Root, Sandbox, SandboxError, Settings, Signal, WhyLeftOut, parse_signal,
 };
 use crate::source::{Source, SourceImage};
 
@@ -282,19 +283,13 @@ pub fn process(config: &Config, accounts: &Accounts, asked: &Asked) -> Result<Pr
 impl RunReport {
     /// As JSON.
     pub fn render(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self)
-            .unwrap_or_else(|error| unreachable!("strings and numbers are JSON: {error}"));
-        text.push('\n');
-        text
+        json::render(self)
     }
 }
 
 /// The JSON Schema of a [`RunReport`].
 pub fn schema() -> String {
-    let mut text = serde_json::to_string_pretty(&schemars::schema_for!(RunReport))
-        .unwrap_or_else(|error| unreachable!("a schema is JSON already: {error}"));
-    text.push('\n');
-    text
+    json::render_schema::<RunReport>()
 }
 
 impl From<End> for Ended {
@@ -302,12 +297,7 @@ impl From<End> for Ended {
         match end {
             End::Exited(status) => Self::Exited(status),
             End::Signaled(number) => Self::Signaled(number),
-            End::Limit(kind) => Self::Limit(match kind {
-                LimitKind::Memory => "memory",
-                LimitKind::Processes => "processes",
-                LimitKind::Disk => "disk",
-                LimitKind::Time => "time",
-            }),
+            End::Limit(kind) => Self::Limit(kind.name()),
         }
     }
 }
@@ -331,14 +321,6 @@ impl From<&Change> for ChangeEntry {
             ChangeKind::Deleted => "deleted",
         };
         Self { path: format!("/{}", Escaped::new(&change.path.0)), change: kind }
-    }
-}
-
-/// Whether all files were the app's, so that nothing is known about who may do what.
-impl RunReport {
-    /// Whether there was a single id.
-    pub fn is_single(&self) -> bool {
-        self.ids.mode == IdMode::Single.name()
     }
 }
 

@@ -140,15 +140,8 @@ pub(super) struct VerifyArgs {
 pub(super) struct RunArgs {
     /// The image to run
     pub(super) image: String,
-    /// Run as this user and group: names of the image, or numbers
-    #[arg(long, value_name = "USER[:GROUP]", value_parser = user)]
-    pub(super) user: Option<String>,
-    /// Set this in its environment; may be given several times
-    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
-    pub(super) env: Vec<(String, String)>,
-    /// Mount an empty directory there that anybody can write to; may be given several times
-    #[arg(long, value_name = "PATH[:SIZE]", value_parser = mount)]
-    pub(super) mount: Vec<(ImagePath, Option<u64>)>,
+    #[command(flatten)]
+    pub(super) app: AppArgs,
     /// Make the image's files read-only
     #[arg(long)]
     pub(super) read_only: bool,
@@ -210,15 +203,8 @@ pub(super) struct TraceArgs {
     /// Leave out times, sizes and counts: two profiles of one image are then the same bytes
     #[arg(long)]
     pub(super) no_times: bool,
-    /// Run as this user and group: names of the image, or numbers
-    #[arg(long, value_name = "USER[:GROUP]", value_parser = user)]
-    pub(super) user: Option<String>,
-    /// Set this in its environment; may be given several times
-    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
-    pub(super) env: Vec<(String, String)>,
-    /// Mount an empty directory there that anybody can write to; may be given several times
-    #[arg(long, value_name = "PATH[:SIZE]", value_parser = mount)]
-    pub(super) mount: Vec<(ImagePath, Option<u64>)>,
+    #[command(flatten)]
+    pub(super) app: AppArgs,
     /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
     #[arg(long, value_name = "PLATFORM", value_parser = platform)]
     pub(super) platform: Option<String>,
@@ -231,6 +217,20 @@ pub(super) struct TraceArgs {
     /// Instead of the image's command: what its entrypoint gets, or what starts if it has none
     #[arg(last = true, value_name = "ARG")]
     pub(super) args: Vec<String>,
+}
+
+/// What differs from how an image's author starts it.
+#[derive(Debug, ClapArgs)]
+pub(super) struct AppArgs {
+    /// Run as this user and group: names of the image, or numbers
+    #[arg(long, value_name = "USER[:GROUP]", value_parser = user)]
+    pub(super) user: Option<String>,
+    /// Set this in its environment; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(super) env: Vec<(String, String)>,
+    /// Mount an empty directory there that anybody can write to; may be given several times
+    #[arg(long, value_name = "PATH[:SIZE]", value_parser = mount)]
+    pub(super) mount: Vec<(ImagePath, Option<u64>)>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -20,10 +20,10 @@ pub(super) fn run(args: RunArgs, pipeline: &dyn Pipeline, world: &mut World<'_>)
         image: args.image,
         platform: args.platform,
         asked: Asked {
-            user: args.user,
+            user: args.app.user,
             args: args.args,
-            env: args.env,
-            mounts: args.mount,
+            env: args.app.env,
+            mounts: args.app.mount,
             root: if args.read_only { Root::ReadOnly } else { Root::Writable },
             limits: Limits {
                 memory: args.memory.unwrap_or(limits.memory),

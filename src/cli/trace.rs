@@ -25,10 +25,10 @@ pub(super) fn run(
         platform: args.platform,
         asked: Asked {
             run: run::Asked {
-                user: args.user,
+                user: args.app.user,
                 args: args.args,
-                env: args.env,
-                mounts: args.mount,
+                env: args.app.env,
+                mounts: args.app.mount,
                 root: Root::Writable,
                 limits: Limits::default(),
                 duration: Some(std::time::Duration::from_secs(args.duration.into())),

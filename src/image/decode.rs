@@ -148,11 +148,6 @@ impl<R: Read> LayerReader<R> {
         self.codec
     }
 
-    /// Number of bytes of the tar stream that were read.
-    pub fn stream_bytes(&self) -> u64 {
-        HashingReader::bytes(&self.stream)
-    }
-
     /// Reads what is left and checks the blob's size and digest and the stream's `diff_id`; gives the stream's length.
     pub fn finish(mut self) -> Result<u64, LayerError> {
         let layer = self.diff_id;

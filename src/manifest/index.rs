@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Manifest;
+use crate::json;
 
 /// The document's media type.
 const MEDIA_TYPE: &str = "application/vnd.kiln.writable-manifest-index.v1+json";
@@ -40,16 +41,11 @@ impl ManifestIndex {
 
     /// Indented, fields in a fixed order, a newline at the end.
     pub fn render(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self)
-            .unwrap_or_else(|error| unreachable!("strings, numbers and lists always serialise: {error}"));
-        text.push('\n');
-        text
+        json::render(self)
     }
 }
 
 /// The JSON Schema of the document.
 pub fn index_schema() -> String {
-    let text = serde_json::to_string_pretty(&schemars::schema_for!(ManifestIndex))
-        .unwrap_or_else(|error| unreachable!("a schema is JSON: {error}"));
-    text + "\n"
+    json::render_schema::<ManifestIndex>()
 }

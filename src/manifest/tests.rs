@@ -1,5 +1,7 @@
 //! Tests of `manifest`.
 
+use serde_json::Value;
+
 use super::*;
 use crate::catalog::Class;
 use crate::evidence::{Confidence, Evidence, EvidenceKind};
@@ -103,7 +105,7 @@ fn rendered_manifest_holds_to_its_schema_and_reads_back_equal() {
     let manifest = Manifest::new(&plan(), &context());
     let text = manifest.render();
     let value: Value = serde_json::from_str(&text).unwrap();
-    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let validator = jsonschema::validator_for(&serde_json::from_str(&schema()).unwrap()).unwrap();
     let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?}");
     assert_eq!(Manifest::parse(&text).unwrap(), manifest);
@@ -112,7 +114,7 @@ fn rendered_manifest_holds_to_its_schema_and_reads_back_equal() {
 
 #[test]
 fn schema_refuses_what_is_no_manifest() {
-    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let validator = jsonschema::validator_for(&serde_json::from_str(&schema()).unwrap()).unwrap();
     let good: Value = serde_json::from_str(&Manifest::new(&plan(), &context()).render()).unwrap();
     for (pointer, value) in [
         ("/ports/0/port", serde_json::json!(0)),

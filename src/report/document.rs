@@ -13,6 +13,7 @@ use super::convert::class_word;
 use crate::catalog::Class;
 use crate::evidence::{Confidence, Evidence};
 use crate::finding::Severity;
+use crate::json;
 use crate::plan::{self, Plan};
 use crate::recipe::Purpose;
 
@@ -409,9 +410,7 @@ impl Report {
 
 /// The JSON Schema of the report.
 pub fn schema() -> String {
-    let text = serde_json::to_string_pretty(&schemars::schema_for!(Report))
-        .unwrap_or_else(|error| unreachable!("a schema is JSON: {error}"));
-    text + "\n"
+    json::render_schema::<Report>()
 }
 
 impl Sums {

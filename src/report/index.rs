@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::ImageName;
 use super::document::{Finding, Image, Report};
+use crate::json;
 
 /// What this document is; a later version that reads differently gets another number.
 pub const MEDIA_TYPE: &str = "application/vnd.kiln.report-index.v1+json";
@@ -97,9 +98,7 @@ impl ReportIndex {
 
 /// The JSON Schema of the report of an index.
 pub fn index_schema() -> String {
-    let text = serde_json::to_string_pretty(&schemars::schema_for!(ReportIndex))
-        .unwrap_or_else(|error| unreachable!("a schema is JSON: {error}"));
-    text + "\n"
+    json::render_schema::<ReportIndex>()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::Context;
 use super::document::{Entrypoint, Finding, Image, Port, Report, Sums, Totals, User, Writable};
 use crate::catalog::Class;
+use crate::json;
 use crate::path::ImagePath;
 use crate::plan::{Plan, Reason};
 use crate::rootfs::{Entry, Kind, Rootfs};
@@ -153,9 +154,7 @@ impl Inspection {
 
     /// The document: two blanks of indentation, a newline at the end.
     pub fn render(&self) -> String {
-        let text = serde_json::to_string_pretty(self)
-            .unwrap_or_else(|error| unreachable!("maps have text or number keys: {error}"));
-        text + "\n"
+        json::render(self)
     }
 }
 

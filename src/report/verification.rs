@@ -13,6 +13,7 @@ use super::sections::Detail;
 use super::size::count;
 use super::style::{Style, safe};
 use crate::finding::Severity;
+use crate::json;
 use crate::promise::{Proof, State};
 
 /// What this document is.
@@ -112,9 +113,7 @@ impl Verification {
 
     /// The document: two blanks of indentation, a newline at the end.
     pub fn render(&self) -> String {
-        let text = serde_json::to_string_pretty(self)
-            .unwrap_or_else(|error| unreachable!("text and lists always serialise: {error}"));
-        text + "\n"
+        json::render(self)
     }
 
     fn ids(&self, state: Standing) -> String {
@@ -126,9 +125,7 @@ impl Verification {
 
 /// The JSON Schema of the document (`kiln schema verification`).
 pub fn verification_schema() -> String {
-    let text = serde_json::to_string_pretty(&schemars::schema_for!(Verification))
-        .unwrap_or_else(|error| unreachable!("a schema is JSON: {error}"));
-    text + "\n"
+    json::render_schema::<Verification>()
 }
 
 fn entry(proof: &Proof) -> PromiseEntry {

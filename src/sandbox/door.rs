@@ -3,7 +3,6 @@
 //! Each is a stage of its own, so that several can be used at once.
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -117,11 +116,6 @@ impl Connection {
     /// Its stream, for who reads and writes at the same time; it lives as long as the connection.
     pub fn stream(&self) -> io::Result<UnixStream> {
         self.control.try_clone()
-    }
-
-    /// Says that nothing more will be written.
-    pub fn finish_writing(&self) -> io::Result<()> {
-        self.control.shutdown(Shutdown::Write)
     }
 }
 

@@ -216,6 +216,18 @@ pub enum LimitKind {
     Time,
 }
 
+impl LimitKind {
+    /// What there was too much of.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Processes => "processes",
+            Self::Disk => "disk",
+            Self::Time => "time",
+        }
+    }
+}
+
 /// Why a program could not be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NotExecuted {

@@ -9,6 +9,7 @@ const ROWS: &[(u32, &str)] = &[
     // Values.
     (0, "digest"),
     (0, "finding"),
+    (0, "json"),
     (0, "limits"),
     (0, "path"),
     (0, "progress"),
@@ -43,7 +44,6 @@ const ROWS: &[(u32, &str)] = &[
     // A pipeline each.
     (6, "documents"),
     (6, "harden"),
-    (6, "inspect"),
     (6, "observe"),
     (6, "run"),
     (6, "verify"),

@@ -89,24 +89,19 @@ pub(super) fn give(mut out: impl Write, bytes: &[u8], is_terminal: bool) -> std:
     out.flush()
 }
 
-/// Lines as they are, all else that a terminal could act on escaped.
+/// Lines, tabs and backslashes as they are, all else that a terminal could act on escaped.
 fn harmless(bytes: &[u8]) -> String {
-    let lines = bytes.split(|&byte| byte == b'\n').map(|line| {
-        let parts = line.split(|&byte| byte == b'\t' || byte == b'\\');
-        let parts: Vec<_> = parts.map(|part| Escaped::new(part).to_string()).collect();
-        // What was between the parts, in its place.
-        let gaps = line.iter().filter(|&&byte| byte == b'\t' || byte == b'\\').map(|&byte| char::from(byte));
-        let mut text = String::new();
-        let mut gaps = gaps.into_iter();
-        for (number, part) in parts.iter().enumerate() {
-            if number > 0 {
-                text.extend(gaps.next());
-            }
-            text.push_str(part);
-        }
-        text
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    let is_plain = |byte: &u8| matches!(byte, b'\n' | b'\t' | b'\\');
+    let mut text = String::new();
+    for part in bytes.split_inclusive(is_plain) {
+        let (words, end) = match part.split_last() {
+            Some((end, words)) if is_plain(end) => (words, Some(char::from(*end))),
+            _ => (part, None),
+        };
+        text.push_str(&Escaped::new(words).to_string());
+        text.extend(end);
+    }
+    text
 }
 
 #[cfg(test)]
