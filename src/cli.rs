@@ -73,7 +73,7 @@ fn run(
 
 fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) -> Result<Outcome, Failure> {
     match command {
-        Command::Harden(args) => harden::run(args, pipeline, world),
+        Command::Harden(args) => harden::run(*args, pipeline, world),
         Command::Inspect(args) => inspect::run(args, pipeline, world),
         Command::Manifest(args) => manifest::run(args.action, pipeline, world),
         Command::Verify(args) => verify::run(args, pipeline, world),

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub enum EvidenceKind {
     /// The user said so on the command line.
     User,
+    /// The app did it while it was watched.
+    Trace,
     /// The image's config: `VOLUME`, `EXPOSE`, `ENV`, `USER`.
     Config,
     /// A directive in a configuration file of the image.

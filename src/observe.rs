@@ -140,8 +140,9 @@ pub fn observe(
     let single_id = sandbox.ids().why_single.map(|why| why.to_string());
     let mut profiles = Vec::new();
     let mut complaints = Vec::new();
-    for _ in 0..runs.max(1) {
+    for run in 0..runs.max(1) {
         heard.forget();
+        rename(&mut settings, run);
         let (profile, more) = watch(&mut sandbox, &settings, subject, asked, heard)?;
         profiles.push(profile);
         complaints.extend(more);
@@ -150,6 +151,17 @@ pub fn observe(
     complaints.dedup();
     let profile = Profile::merge(profiles).map_err(ObserveError::Merge)?;
     Ok(Observation { profile, complaints, single_id })
+}
+
+/// Gives a run a host name of its own, as every pod has: what an app makes of it is not constant.
+fn rename(settings: &mut sandbox::Settings, run: u32) {
+    let name = if run == 0 { run::HOSTNAME.to_owned() } else { format!("{}-{}", run::HOSTNAME, run + 1) };
+    let is_set_by_kiln =
+        |(variable, value): &&mut (String, String)| variable == "HOSTNAME" && *value == settings.hostname;
+    if let Some((_, value)) = settings.process.env.iter_mut().find(is_set_by_kiln) {
+        value.clone_from(&name);
+    }
+    settings.hostname = name;
 }
 
 /// One start.

@@ -5,12 +5,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use crate::digest::BlobDigest;
 use crate::finding::{Finding, Severity};
 use crate::limits::Limits;
 use crate::path::ImagePath;
 use crate::plan::Level;
+use crate::profile::Profile;
 use crate::recipe::Recipe;
 
 /// What a user asks of a hardening. The default is what `kiln harden` does without options.
@@ -32,6 +34,8 @@ pub struct Options {
     pub builtin: Builtin,
     /// Directories that the app must be able to write.
     pub writable: Vec<ImagePath>,
+    /// What runs of the image showed.
+    pub profile: Option<Arc<UserProfile>>,
     /// Whether findings keep an image from being written. Never changes a byte of the output.
     pub refusal: Refusal,
     /// Threads at the most. Never changes a byte of the output.
@@ -69,6 +73,24 @@ pub struct UserRecipe {
     pub digest: BlobDigest,
 }
 
+/// What runs of an image showed, as hardening takes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserProfile {
+    /// Without what two runs of one image need not have in common.
+    pub profile: Profile,
+    /// Digest of that: what it says in the image's record.
+    pub digest: BlobDigest,
+}
+
+impl UserProfile {
+    /// What hardening takes from `profile`: times, sizes and counts change nothing.
+    pub fn new(profile: Profile) -> Self {
+        let profile = Profile { observed: Vec::new(), ..profile };
+        let digest = BlobDigest::of(profile.render().as_bytes());
+        Self { profile, digest }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -80,6 +102,7 @@ impl Default for Options {
             recipes: Vec::new(),
             builtin: Builtin::default(),
             writable: Vec::new(),
+            profile: None,
             refusal: Refusal::default(),
             jobs: NonZeroUsize::MIN,
             limits: Limits::default(),
@@ -104,11 +127,16 @@ impl Options {
     /// Equal for options that mean the same: globs and paths are sets, so they are sorted. The platform is
     /// not in it: the source's manifest digest says it.
     pub fn canonical(&self) -> String {
-        self.canonical_with(self.recipes.iter().map(|own| (own.recipe.name.as_str(), own.digest)))
+        let recipes = self.recipes.iter().map(|own| (own.recipe.name.as_str(), own.digest));
+        self.canonical_with(recipes, self.profile.as_ref().map(|own| own.digest))
     }
 
-    /// [`Options::canonical`] with recipes that are known by name and digest, in place of its own.
-    pub fn canonical_with<'a>(&self, recipes: impl IntoIterator<Item = (&'a str, BlobDigest)>) -> String {
+    /// [`Options::canonical`] with recipes and a profile that are known by digest, in place of its own.
+    pub fn canonical_with<'a>(
+        &self,
+        recipes: impl IntoIterator<Item = (&'a str, BlobDigest)>,
+        profile: Option<BlobDigest>,
+    ) -> String {
         let mut out = String::new();
         let mut word = |flag: &str, value: &str| {
             let gap = if out.is_empty() { "" } else { " " };
@@ -138,6 +166,9 @@ impl Options {
         }
         for path in self.writable.iter().collect::<BTreeSet<_>>() {
             word("writable", &path.to_string());
+        }
+        if let Some(digest) = profile {
+            word("profile", &digest.to_string());
         }
         out
     }

@@ -16,6 +16,7 @@ pub mod lowering;
 pub mod notes;
 pub mod residual;
 pub mod totals;
+pub mod traced;
 pub mod user;
 pub mod verdict;
 pub mod writable;
@@ -78,6 +79,8 @@ pub enum UserOrigin {
     Option,
     /// The image's config.
     Image,
+    /// The server ran as this user when it was watched.
+    Trace,
     /// A script of the entrypoint's chain switches to this account.
     Script(ImagePath),
     /// A recipe's account, found in the image.

@@ -25,7 +25,7 @@ const FORMAT: &str = "application/vnd.kiln.run.v1+json";
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What the container is called.
-const HOSTNAME: &str = "kiln";
+pub const HOSTNAME: &str = "kiln";
 
 /// How long an app may take to end after its stop signal: Docker waits so long.
 const GRACE: Duration = Duration::from_secs(10);

@@ -15,13 +15,15 @@ mod provenance;
 pub mod recorded;
 mod repeat;
 
+use std::sync::Arc;
+
 use facts::{Embedded, Facts};
 
 use crate::digest::BlobDigest;
 use crate::harden::{self, Analysed, HardenError};
 use crate::image::Platform;
 use crate::manifest::Manifest;
-use crate::options::{Options, UserRecipe};
+use crate::options::{Options, UserProfile, UserRecipe};
 use crate::progress::Progress;
 use crate::promise::{Promise, Proof, State};
 use crate::rootfs::Rootfs;
@@ -34,6 +36,8 @@ pub struct Against<'a> {
     pub source: &'a dyn Source,
     /// Recipes that the user brings; the image records their digests.
     pub recipes: &'a [UserRecipe],
+    /// The profile that the user brings; the image records its digest.
+    pub profile: Option<&'a Arc<UserProfile>>,
 }
 
 /// What was found out about an image.
@@ -128,7 +132,7 @@ fn repeated(
     how: &Options,
     progress: &dyn Progress,
 ) -> Result<(Option<BlobDigest>, Vec<Proof>), HardenError> {
-    let options = match repeat::options(facts, against.recipes) {
+    let options = match repeat::options(facts, against) {
         Ok(options) => options,
         Err(why) => return Ok((None, unrepeatable(facts, &why))),
     };

@@ -1,10 +1,11 @@
-//! From typed arguments to options: reads the recipes that are named, and counts the processors.
+//! From typed arguments to options: reads the recipes and profiles that are named, and counts the processors.
 //!
 //! Does not know what an image holds.
 
 use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 
@@ -12,10 +13,13 @@ use super::args::{AnalysisArgs, LimitArgs, Platforms};
 use super::{Failure, Pipeline};
 use crate::digest::BlobDigest;
 use crate::limits::{Limits, Size};
-use crate::options::{Builtin, Options, Refusal, UserRecipe};
+use crate::options::{Builtin, Options, Refusal, UserProfile, UserRecipe};
+use crate::profile::Profile;
 
 /// Largest recipe read: a hundred times the largest that kiln brings.
 const MAX_RECIPE: u64 = 1 << 20;
+/// Largest profile read: all lists of one at their limits, with long paths.
+const MAX_PROFILE: u64 = 256 << 20;
 
 /// The options that `args` mean. Who can work on all platforms takes that word off first.
 pub(super) fn options(args: AnalysisArgs, pipeline: &dyn Pipeline) -> Result<Options, Failure> {
@@ -38,6 +42,7 @@ pub(super) fn options(args: AnalysisArgs, pipeline: &dyn Pipeline) -> Result<Opt
         recipes,
         builtin: if args.no_recipes { Builtin::Ignored } else { Builtin::Used },
         writable: args.writable,
+        profile: profile(&args.profile)?,
         refusal: if args.strict { Refusal::High } else { Refusal::Never },
         jobs: args.jobs.unwrap_or_else(processors),
         limits: args.limits.into(),
@@ -48,6 +53,21 @@ impl From<LimitArgs> for Limits {
     fn from(args: LimitArgs) -> Self {
         Self { entries: args.max_entries, size: args.max_size.map_or(Size::Proportionate, Size::AtMost) }
     }
+}
+
+/// The profiles in the files at `paths`, united; none where there are no files.
+pub(super) fn profile(paths: &[PathBuf]) -> Result<Option<Arc<UserProfile>>, Failure> {
+    let mut profiles = Vec::new();
+    for path in paths {
+        let named = || format!("profile `{}`", path.display());
+        let text = read_text(path, MAX_PROFILE).with_context(named).map_err(Failure::input)?;
+        profiles.push(Profile::parse(&text).with_context(named).map_err(Failure::input)?);
+    }
+    if profiles.is_empty() {
+        return Ok(None);
+    }
+    let profile = Profile::merge(profiles).map_err(Failure::input)?;
+    Ok(Some(Arc::new(UserProfile::new(profile))))
 }
 
 /// The recipes in the files at `paths`, in order.
@@ -66,15 +86,18 @@ pub(super) fn recipes(paths: &[PathBuf], pipeline: &dyn Pipeline) -> Result<Vec<
 
 /// The text of the recipe at `path`.
 pub(super) fn read_recipe(path: &Path) -> Result<String, Failure> {
-    let read = || -> anyhow::Result<String> {
-        let mut text = String::new();
-        std::fs::File::open(path)?.take(MAX_RECIPE + 1).read_to_string(&mut text)?;
-        if text.len() as u64 > MAX_RECIPE {
-            return Err(anyhow!("longer than {MAX_RECIPE} bytes"));
-        }
-        Ok(text)
-    };
-    read().with_context(|| format!("recipe `{}`", path.display())).map_err(Failure::input)
+    read_text(path, MAX_RECIPE)
+        .with_context(|| format!("recipe `{}`", path.display()))
+        .map_err(Failure::input)
+}
+
+fn read_text(path: &Path, most: u64) -> anyhow::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(most + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > most {
+        return Err(anyhow!("longer than {most} bytes"));
+    }
+    Ok(text)
 }
 
 /// How many threads this machine runs at once.

@@ -33,7 +33,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Make a hardened image, its writable manifest and its pod spec
-    Harden(HardenArgs),
+    Harden(Box<HardenArgs>),
     /// Say what is in an image and what hardening would do to it
     Inspect(InspectArgs),
     /// Read back the documents of a hardened image
@@ -66,6 +66,8 @@ pub(super) struct HardenArgs {
     pub(super) output: Vec<String>,
     #[command(flatten)]
     pub(super) analysis: AnalysisArgs,
+    #[command(flatten)]
+    pub(super) watch: WatchArgs,
     /// Write the pod spec there
     #[arg(long, value_name = "FILE", help_heading = "Documents (- is stdout)")]
     pub(super) pod: Option<PathBuf>,
@@ -88,6 +90,35 @@ pub(super) struct HardenArgs {
     pub(super) registry: RegistryArgs,
     #[command(flatten)]
     pub(super) talk: TalkArgs,
+}
+
+/// How an app is watched before its image is hardened.
+#[derive(Debug, ClapArgs)]
+pub(super) struct WatchArgs {
+    /// Watch the app start twice, as `kiln trace` does, and harden with what that showed
+    #[arg(long, conflicts_with = "profile", help_heading = "Watching the app")]
+    pub(super) trace: bool,
+    /// What says that it is ready, as for `kiln trace`
+    #[arg(long, value_name = "PROBE", value_parser = parse_probe, requires = "trace", help_heading = "Watching the app")]
+    pub(super) probe: Option<Probe>,
+    /// What drives it, as for `kiln trace`; may be given several times
+    #[arg(long, value_name = "URL|PROGRAM", value_parser = exercise, requires = "trace", help_heading = "Watching the app")]
+    pub(super) exercise: Vec<Exercise>,
+    /// Watch on for so many seconds after that
+    #[arg(
+        long = "for",
+        value_name = "SECONDS",
+        default_value_t = 2,
+        requires = "trace",
+        help_heading = "Watching the app"
+    )]
+    pub(super) duration: u32,
+    /// Set this in the environment of the watched app; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, requires = "trace", help_heading = "Watching the app")]
+    pub(super) trace_env: Vec<(String, String)>,
+    /// Write the profile there: `kiln verify --against` needs it
+    #[arg(long, value_name = "FILE", requires = "trace", help_heading = "Watching the app")]
+    pub(super) save_profile: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -116,6 +147,9 @@ pub(super) struct VerifyArgs {
     /// A recipe that the image was hardened with, needed with --against; may be given several times
     #[arg(long, value_name = "FILE", requires = "against")]
     pub(super) recipe: Vec<PathBuf>,
+    /// The profile that the image was hardened with, needed with --against; several are united
+    #[arg(long, value_name = "FILE", requires = "against")]
+    pub(super) profile: Vec<PathBuf>,
     /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
     #[arg(long, value_name = "PLATFORM", value_parser = platform)]
     pub(super) platform: Option<String>,
@@ -280,6 +314,9 @@ pub(super) struct AnalysisArgs {
     /// The app writes to this directory; may be given several times
     #[arg(long, value_name = "PATH", value_parser = image_path)]
     pub(super) writable: Vec<ImagePath>,
+    /// Use what runs of this image showed: a profile of `kiln trace`; several are united
+    #[arg(long, value_name = "FILE")]
+    pub(super) profile: Vec<PathBuf>,
     /// Exit with 1 if there is a finding of severity high, such as a shell that stays, and write nothing then
     #[arg(long)]
     pub(super) strict: bool,
@@ -300,7 +337,7 @@ pub(super) enum Platforms {
 }
 
 /// How registries are spoken to.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct RegistryArgs {
     /// Trust the certificates in this file too, PEM
     #[arg(long, value_name = "FILE", help_heading = "Registries")]

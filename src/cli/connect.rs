@@ -117,7 +117,11 @@ impl Pipeline for Kiln {
         let how = Options { jobs: request.jobs, limits: request.limits, ..Options::default() };
         let source = open(&reference, &registries, &how)?;
         let against = compared.as_ref().map(|other| open(other, &registries, &how)).transpose()?;
-        let against = against.as_deref().map(|source| Against { source, recipes: &request.recipes });
+        let against = against.as_deref().map(|source| Against {
+            source,
+            recipes: &request.recipes,
+            profile: request.profile.as_ref(),
+        });
         let found = verify::verify(&*source, platform.as_ref(), against.as_ref(), &how, progress).map_err(
             |error| match error {
                 VerifyError::Image(error) => failure(error, &reference),

@@ -4,13 +4,14 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::anyhow;
 
 use super::args::{Format, HardenArgs, Platforms, TalkArgs};
 use super::output::{Target, World};
 use super::progress::Drawn;
-use super::{Failure, HardenRequest, Outcome, Pipeline, Referrers, analysis};
+use super::{Failure, HardenRequest, Outcome, Pipeline, Referrers, analysis, trace};
 use crate::progress::{Progress, Silent};
 use crate::report::{Detail, Report, ReportIndex, Style, render_hardened, render_hardened_index};
 
@@ -21,12 +22,34 @@ pub(super) fn run(
 ) -> Result<Outcome, Failure> {
     let stdout = claims(&args)?;
     let all = args.analysis.platform.take_if(|platform| *platform == Platforms::All).is_some();
-    let options = analysis::options(args.analysis, pipeline)?;
+    let runs_one_image = args.watch.trace || !args.analysis.profile.is_empty();
+    if all && runs_one_image {
+        return Err(Failure::usage(anyhow!(
+            "`--platform all` with runs of one image: expected one platform"
+        )));
+    }
+    let mut options = analysis::options(args.analysis, pipeline)?;
     // Before the long work: a directory that is not there is known now.
     let prepare = |path: Option<&Path>| path.map(Target::prepare).transpose();
     let report_to = prepare(args.report.as_deref())?;
     let manifest_to = prepare(args.manifest.as_deref())?;
     let pod_to = prepare(args.pod.as_deref())?;
+    let profile_to = prepare(args.watch.save_profile.as_deref())?;
+    if args.watch.trace {
+        let own = trace::before_hardening(
+            &args.image,
+            &args.watch,
+            &options,
+            &args.registry,
+            &args.talk,
+            pipeline,
+            world,
+        )?;
+        if let Some(target) = profile_to {
+            target.write(&own.profile.render(), world)?;
+        }
+        options.profile = Some(Arc::new(own));
+    }
     let request = HardenRequest {
         source: args.image,
         destinations: args.output,
@@ -118,12 +141,18 @@ enum Stdout {
 
 /// What goes to stdout besides the summary; two things there would be neither.
 fn claims(args: &HardenArgs) -> Result<Stdout, Failure> {
+    if args.watch.trace && is_stream(&args.image) {
+        return Err(Failure::usage(anyhow!(
+            "`--trace` reads the image twice, which stdin cannot: expected a file"
+        )));
+    }
     let dash = |path: &Option<std::path::PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == "-");
-    let images = args.output.iter().filter(|name| is_stdout(name)).map(|name| format!("-o {name}"));
+    let images = args.output.iter().filter(|name| is_stream(name)).map(|name| format!("-o {name}"));
     let documents = [
         ("--pod -", dash(&args.pod)),
         ("--manifest -", dash(&args.manifest)),
         ("--report -", dash(&args.report)),
+        ("--save-profile -", dash(&args.watch.save_profile)),
     ];
     let mut claims: Vec<String> = images.collect();
     claims.extend(documents.iter().filter(|(_, claimed)| *claimed).map(|(name, _)| (*name).to_owned()));
@@ -137,8 +166,8 @@ fn claims(args: &HardenArgs) -> Result<Stdout, Failure> {
     }
 }
 
-/// Whether the image name `TRANSPORT:-[:REF]` means stdout.
-fn is_stdout(name: &str) -> bool {
+/// Whether the image name `TRANSPORT:-[:REF]` means stdin or stdout.
+fn is_stream(name: &str) -> bool {
     name.split(':').nth(1) == Some("-")
 }
 

@@ -3,12 +3,13 @@
 //! So that arguments, streams, files and exit statuses are tested without an image.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use crate::documents::Named;
 use crate::finding::Finding;
 use crate::limits::Limits;
 use crate::observe::{self, Observation};
-use crate::options::{Options, UserRecipe};
+use crate::options::{Options, UserProfile, UserRecipe};
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::promise::Proof;
@@ -150,6 +151,8 @@ pub struct VerifyRequest {
     pub against: Option<String>,
     /// Recipes that the user brings.
     pub recipes: Vec<UserRecipe>,
+    /// The profile that the user brings.
+    pub profile: Option<Arc<UserProfile>>,
     /// `OS/ARCH[/VARIANT]`; `None` is the host's.
     pub platform: Option<String>,
     /// Threads at the most.

@@ -2,13 +2,16 @@
 //!
 //! Does not run or watch anything: that is the pipeline's.
 
-use super::args::{Format, TraceArgs};
+use anyhow::anyhow;
+
+use super::args::{Format, RegistryArgs, TalkArgs, TraceArgs, WatchArgs};
 use super::harden::{detail, progress};
 use super::output::{Target, World};
-use super::pipeline::TraceRequest;
+use super::pipeline::{TraceRequest, Traced};
 use super::{Failure, Outcome, Pipeline};
 use crate::finding::Severity;
-use crate::observe::{Asked, Times};
+use crate::observe::{Asked, Complaint, Times};
+use crate::options::{Options, UserProfile};
 use crate::report::{render_profile, safe};
 use crate::run;
 use crate::sandbox::{Limits, Root};
@@ -59,6 +62,60 @@ pub(super) fn run(
             if to_stdout { world.tell(&text) } else { world.say(&text)? }
         }
     }
+    tell_doubts(&traced, args.talk.verbose, world);
+    let complaints = &traced.observation.complaints;
+    Ok(if complaints.is_empty() { Outcome::Clean } else { Outcome::Findings })
+}
+
+/// Starts that are watched before hardening: two tell what is constant.
+const RUNS: u32 = 2;
+
+/// Watches `image` and gives what hardening takes from it. An app that does not serve shows nothing to harden with.
+pub(super) fn before_hardening(
+    image: &str,
+    watch: &WatchArgs,
+    options: &Options,
+    registry: &RegistryArgs,
+    talk: &TalkArgs,
+    pipeline: &dyn Pipeline,
+    world: &mut World<'_>,
+) -> Result<UserProfile, Failure> {
+    let request = TraceRequest {
+        image: image.to_owned(),
+        platform: options.platform.clone(),
+        asked: Asked {
+            run: run::Asked {
+                user: None,
+                args: Vec::new(),
+                env: watch.trace_env.clone(),
+                mounts: Vec::new(),
+                root: Root::Writable,
+                limits: Limits::default(),
+                duration: Some(std::time::Duration::from_secs(watch.duration.into())),
+            },
+            probe: watch.probe.clone(),
+            exercises: watch.exercise.clone(),
+            times: Times::Left,
+        },
+        runs: RUNS,
+        aloud: talk.verbose,
+        limits: options.limits,
+        registry: registry.clone().into(),
+    };
+    let traced = pipeline.trace(&request, &*progress(talk, world))?;
+    tell_doubts(&traced, talk.verbose, world);
+    // A shell that waits for its server hands no signal on; what such an app does at its end is not in the profile.
+    if traced.observation.complaints.iter().all(|complaint| matches!(complaint, Complaint::Killed(_))) {
+        return Ok(UserProfile::new(traced.observation.profile));
+    }
+    let error = anyhow!("`{image}` did not start and serve while it was watched, and nothing is written");
+    Err(Failure::findings(error, Vec::new()).hint(
+        "`--probe` says what it answers, `--trace-env` what it needs; `kiln trace -v` shows what it says; without `--trace` the image alone decides",
+    ))
+}
+
+/// Says what makes a profile tell less than it might.
+fn tell_doubts(traced: &Traced, verbose: bool, world: &mut World<'_>) {
     if let Some(why) = &traced.observation.single_id {
         let note =
             format!("note: the app had a single id, so that owners and users could not change: {why}\n");
@@ -69,10 +126,9 @@ pub(super) fn run(
         let head = world.err_style.severity(Severity::High, "incomplete:");
         world.tell(&format!("{head} {}\n", safe(&complaint.to_string())));
     }
-    if !complaints.is_empty() && !args.talk.verbose {
+    if !complaints.is_empty() && !verbose {
         tell_last_words(&traced.last_words, world);
     }
-    Ok(if complaints.is_empty() { Outcome::Clean } else { Outcome::Findings })
 }
 
 /// Most lines of an app's last words that are told.

@@ -19,6 +19,7 @@ pub(super) fn run(
         image: args.image,
         against: args.against,
         recipes: analysis::recipes(&args.recipe, pipeline)?,
+        profile: analysis::profile(&args.profile)?,
         platform: args.platform,
         jobs: args.jobs.unwrap_or_else(analysis::processors),
         limits: args.limits.into(),

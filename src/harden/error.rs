@@ -59,6 +59,14 @@ pub enum HardenError {
         /// What it says that it was made from.
         source_digest: String,
     },
+    /// The profile is of another image.
+    #[error("the profile is of another image: expected one of layers {expected}, found {found}")]
+    Profile {
+        /// `ChainID` of the image.
+        expected: String,
+        /// That of the profile's.
+        found: String,
+    },
     /// There are findings of the severity from which on nothing is to be written.
     #[error("strict: {} of severity high, and nothing is written", count(.0.len() as u64, "finding", "findings"))]
     Refused(Vec<Finding>),

@@ -55,6 +55,7 @@ pub fn manifest(image: &SourceImage, plan: &Plan, options: &Options) -> Manifest
             writable: options.writable.iter().map(ToString::to_string).collect(),
             user: options.user.clone(),
             recipes: options.recipes.iter().map(|user| user.digest.to_string()).collect(),
+            profile: options.profile.as_ref().map(|own| own.digest.to_string()),
         },
         working_dir: image.config.working_dir.clone(),
         volumes: image.config.volumes.clone(),

@@ -64,6 +64,9 @@ pub struct Options {
     /// `--recipe`: digests of the files' bytes.
     #[serde(default)]
     pub recipes: Vec<String>,
+    /// `--profile`: digest of what runs of the image showed, times, sizes and counts left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
 }
 
 impl Options {

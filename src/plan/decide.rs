@@ -185,6 +185,7 @@ fn writable_paths(known: &Known<'_>, start: &Start, recipes: &[&Recipe], user: &
         kept: &stays,
         extra: &known.options.writable,
         lowering_directories: &start.directories,
+        traced: known.traced.map(|traced| traced.of(start.whose)),
     })
 }
 

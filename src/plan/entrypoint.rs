@@ -9,6 +9,7 @@ mod script;
 mod shell;
 mod started;
 mod supervisor;
+mod traced;
 mod wrapper;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,12 +19,15 @@ use crate::catalog::{Catalog, Class};
 use crate::path::ImagePath;
 use crate::path::glob::PathGlobs;
 use crate::plan::known::Known;
+use crate::plan::traced::Whose;
 use crate::recipe::{self, Recipe, ShellRule};
 use crate::rootfs::Content;
 use started::Started;
+use traced::Shown;
 
 pub use lookup::find_program;
 pub use mention::wanted;
+pub use traced::server;
 
 /// Programs started one by another before kiln gives up: far above any real chain.
 const MAX_STEPS: usize = 32;
@@ -55,6 +59,8 @@ pub struct Start {
     pub directories: Vec<ImagePath>,
     /// Scripts that were lowered and the variables that they read at each start.
     pub frozen: Vec<Frozen>,
+    /// Whose doings in a watched run are the hardened image's.
+    pub whose: Whose,
 }
 
 /// Why there is no program.
@@ -107,21 +113,37 @@ pub struct Mention {
 /// Resolves the start of the image in `known`.
 pub fn resolve(known: &Known<'_>) -> Start {
     let source: Vec<String> = known.config.entrypoint.iter().chain(&known.config.cmd).cloned().collect();
-    let mut walk = Walk {
-        known,
-        start: Start {
-            entrypoint: Entrypoint { source: source.clone(), argv: source.clone(), ..Entrypoint::default() },
-            ..Start::default()
-        },
-        prefix: Vec::new(),
-        held: false,
-        started: Vec::new(),
-        scanned: BTreeSet::new(),
-        named: BTreeSet::new(),
-    };
-    walk.run(source);
+    let mut walk = Walk::new(known, &source);
+    walk.run(source.clone());
     walk.others();
-    walk.start
+    let mut start = walk.start;
+    if start.shell.is_some() {
+        match traced::shown(known) {
+            Some(Ok(shown)) => start = instead(known, &source, shown, start),
+            Some(Err(why)) => drop(start.shell.as_mut().map(|need| need.why = why)),
+            None => {}
+        }
+    }
+    let server = known.traced.and_then(|runs| server(known, runs));
+    if let (None, Some(reached)) = (&start.shell, server) {
+        start.whose = Whose::Server(reached.server);
+    }
+    start
+}
+
+/// The start that runs showed, in place of `before`, which needs a shell.
+fn instead(known: &Known<'_>, source: &[String], shown: Shown, before: Start) -> Start {
+    let Shown { argv, env, directories, why } = shown;
+    let mut walk = Walk::new(known, source);
+    walk.start.assigned.clone_from(&env);
+    walk.start.entrypoint.env = env;
+    walk.start.directories = directories;
+    walk.start.frozen = traced::frozen(known, &before.entrypoint.chain);
+    walk.lower(source, argv.clone(), why);
+    walk.run(argv);
+    walk.others();
+    // npm, say, starts a shell itself.
+    if walk.start.shell.is_some() || walk.start.problem.is_some() { before } else { walk.start }
 }
 
 /// Says in the words of a recipe that applies why a script's shell stays, and what would make it needless.
@@ -159,7 +181,26 @@ struct Walk<'a, 'k> {
     named: BTreeSet<ImagePath>,
 }
 
-impl Walk<'_, '_> {
+impl<'a, 'k> Walk<'a, 'k> {
+    fn new(known: &'a Known<'k>, source: &[String]) -> Self {
+        Self {
+            known,
+            start: Start {
+                entrypoint: Entrypoint {
+                    source: source.to_vec(),
+                    argv: source.to_vec(),
+                    ..Entrypoint::default()
+                },
+                ..Start::default()
+            },
+            prefix: Vec::new(),
+            held: false,
+            started: Vec::new(),
+            scanned: BTreeSet::new(),
+            named: BTreeSet::new(),
+        }
+    }
+
     fn run(&mut self, mut argv: Vec<String>) {
         for _ in 0..MAX_STEPS {
             let Some(word) = argv.first().cloned() else {

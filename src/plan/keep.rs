@@ -27,6 +27,10 @@ pub enum Why {
     Chain,
     /// A script of the chain names it.
     Mentioned(ImagePath),
+    /// This program executed it while it was watched.
+    Executed(String),
+    /// This program read it, or ran code of it, while it was watched.
+    Read(String),
     /// A word of the command line names it, or a variable that stands for such words: the word.
     Named(String),
     /// It stands in a directory that such a word names: the word.
@@ -56,6 +60,7 @@ impl Why {
             self,
             Self::Chain
                 | Self::Mentioned(_)
+                | Self::Executed(_)
                 | Self::Named(_)
                 | Self::InNamed(_)
                 | Self::Needed(_)

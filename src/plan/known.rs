@@ -12,6 +12,7 @@ use crate::packages::{Database, Package, PackageId};
 use crate::path::ImagePath;
 use crate::path::glob::PathGlobs;
 use crate::plan::likeness::{Likeness, Originals};
+use crate::plan::traced::Traced;
 use crate::recipe::Recipe;
 use crate::rootfs::{Content, EntryId, Kind, Rootfs};
 
@@ -31,6 +32,8 @@ pub struct Known<'a> {
     pub recipes: &'a [Recipe],
     /// What the user asked for.
     pub options: &'a Options,
+    /// What runs of the image showed, where it was watched.
+    pub traced: Option<Traced<'a>>,
     /// Every name of an inode that has more than one, in byte order.
     pub names: HashMap<EntryId, Vec<ImagePath>>,
     /// Packages that are tools, or that were installed only because tools need them.
@@ -83,6 +86,7 @@ impl<'a> Known<'a> {
             accounts,
             recipes,
             options,
+            traced: options.profile.as_ref().map(|own| Traced::new(&own.profile)),
             names,
             for_tools,
             leaves,

@@ -102,7 +102,12 @@ fn start(decision: &Decision<'_>) -> Vec<Finding> {
         out.push(Finding::new(Code::RecipeCaveat, &caveat.subject, text));
     }
     if let Some(program) = start.program.as_ref().filter(|_| decision.recipes.is_empty()) {
-        let text = "no recipe knows it: what it writes is guessed from the image alone";
+        let text = match decision.known.traced {
+            Some(_) => {
+                "no recipe knows it: what it writes is what it wrote while it was watched, and what the image says"
+            }
+            None => "no recipe knows it: what it writes is guessed from the image alone",
+        };
         out.push(Finding::new(Code::RecipeNone, program, text));
     }
     for lowered in &start.entrypoint.lowerings {
@@ -179,6 +184,7 @@ fn needs(decision: &Decision<'_>) -> Vec<Finding> {
         let by = match why {
             Why::Needed(by) | Why::Mentioned(by) => format!("`{by}` needs it"),
             Why::Chain => "the entrypoint starts it".into(),
+            Why::Executed(by) => format!("`{by}` executed it while it was watched"),
             Why::Named(word) | Why::InNamed(word) => format!("the command line names `{word}`"),
             Why::Recipe(why) | Why::Loaded(why) => why.clone(),
             _ => "something kept needs it".into(),
@@ -272,6 +278,7 @@ fn identity(decision: &Decision<'_>) -> Vec<Finding> {
     let before = if known.config.user.is_empty() { "root" } else { known.config.user.as_str() };
     if !matches!(user.origin, UserOrigin::Image | UserOrigin::Option) {
         let from = match &user.origin {
+            UserOrigin::Trace => "the server ran as it when it was watched".into(),
             UserOrigin::Script(script) => format!("the script `{script}` of the entrypoint switches to it"),
             UserOrigin::Recipe(name) => format!("recipe `{name}` names the account"),
             UserOrigin::Unit(unit) => format!("`{unit}` runs the program as this account"),

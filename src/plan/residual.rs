@@ -78,7 +78,7 @@ fn reason(
     let step = start.entrypoint.chain.iter().find(|step| step.file == file);
     let own = kept.files.get(path);
     if class == Class::Shell
-        && matches!(own, Some(Why::Chain | Why::Mentioned(_) | Why::Needed(_)))
+        && matches!(own, Some(Why::Chain | Why::Mentioned(_) | Why::Executed(_) | Why::Needed(_)))
         && let Some(need) = &start.shell
     {
         return (format!("`{}` needs a shell", need.who), Some(need.remedy.clone()));
@@ -102,6 +102,7 @@ fn reason(
             format!("the script `{by}` of the entrypoint names it"),
             start.shell.as_ref().map(|need| need.remedy.clone()),
         ),
+        Some(Why::Executed(by)) => (format!("`{by}` executed it while it was watched"), None),
         Some(Why::Named(word) | Why::InNamed(word)) => (
             format!("the command line names it: `{word}`"),
             Some(format!("`--strip {path}` if the program does not use it")),
@@ -116,6 +117,7 @@ fn reason(
         Some(Why::Level) => {
             ("level `strip` keeps what may run the application".into(), Some("use level `distroless`".into()))
         }
+        Some(Why::Read(by)) => (format!("`{by}` read it while it was watched"), None),
         Some(Why::Chain | Why::Package(_) | Why::Always(_)) | None => ("part of what stays".into(), None),
     }
 }

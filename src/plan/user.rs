@@ -2,8 +2,9 @@
 //!
 //! Chooses from what the image and the recipes say; what the user may read and write is `plan::access`'s.
 
-use super::entrypoint::Start;
+use super::entrypoint::{self, Start};
 use super::known::Known;
+use super::traced::Whose;
 use super::writable::unit_user;
 use super::{User, UserOrigin};
 use crate::accounts::{self, Identity};
@@ -47,6 +48,9 @@ pub fn choose(known: &Known<'_>, start: &Start, recipes: &[&Recipe]) -> Result<U
     let by_image = [known.config.user.as_str()].into_iter().chain(start.switched_user.as_deref());
     if let Some(identity) = by_image.filter(|spec| !spec.is_empty()).find_map(not_root) {
         return Ok(user(identity, UserOrigin::Image));
+    }
+    if let Some(user) = traced(known, start) {
+        return Ok(user);
     }
     // Scripts that switch to several users do not say which of them serves.
     let mut by_script = start.script_users.iter();
@@ -98,6 +102,19 @@ pub fn choose(known: &Known<'_>, start: &Start, recipes: &[&Recipe]) -> Result<U
             origin: UserOrigin::Added,
         },
     })
+}
+
+/// Who the server was when it was watched, unless that was root.
+fn traced(known: &Known<'_>, start: &Start) -> Option<User> {
+    let Whose::Server(_) = start.whose else { return None };
+    let reached = entrypoint::server(known, known.traced?)?;
+    let exec = reached.exec;
+    if exec.uid == 0 {
+        return None;
+    }
+    let identity = known.accounts.resolve(&format!("{}:{}", exec.uid, exec.gid)).ok()?;
+    let groups = exec.groups.clone();
+    Some(user(Identity { groups, ..identity }, UserOrigin::Trace))
 }
 
 fn user(identity: Identity, origin: UserOrigin) -> User {

@@ -15,6 +15,7 @@ mod recipes;
 mod silence;
 mod syntax;
 mod tmpfiles;
+mod traced;
 mod unite;
 mod units;
 mod volumes;
@@ -22,6 +23,7 @@ mod wanted;
 
 use crate::finding::{Code, Finding};
 use crate::path::ImagePath;
+use crate::plan::traced::Traced;
 use crate::plan::{Port, Step, User, WritablePath};
 use crate::recipe::{EnvRule, Recipe};
 use crate::rootfs::Rootfs;
@@ -59,6 +61,8 @@ pub struct Inputs<'a> {
     pub extra: &'a [ImagePath],
     /// Directories that lowered scripts would have made.
     pub lowering_directories: &'a [ImagePath],
+    /// What the app did while it was watched.
+    pub traced: Option<Traced<'a>>,
 }
 
 /// What was found.
@@ -82,6 +86,7 @@ pub fn find(inputs: &Inputs<'_>) -> Found {
     let mut candidates: Vec<Candidate> = Vec::new();
     let settings = directives::read(inputs, &mut found);
     candidates.extend(volumes::candidates(inputs, &mut found.findings));
+    candidates.extend(traced::candidates(inputs));
     candidates.extend(recipes::candidates(inputs, &mut found.unused));
     candidates.extend(settings.candidates);
     candidates.extend(units::candidates(inputs));

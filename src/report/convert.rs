@@ -70,6 +70,7 @@ impl User {
             origin: match &user.origin {
                 UserOrigin::Option => "`--user`".into(),
                 UserOrigin::Image => "the image's config".into(),
+                UserOrigin::Trace => "the server ran as it when it was watched".into(),
                 UserOrigin::Script(path) => format!("script `{path}` of the entrypoint"),
                 UserOrigin::Recipe(name) => format!("recipe `{name}`"),
                 UserOrigin::Unit(name) => format!("unit `{name}`"),

@@ -2,8 +2,10 @@
 //!
 //! The way back from [`Options::canonical`]; what is not written as that writes it is refused.
 
+use std::sync::Arc;
+
 use crate::digest::BlobDigest;
-use crate::options::{Builtin, Options, UserRecipe};
+use crate::options::{Builtin, Options, UserProfile, UserRecipe};
 use crate::path::glob::PathGlobs;
 use crate::path::{Escaped, ImagePath, unescape};
 use crate::plan::Level;
@@ -29,6 +31,17 @@ pub struct Recorded {
     pub options: Options,
     /// The recipes, in order.
     pub recipes: Vec<RecordedRecipe>,
+    /// Digest of the profile.
+    pub profile: Option<BlobDigest>,
+}
+
+/// What the image records by digest only, and nobody has given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotGiven {
+    /// A recipe.
+    Recipe(RecordedRecipe),
+    /// The profile.
+    Profile(BlobDigest),
 }
 
 /// A recipe that the user brought.
@@ -43,7 +56,7 @@ pub struct RecordedRecipe {
 impl Recorded {
     /// Reads a label.
     pub fn parse(label: &str) -> Result<Self, RecordedError> {
-        let mut out = Self { options: Options::default(), recipes: Vec::new() };
+        let mut out = Self { options: Options::default(), recipes: Vec::new(), profile: None };
         for word in words(label).ok_or_else(|| RecordedError::Form(escaped(label)))? {
             out.option(&word)?;
         }
@@ -86,24 +99,35 @@ impl Recorded {
                 let digest = digest.parse().map_err(|_| refuse("recipe"))?;
                 self.recipes.push(RecordedRecipe { name: name.to_owned(), digest });
             }
+            "profile" => self.profile = Some(value.parse().map_err(|_| refuse("profile"))?),
             _ => return Err(unknown()),
         }
         Ok(())
     }
 
-    /// The options in full, with `recipes` in their places; `Err` names the first that is not among them.
-    pub fn complete(&self, recipes: &[UserRecipe]) -> Result<Options, RecordedRecipe> {
+    /// The options in full, with `recipes` and `profile` in their places; `Err` is the first that is not among them.
+    pub fn complete(
+        &self,
+        recipes: &[UserRecipe],
+        profile: Option<&Arc<UserProfile>>,
+    ) -> Result<Options, NotGiven> {
         let find = |wanted: &RecordedRecipe| {
             let found = recipes.iter().find(|recipe| recipe.digest == wanted.digest);
-            found.cloned().ok_or_else(|| wanted.clone())
+            found.cloned().ok_or_else(|| NotGiven::Recipe(wanted.clone()))
         };
         let recipes = self.recipes.iter().map(find).collect::<Result<_, _>>()?;
-        Ok(Options { recipes, ..self.options.clone() })
+        let find = |digest: BlobDigest| {
+            let found = profile.filter(|profile| profile.digest == digest);
+            found.cloned().ok_or(NotGiven::Profile(digest))
+        };
+        let profile = self.profile.map(find).transpose()?;
+        Ok(Options { recipes, profile, ..self.options.clone() })
     }
 
     /// What [`Options::canonical`] writes for these.
     fn canonical(&self) -> String {
-        self.options.canonical_with(self.recipes.iter().map(|recipe| (recipe.name.as_str(), recipe.digest)))
+        let recipes = self.recipes.iter().map(|recipe| (recipe.name.as_str(), recipe.digest));
+        self.options.canonical_with(recipes, self.profile)
     }
 }
 
@@ -159,9 +183,10 @@ mod tests {
             ..Options::default()
         };
         let recorded = Recorded::parse(&options.canonical()).unwrap();
-        assert_eq!(recorded.complete(&[own()]), Ok(options));
-        assert_eq!(recorded.complete(&[]).unwrap_err().digest, BlobDigest::of(b"text"));
-        assert_eq!(Recorded::parse("").unwrap().complete(&[]), Ok(Options::default()));
+        assert_eq!(recorded.complete(&[own()], None), Ok(options));
+        let missing = recorded.complete(&[], None).unwrap_err();
+        assert!(matches!(missing, NotGiven::Recipe(recipe) if recipe.digest == BlobDigest::of(b"text")));
+        assert_eq!(Recorded::parse("").unwrap().complete(&[], None), Ok(Options::default()));
     }
 
     #[test]

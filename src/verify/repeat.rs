@@ -2,9 +2,10 @@
 //!
 //! Hardens the source again, into nothing, and compares digests. Adds to H2 and H10 what only the source tells.
 
+use super::Against;
 use super::facts::Facts;
 use super::needs::{Loss, Losses, Need};
-use super::recorded::{Recorded, RecordedRecipe};
+use super::recorded::{NotGiven, Recorded, RecordedRecipe};
 use serde_json::json;
 
 use crate::digest::{BlobDigest, ImageId};
@@ -14,7 +15,7 @@ use crate::harden::record::{self, OPTIONS_KEY, PLAN_KEY, SOURCE_KEY, VERSION_KEY
 use crate::harden::{HardenError, Hardened};
 use crate::image::Platform;
 use crate::image::json::canonical_bytes;
-use crate::options::{Options, UserRecipe};
+use crate::options::Options;
 use crate::path::{Escaped, ImagePath};
 use crate::plan::Plan;
 use crate::promise::{Promise, Proof};
@@ -38,6 +39,9 @@ pub enum Unrepeatable {
         /// Digest of its file.
         digest: BlobDigest,
     },
+    /// The profile is recorded by digest only.
+    #[error("the profile {0} is needed: give it with --profile FILE")]
+    Profile(BlobDigest),
     /// It was made from another image.
     #[error("it was made from other layers than those of the image that --against names")]
     OtherSource,
@@ -47,7 +51,7 @@ pub enum Unrepeatable {
 }
 
 /// The options to repeat a hardening with.
-pub fn options(facts: &Facts<'_>, recipes: &[UserRecipe]) -> Result<Options, Unrepeatable> {
+pub fn options(facts: &Facts<'_>, against: &Against<'_>) -> Result<Options, Unrepeatable> {
     let label = |key: &str| facts.image.config.labels.get(key).map(String::as_str);
     let recorded = label(OPTIONS_KEY).and_then(|text| Recorded::parse(text).ok());
     let recorded = recorded.ok_or(Unrepeatable::NoOptions)?;
@@ -55,9 +59,11 @@ pub fn options(facts: &Facts<'_>, recipes: &[UserRecipe]) -> Result<Options, Unr
     if version != env!("CARGO_PKG_VERSION") {
         return Err(Unrepeatable::Version(Escaped::new(version.as_bytes())));
     }
-    recorded.complete(recipes).map_err(|RecordedRecipe { name, digest }| Unrepeatable::Recipe {
-        name: Escaped::new(name.as_bytes()),
-        digest,
+    recorded.complete(against.recipes, against.profile).map_err(|not_given| match not_given {
+        NotGiven::Recipe(RecordedRecipe { name, digest }) => {
+            Unrepeatable::Recipe { name: Escaped::new(name.as_bytes()), digest }
+        }
+        NotGiven::Profile(digest) => Unrepeatable::Profile(digest),
     })
 }
 

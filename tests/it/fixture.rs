@@ -4,13 +4,14 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use expect_test::Expect;
 use kiln::accounts::Accounts;
 use kiln::digest::BlobDigest;
 use kiln::finding::Code;
 use kiln::image::Config;
-use kiln::options::{Options, UserRecipe};
+use kiln::options::{Options, UserProfile, UserRecipe};
 use kiln::packages::Database;
 use kiln::path::glob::PathGlobs;
 use kiln::path::{Escaped, ImagePath};
@@ -18,6 +19,7 @@ use kiln::plan::decide::decide;
 use kiln::plan::known::Known;
 use kiln::plan::user::UserError;
 use kiln::plan::{Addition, Level, Patch, Plan, Reason, Verdict};
+use kiln::profile::Profile;
 use kiln::recipe::{self, Condition, Recipe};
 use kiln::rootfs::{Content, Entry, File, Kept, Kind, LayerIndex, Rootfs, dump};
 use md5::{Digest as _, Md5};
@@ -131,6 +133,12 @@ impl Fixture {
 
     pub fn writable(mut self, path: &str) -> Self {
         self.options.writable.push(ImagePath::literal(path));
+        self
+    }
+
+    /// Runs of it showed this.
+    pub fn watched(mut self, profile: Profile) -> Self {
+        self.options.profile = Some(Arc::new(UserProfile::new(profile)));
         self
     }
 

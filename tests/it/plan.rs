@@ -14,6 +14,7 @@ mod packages;
 mod rpm;
 mod start;
 mod strip;
+mod traced;
 mod user;
 
 /// A small Debian: a shell, one utility, `env`, the package manager and the loader; `/usr` is merged.

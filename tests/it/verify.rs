@@ -120,7 +120,7 @@ impl Lab {
 
     fn compare(&self, name: &str, recipes: &[UserRecipe]) -> Verified {
         let source = self.open("source");
-        let against = Against { source: &*source, recipes };
+        let against = Against { source: &*source, recipes, profile: None };
         verify(&*self.open(name), None, Some(&against), &Options::default(), &Silent).unwrap()
     }
 }

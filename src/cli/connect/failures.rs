@@ -32,6 +32,9 @@ pub(super) fn failure(error: HardenError, source: &Reference) -> Failure {
                 "`kiln explain CODE` tells what to do; `kiln inspect` shows the whole plan; without `--strict` it is carried out",
             )
         }
+        HardenError::Profile { .. } => {
+            Failure::input(error).hint("`kiln trace IMAGE -o FILE` makes a profile of this image")
+        }
         HardenError::Source(error) => source_failure(error, source),
         HardenError::Sink(SinkError::CopyLayer { .. }) => bad_bytes(error, source),
         HardenError::Sink(error) => sink_failure(error),

@@ -71,7 +71,7 @@ fn port(manifest: &Manifest) -> Option<&PortEntry> {
 /// Whether the software itself is told to listen there: by its configuration, its command line or its environment.
 fn is_told(port: &PortEntry) -> bool {
     port.evidence.iter().any(|evidence| {
-        evidence.kind == EvidenceKind::Directive
+        matches!(evidence.kind, EvidenceKind::Directive | EvidenceKind::Trace)
             || matches!(evidence.source.as_str(), "command line" | "config Env")
     })
 }

@@ -32,6 +32,7 @@ impl Closure<'_> {
         for mention in &start.mentioned {
             self.add_following(&mention.path, &Why::Mentioned(mention.by.clone()));
         }
+        self.traced(start);
         self.named(start);
         self.asked_for();
         // `--keep`, then recipes: each glob is asked for its own use, so each is matched alone.
@@ -68,6 +69,17 @@ impl Closure<'_> {
             } else if application::is_application(self.known, path) {
                 self.add(path, Why::Application);
             }
+        }
+    }
+
+    /// What was executed and read when the app was watched.
+    fn traced(&mut self, start: &Start) {
+        let Some(traced) = self.known.traced.map(|traced| traced.of(start.whose)) else { return };
+        for used in traced.executed() {
+            self.add_following(&used.path, &Why::Executed(used.by));
+        }
+        for used in traced.read() {
+            self.add_following(&used.path, &Why::Read(used.by));
         }
     }
 

@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Inputs;
 use super::candidate::evidence;
 use super::command_line::CommandLine;
+use super::traced::TRACE;
 use crate::evidence::{Evidence, EvidenceKind};
 use crate::finding::{Code, Finding};
 use crate::plan::Port;
+use crate::plan::traced::Traced;
 use crate::recipe::Recipe;
 
 /// One reason to believe that a port is listened on.
@@ -109,7 +111,21 @@ pub(super) fn find(
             }
         }
     }
+    candidates.extend(traced(inputs));
     unite(inputs, candidates, findings)
+}
+
+/// Ports that were listened on while the app was watched.
+fn traced(inputs: &Inputs<'_>) -> impl Iterator<Item = PortCandidate> {
+    inputs.traced.iter().flat_map(Traced::listens).filter(|listens| !is_loopback(&listens.address)).map(
+        |listens| PortCandidate {
+            port: listens.port,
+            protocol: listens.protocol,
+            name: None,
+            host: Some(listens.address),
+            evidence: evidence(EvidenceKind::Trace, TRACE, format!("{} listened on it", listens.by)),
+        },
+    )
 }
 
 /// What speaks for one port.

@@ -85,6 +85,7 @@ impl Case<'_> {
             kept: &|_| true,
             extra: &paths(self.extra),
             lowering_directories: &paths(self.lowering),
+            traced: None,
         })
     }
 }

@@ -34,8 +34,8 @@ pub(super) fn candidates(inputs: &Inputs<'_>, findings: &mut Vec<Finding>) -> Ve
         out.push(Candidate::directory(path.clone(), Confidence::Proven, why));
     }
     for path in inputs.lowering_directories {
-        let why =
-            evidence(EvidenceKind::Recipe, "lowering", "the script that was lowered makes this directory");
+        let kind = if inputs.traced.is_some() { EvidenceKind::Trace } else { EvidenceKind::Recipe };
+        let why = evidence(kind, "lowering", "the script that was lowered makes this directory");
         out.push(Candidate::directory(path.clone(), Confidence::Likely, why));
     }
     out.extend(tmp(inputs));

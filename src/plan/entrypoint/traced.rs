@@ -1,0 +1,274 @@
+//! A start that runs showed: the shell of a script goes where what it ended as is certain, and was all that mattered.
+//!
+//! Asked only where nothing in the image itself says what a script ends as. What speaks against it is said.
+
+use std::collections::BTreeSet;
+
+use super::Frozen;
+use super::find_program;
+use crate::catalog::{Catalog, Class, WrapperKind};
+use crate::path::{ImagePath, unescape};
+use crate::plan::known::Known;
+use crate::plan::traced::{Part, Reached, Traced, Whose, is_content};
+use crate::plan::{Role, Step};
+use crate::profile::{Exec, How};
+
+/// Runs that must agree: one says nothing about what is constant.
+const RUNS: u32 = 2;
+
+/// Variables that shells set for themselves, and those that a runtime gives every container.
+const OWN: &[&str] = &["_", "SHLVL", "PWD", "OLDPWD", "HOSTNAME"];
+
+/// Parts of names that secrets have.
+const SECRET: &[&str] =
+    &["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE", "_KEY"];
+
+/// Files named in one message.
+const NAMED: usize = 3;
+
+/// What a start is replaced by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shown {
+    /// The words.
+    pub(super) argv: Vec<String>,
+    /// Environment that the script added.
+    pub(super) env: Vec<(String, String)>,
+    /// Directories that it made and the server uses.
+    pub(super) directories: Vec<ImagePath>,
+    /// Why.
+    pub(super) why: String,
+}
+
+/// What runs showed that a start with a shell ends as: `Err` says why that cannot be started instead; `None` where it is
+/// not known.
+pub(super) fn shown(known: &Known<'_>) -> Option<Result<Shown, String>> {
+    let traced = known.traced?;
+    let reached = server(known, traced)?;
+    let words: Vec<&str> = reached.exec.argv.iter().map(String::as_str).collect();
+    let ended = words.join(" ");
+    Some(
+        lower(known, traced, &reached)
+            .map_err(|why| format!("runs showed that it ends as `{ended}`, but {why}")),
+    )
+}
+
+/// The server of the runs that are known.
+pub fn server<'p>(known: &Known<'_>, traced: Traced<'p>) -> Option<Reached<'p>> {
+    traced.server(|exec| {
+        let file = exec.interpreter.as_ref().unwrap_or(&exec.file);
+        let Some(file) = image_path(file) else { return Part::Other };
+        let name = image_path(&exec.path);
+        let wrapper = name.as_ref().and_then(|path| Catalog::builtin().wrapper(path.name()));
+        match known.class(&file) {
+            Some(Class::Shell) => Part::Shell,
+            _ if exec.interpreter.is_none()
+                && wrapper.is_some_and(|wrapper| wrapper.kind == WrapperKind::Init) =>
+            {
+                Part::Init
+            }
+            _ => Part::Other,
+        }
+    })
+}
+
+fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result<Shown, String> {
+    let profile = traced.profile();
+    let started: Vec<&String> = known.config.entrypoint.iter().chain(&known.config.cmd).collect();
+    if !profile.start.argv.iter().eq(started) {
+        return Err("they were started with other arguments".into());
+    }
+    if profile.runs < RUNS {
+        return Err("one run does not say what is constant: watch several, `--runs 2`".into());
+    }
+    let first = traced.first().and_then(<[Exec]>::first).ok_or("they do not agree")?;
+    if reached.exec.umask != first.umask {
+        return Err(format!("with the umask {}", reached.exec.umask));
+    }
+    let working_dir = image_path(&reached.exec.cwd);
+    if working_dir.as_ref() != Some(&known.working_dir) {
+        return Err(format!("in the directory {}", reached.exec.cwd));
+    }
+    let env = added(known, first, reached.exec, &profile.start.env)?;
+    let mut argv = Vec::new();
+    for above in &reached.above {
+        argv.extend(words_of_init(above)?);
+    }
+    argv.extend(words(known, reached.exec, &env)?);
+    if argv.iter().any(|word| is_given(word, &profile.start.env)) {
+        return Err("with words that only the watched runs were given".into());
+    }
+    let directories = prepared(known, traced.of(Whose::Server(reached.server)))?;
+    let why =
+        format!("{} runs ended as this, and nothing else that the script makes is read by it", profile.runs);
+    Ok(Shown { argv, env, directories, why })
+}
+
+/// The words of `exec`, the first as it is found again.
+fn words(known: &Known<'_>, exec: &Exec, env: &[(String, String)]) -> Result<Vec<String>, String> {
+    let mut words = plain(&exec.argv)?;
+    let path = image_path(&exec.path).ok_or("its program has no path")?;
+    let Some(first) = words.first_mut() else { return Err("without a word".into()) };
+    let all: Vec<(String, String)> = known.config.env.iter().chain(env).cloned().collect();
+    let is_found =
+        find_program(known.rootfs, &all, &known.working_dir, first).is_some_and(|(found, file)| {
+            found == path || known.rootfs.resolve(&path).is_some_and(|end| end.path == file)
+        });
+    if !is_found {
+        if first.rsplit('/').next().map(str::as_bytes) != Some(path.name()) {
+            return Err(format!("it calls {path} by the name `{first}`"));
+        }
+        *first = String::from_utf8(path.absolute()).map_err(|_| "its path is no text")?;
+    }
+    Ok(words)
+}
+
+/// The words of an init before those of what it starts.
+fn words_of_init(exec: &Exec) -> Result<Vec<String>, String> {
+    let words = plain(&exec.argv)?;
+    let path = image_path(&exec.path);
+    let wrapper = path.and_then(|path| Catalog::builtin().wrapper(path.name()));
+    let command = wrapper.and_then(|wrapper| wrapper.unwrap_words(words.get(1..)?)).map(|all| all.command);
+    let command = command.ok_or_else(|| format!("what `{}` starts cannot be told", exec.path))?;
+    let own = words.len().saturating_sub(command.len());
+    let mut own: Vec<String> = words.into_iter().take(own).collect();
+    if let Some(first) = own.first_mut() {
+        // As it was found, whatever it was called.
+        first.clone_from(&exec.path);
+    }
+    Ok(own)
+}
+
+/// What the script added to the environment.
+fn added(
+    known: &Known<'_>,
+    first: &Exec,
+    last: &Exec,
+    given: &[String],
+) -> Result<Vec<(String, String)>, String> {
+    let mut added = Vec::new();
+    let is_own = |name: &str| OWN.contains(&name);
+    for variable in last.env.iter().filter(|variable| !is_own(&variable.name)) {
+        let before = first.env.iter().find(|before| before.name == variable.name);
+        if before.is_some_and(|before| before.values == variable.values) {
+            continue;
+        }
+        let name = &variable.name;
+        let [value] = variable.values.as_slice() else {
+            return Err(format!("with a variable that differs from run to run, `{name}`"));
+        };
+        if !variable.always {
+            return Err(format!("with a variable that only some runs have, `{name}`"));
+        }
+        let upper = name.to_ascii_uppercase();
+        if SECRET.iter().any(|part| upper.contains(part)) {
+            return Err(format!("with a variable that may be a secret, `{name}`, which is not baked"));
+        }
+        if is_given(value, given) {
+            return Err(format!("with a variable that only the watched runs were given, `{name}`"));
+        }
+        if name == "HOME" && is_home(known, last.uid, value) {
+            continue;
+        }
+        added.push((text(name)?, text(value)?));
+    }
+    let is_lost = |name: &String| !is_own(name) && !last.env.iter().any(|variable| variable.name == *name);
+    if let Some((name, _)) = known.config.env.iter().find(|(name, _)| is_lost(name)) {
+        return Err(format!("without the image's variable `{name}`"));
+    }
+    Ok(added)
+}
+
+/// Whether `home` is what a runtime sets for the user.
+fn is_home(known: &Known<'_>, uid: u32, home: &str) -> bool {
+    known.accounts.of_uid(uid).is_some_and(|account| account.home == home)
+}
+
+/// Whether `text` has in it a value that the watched runs were given, and the image does not give.
+fn is_given(text: &str, given: &[String]) -> bool {
+    let values = given.iter().filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
+    values.filter(|value| !value.is_empty()).any(|value| text.contains(value))
+}
+
+/// Directories that the server uses and somebody else made; an error where it reads more than directories.
+fn prepared(known: &Known<'_>, server: Traced<'_>) -> Result<Vec<ImagePath>, String> {
+    let read: BTreeSet<ImagePath> = server.read().chain(server.executed()).map(|used| used.path).collect();
+    let (mut directories, mut needed) = (Vec::new(), Vec::new());
+    for (path, how) in server.prepared() {
+        let is_gone = how.contains(&How::Removed) || how.contains(&How::RenamedAway);
+        if how.contains(&How::Linked) && !is_gone {
+            return Err(format!("the script makes a link, {path}"));
+        }
+        if is_gone && known.rootfs.node(&path).is_some() {
+            return Err(format!("the script removes {path} of the image"));
+        }
+        if !how.iter().any(is_content) || !read.contains(&path) {
+            continue;
+        }
+        if how.contains(&How::Directory) {
+            directories.push(path);
+        } else {
+            needed.push(path);
+        }
+    }
+    let Some(first) = needed.first() else { return Ok(directories) };
+    let names: Vec<String> = needed.iter().take(NAMED).map(ToString::to_string).collect();
+    Err(match needed.len() {
+        1 => format!("it reads {first}, which the script writes"),
+        many => format!("it reads {many} files that the script writes: {}", names.join(", ")),
+    })
+}
+
+/// The scripts of a chain, each with the variables that it reads.
+pub(super) fn frozen(known: &Known<'_>, chain: &[Step]) -> Vec<Frozen> {
+    let scripts = chain.iter().filter(|step| step.role == Role::Script);
+    scripts
+        .map(|step| {
+            let bytes = known.rootfs.bytes(&step.file).unwrap_or_default();
+            Frozen { script: step.path.clone(), variables: variables(&String::from_utf8_lossy(&bytes)) }
+        })
+        .collect()
+}
+
+/// Variables that a script reads and does not set, by the custom of writing those of the environment in capitals.
+fn variables(script: &str) -> Vec<String> {
+    let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let lines = || script.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
+    let mut out = BTreeSet::new();
+    for line in lines() {
+        for (at, _) in line.match_indices('$') {
+            let rest = line.get(at + 1..).unwrap_or_default();
+            let rest = rest.strip_prefix('{').unwrap_or(rest);
+            let name: String = rest.chars().take_while(|&c| is_name(c)).collect();
+            let is_variable = name.len() > 1 && name.starts_with(|c: char| c.is_ascii_uppercase());
+            if is_variable && !OWN.contains(&name.as_str()) && !["PATH", "HOME"].contains(&name.as_str()) {
+                out.insert(name);
+            }
+        }
+    }
+    // `A=x` sets it; `A=${A:-x}` still reads it.
+    let is_set = |name: &String| {
+        let value = |line: &str| {
+            line.trim_start_matches("export ")
+                .strip_prefix(name.as_str())?
+                .strip_prefix('=')
+                .map(str::to_owned)
+        };
+        lines()
+            .filter_map(value)
+            .any(|value| !value.contains(&format!("${name}")) && !value.contains(&format!("${{{name}")))
+    };
+    out.into_iter().filter(|name| !is_set(name)).collect()
+}
+
+fn image_path(text: &str) -> Option<ImagePath> {
+    ImagePath::parse(&unescape(text)?).ok()
+}
+
+fn plain(words: &[String]) -> Result<Vec<String>, String> {
+    words.iter().map(|word| text(word)).collect()
+}
+
+fn text(escaped: &str) -> Result<String, String> {
+    let bytes = unescape(escaped).and_then(|bytes| String::from_utf8(bytes).ok());
+    bytes.ok_or_else(|| "one of its words is no text".into())
+}

@@ -1,0 +1,259 @@
+//! What runs of the source showed, as far as hardening uses it: who serves, and what the server does.
+//!
+//! Reads a profile; what follows from it is for the steps of the plan. A start-up script and what it starts are not the
+//! server: what they do is needed where they stay, and is not where the server is started without them.
+
+use std::collections::BTreeSet;
+
+use crate::path::{ImagePath, unescape};
+use crate::profile::{Actor, Exec, How, Phase, Profile, Protocol};
+
+/// The process that serves, from one of its programs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Server {
+    process: u32,
+    exec: u32,
+}
+
+/// Whose doings count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Whose {
+    /// Everybody's.
+    #[default]
+    All,
+    /// The server's, and those of what it starts.
+    Server(Server),
+}
+
+/// A profile, with whose doings count.
+#[derive(Debug, Clone, Copy)]
+pub struct Traced<'p> {
+    profile: &'p Profile,
+    whose: Whose,
+}
+
+/// A file or directory, and a program that did something with it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Use {
+    /// Links followed.
+    pub path: ImagePath,
+    /// The program; escaped. The first of several.
+    pub by: String,
+}
+
+/// A path that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// Which, and by whom.
+    pub place: Use,
+    /// Whether it is a directory that was made.
+    pub is_new_directory: bool,
+    /// Whether it is the directory in which something without a name was made.
+    pub is_around: bool,
+}
+
+/// A port that was listened on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listens {
+    /// 1–65535.
+    pub port: u16,
+    /// `TCP` or `UDP`.
+    pub protocol: &'static str,
+    /// At which address.
+    pub address: String,
+    /// By which program; escaped.
+    pub by: String,
+}
+
+/// How a server was reached from the first process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached<'p> {
+    /// Which process.
+    pub server: Server,
+    /// The programs that stay above it, such as `tini`, outermost first.
+    pub above: Vec<&'p Exec>,
+    /// The program itself.
+    pub exec: &'p Exec,
+}
+
+/// The part that a program plays above a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A shell: what it starts is looked for.
+    Shell,
+    /// An init: what it starts is looked for, and it stays above that.
+    Init,
+    /// The server, for all that is known.
+    Other,
+}
+
+impl<'p> Traced<'p> {
+    /// What everybody did in `profile`.
+    pub fn new(profile: &'p Profile) -> Self {
+        Self { profile, whose: Whose::All }
+    }
+
+    /// The same runs, where only the doings of some count.
+    #[must_use]
+    pub fn of(self, whose: Whose) -> Self {
+        Self { whose, ..self }
+    }
+
+    /// The profile.
+    pub fn profile(&self) -> &'p Profile {
+        self.profile
+    }
+
+    /// The first process' programs; `None` where runs differ in them.
+    pub fn first(&self) -> Option<&'p [Exec]> {
+        let mut roots = self.profile.processes.iter().filter(|process| process.parent.is_none());
+        match (roots.next(), roots.next()) {
+            (Some(root), None) => Some(&root.execs),
+            _ => None,
+        }
+    }
+
+    /// The server: what the first process ends up as, or the one that a shell or an init waits for.
+    pub fn server(&self, part: impl Fn(&Exec) -> Part) -> Option<Reached<'p>> {
+        let mut process = 0;
+        self.first()?;
+        let mut above = Vec::new();
+        // Each step goes to a child, which has a higher number.
+        loop {
+            let execs = &self.profile.processes.get(process)?.execs;
+            let exec = execs.last()?;
+            let number = u32::try_from(process).ok()?;
+            let server = Server { process: number, exec: u32::try_from(execs.len()).ok()? };
+            match part(exec) {
+                Part::Other => return Some(Reached { server, above, exec }),
+                Part::Init => above.push(exec),
+                Part::Shell => {}
+            }
+            let after = (number, server.exec);
+            let mut children = self.profile.processes.iter().enumerate().filter(|(child, entry)| {
+                *child > process
+                    && entry.parent == Some(after)
+                    && !entry.execs.is_empty()
+                    && self.lasts(*child)
+            });
+            match (children.next(), children.next()) {
+                (Some((child, _)), None) => process = child,
+                _ => return None,
+            }
+        }
+    }
+
+    /// Whether the process, or one that it started, was seen after the start-up, or listens.
+    fn lasts(&self, process: usize) -> bool {
+        let Ok(process) = u32::try_from(process) else { return false };
+        let own = |by: &Actor| self.descends(by, Server { process, exec: 0 });
+        let profile = self.profile;
+        let files = profile.executed.iter().chain(&profile.opened).chain(&profile.mapped);
+        let mut acts = files
+            .flat_map(|used| &used.by)
+            .chain(profile.written.iter().flat_map(|written| &written.by))
+            .chain(profile.failures.iter().flat_map(|failure| &failure.by));
+        profile.sockets.iter().flat_map(|socket| &socket.by).any(own)
+            || acts.any(|by| by.phase != Phase::StartUp && own(by))
+    }
+
+    /// Whether `by` is `server` or something that it started.
+    fn descends(&self, by: &Actor, server: Server) -> bool {
+        let mut at = (by.process, by.exec);
+        loop {
+            if at.0 == server.process {
+                return at.1 >= server.exec;
+            }
+            match self.profile.processes.get(at.0 as usize).and_then(|process| process.parent) {
+                // A parent stands before its children; a document that says otherwise says nothing.
+                Some(parent) if parent.0 < at.0 => at = parent,
+                _ => return false,
+            }
+        }
+    }
+
+    /// Whether the doings of `by` count.
+    pub fn counts(&self, by: &Actor) -> bool {
+        match self.whose {
+            Whose::All => true,
+            Whose::Server(server) => self.descends(by, server),
+        }
+    }
+
+    /// The program that `by` ran.
+    fn program(&self, by: &Actor) -> Option<&'p str> {
+        let mut at = (by.process, by.exec);
+        loop {
+            let process = self.profile.processes.get(at.0 as usize)?;
+            if let Some(exec) = at.1.checked_sub(1).and_then(|exec| process.execs.get(exec as usize)) {
+                return Some(&exec.file);
+            }
+            at = process.parent.filter(|parent| parent.0 < at.0)?;
+        }
+    }
+
+    /// The program of the first of `by` whose doings count; `None` where nobody's do.
+    fn doer(&self, by: &[Actor], back: u32) -> Option<String> {
+        let first = by.iter().find(|by| self.counts(by))?;
+        let before = Actor { exec: first.exec.saturating_sub(back), ..*first };
+        Some(self.program(&before).or_else(|| self.program(first)).unwrap_or_default().to_owned())
+    }
+
+    /// Programs that were executed, each with the one that executed it.
+    pub fn executed(&self) -> impl Iterator<Item = Use> {
+        self.profile
+            .executed
+            .iter()
+            .filter_map(|used| Some(Use { path: path(&used.path)?, by: self.doer(&used.by, 1)? }))
+    }
+
+    /// Files and directories that were opened for reading, or mapped as code.
+    pub fn read(&self) -> impl Iterator<Item = Use> {
+        let used = self.profile.opened.iter().chain(&self.profile.mapped);
+        used.filter_map(|used| Some(Use { path: path(&used.path)?, by: self.doer(&used.by, 0)? }))
+    }
+
+    /// Paths that were written: made, opened for writing, renamed, removed. Modes, owners and times alone are no reason
+    /// to need a volume.
+    pub fn written(&self) -> impl Iterator<Item = Write> {
+        self.profile.written.iter().filter(|written| written.how.iter().any(is_content)).filter_map(
+            |written| {
+                Some(Write {
+                    place: Use { path: path(&written.path)?, by: self.doer(&written.by, 0)? },
+                    is_new_directory: written.how.contains(&How::Directory),
+                    is_around: written.how == [How::Unnamed],
+                })
+            },
+        )
+    }
+
+    /// Ports that were listened on.
+    pub fn listens(&self) -> impl Iterator<Item = Listens> {
+        self.profile.sockets.iter().filter(|socket| socket.bind.port != 0).filter_map(|socket| {
+            let protocol = match socket.bind.protocol {
+                Protocol::Tcp => "TCP",
+                Protocol::Udp => "UDP",
+                Protocol::Unix => return None,
+            };
+            let by = self.doer(&socket.by, 0)?;
+            Some(Listens { port: socket.bind.port, protocol, address: socket.bind.address.clone(), by })
+        })
+    }
+
+    /// What those whose doings do not count had a hand in, and in what ways it was written.
+    pub fn prepared(&self) -> impl Iterator<Item = (ImagePath, BTreeSet<How>)> {
+        let others = |by: &[Actor]| by.iter().any(|by| !self.counts(by));
+        let written = self.profile.written.iter().filter(move |written| others(&written.by));
+        written.filter_map(|written| Some((path(&written.path)?, written.how.iter().copied().collect())))
+    }
+}
+
+/// A path of the document; `None` where it is none.
+fn path(text: &str) -> Option<ImagePath> {
+    ImagePath::parse(&unescape(text)?).ok()
+}
+
+/// Whether a file or directory itself is written, and not what is said of it: its mode, owner, times, attributes.
+pub fn is_content(how: &How) -> bool {
+    !matches!(how, How::Mode | How::Owner | How::Times | How::Attributes)
+}

@@ -1,0 +1,56 @@
+//! Where the app wrote while it was watched.
+//!
+//! What it made for itself needs no volume of its own: the directory that was there before does.
+
+use std::collections::BTreeSet;
+
+use super::candidate::evidence;
+use super::{Candidate, Inputs, place};
+use crate::evidence::{Confidence, EvidenceKind};
+use crate::path::ImagePath;
+
+/// What the evidence of a watched run is called.
+pub(super) const TRACE: &str = "trace";
+
+/// A candidate for each directory and each writer.
+pub(super) fn candidates(inputs: &Inputs<'_>) -> Vec<Candidate> {
+    let Some(traced) = inputs.traced else { return Vec::new() };
+    let made: BTreeSet<ImagePath> =
+        traced.written().filter(|write| write.is_new_directory).map(|write| write.place.path).collect();
+    let mut told = BTreeSet::new();
+    let mut out = Vec::new();
+    for write in traced.written() {
+        let (path, by) = (write.place.path, write.place.by);
+        let directory = if write.is_around { Some(path.clone()) } else { path.parent() };
+        let Some(directory) = directory.filter(|directory| !place::is_kernel(directory)) else { continue };
+        let kept = standing(inputs, &directory, &made);
+        if !told.insert((kept.clone(), by.clone())) {
+            continue;
+        }
+        let why = evidence(EvidenceKind::Trace, TRACE, format!("{by} wrote there while it was watched"));
+        let refused = place::refuse(inputs, &kept).is_some();
+        out.push(if refused && kept == directory && !write.is_around {
+            // Its directory cannot be a volume, and a person must know which file it is.
+            told.remove(&(kept, by));
+            Candidate::file(path, Confidence::Proven, why)
+        } else {
+            Candidate::directory(kept, Confidence::Proven, why)
+        });
+    }
+    out
+}
+
+/// `directory`, or what stood there before the app made directories: the lowest that the image has and that can be a
+/// volume, or else the highest that the app made.
+fn standing(inputs: &Inputs<'_>, directory: &ImagePath, made: &BTreeSet<ImagePath>) -> ImagePath {
+    let mut at = directory.clone();
+    while made.contains(&at) && !inputs.rootfs.is_directory(&at) {
+        let Some(parent) = at.parent() else { break };
+        let is_of_many = place::is_shared(&parent) && parent != ImagePath::literal("/tmp");
+        if !made.contains(&parent) && (is_of_many || place::refuse(inputs, &parent).is_some()) {
+            break;
+        }
+        at = parent;
+    }
+    at
+}
