@@ -50,6 +50,24 @@ pub enum Class {
     Application,
 }
 
+impl Class {
+    /// One of them, in a sentence.
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Self::Shell => "a shell",
+            Self::PackageManager => "a package manager",
+            Self::Utility => "a utility",
+            Self::Editor => "an editor",
+            Self::Downloader => "a downloader",
+            Self::Compiler => "a compiler or debugger",
+            Self::NetworkTool => "a network tool",
+            Self::Escape => "a tool to change privileges",
+            Self::Interpreter => "an interpreter",
+            Self::Application => "another application",
+        }
+    }
+}
+
 /// All that is known about names.
 #[derive(Debug)]
 pub struct Catalog {

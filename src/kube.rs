@@ -1,7 +1,8 @@
-//! Kubernetes documents that fit a hardened image.
+//! Kubernetes documents: those that fit a hardened image, and those that users bring.
 //!
-//! Talks to no cluster and knows no registry: documents are rendered from the writable manifest and options.
+//! Talks to no cluster and knows no registry: documents are rendered from the writable manifest and options, or read from text.
 
+pub mod given;
 pub mod pod;
 
 pub use pod::{PodOptions, render_pod};

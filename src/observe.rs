@@ -11,7 +11,7 @@ mod probe;
 use std::sync::Arc;
 
 pub use exercise::{Exercise, ExerciseError, parse_url};
-pub use probe::parse_probe;
+pub use probe::{answers, get, is_good, parse_probe, succeeds};
 
 use crate::harden::record::chain_id;
 use crate::limits::Limits;
@@ -23,6 +23,7 @@ use crate::sandbox::{self, LimitKind, Place, Sandbox, SandboxError};
 use crate::source::{Source, SourceImage};
 use crate::trace::{self, FilterError, TraceError};
 use drive::Driven;
+pub use drive::Serving;
 pub use output::{Heard, Listener};
 
 /// What to watch for, and what to do meanwhile.
@@ -126,7 +127,7 @@ pub fn observe(
     run::check_platform(&subject.image.config).map_err(ObserveError::Run)?;
     let mut settings =
         run::settings(&subject.image.config, subject.rootfs, &asked.run).map_err(ObserveError::Run)?;
-    settings.watch = Some(Filter::from(&trace::filter().map_err(ObserveError::Filter)?));
+    settings.watch = Some(filter()?);
     let failed = |error: SandboxError| ObserveError::Run(RunError::Sandbox(error));
     let (uid, gid) = (settings.process.uid, settings.process.gid);
     let mut sandbox = Sandbox::new(place, uid, gid, heard.listener()).map_err(failed)?;
@@ -141,9 +142,9 @@ pub fn observe(
     let mut profiles = Vec::new();
     let mut complaints = Vec::new();
     for run in 0..runs.max(1) {
-        heard.forget();
         rename(&mut settings, run);
-        let (profile, more) = watch(&mut sandbox, &settings, subject, asked, heard)?;
+        let serving = Serving::default();
+        let (profile, more) = watch(&mut sandbox, &settings, subject, asked, heard, serving)?;
         profiles.push(profile);
         complaints.extend(more);
     }
@@ -164,15 +165,22 @@ fn rename(settings: &mut sandbox::Settings, run: u32) {
     settings.hostname = name;
 }
 
-/// One start.
-fn watch(
+/// The filter that a container needs to be watched.
+pub fn filter() -> Result<Filter, ObserveError> {
+    Ok(Filter::from(&trace::filter().map_err(ObserveError::Filter)?))
+}
+
+/// One start with `settings`, which have [`filter`]; of what is asked of the run only its duration counts.
+pub fn watch(
     sandbox: &mut Sandbox,
     settings: &sandbox::Settings,
     subject: &Subject<'_>,
     asked: &Asked,
     heard: &Heard,
+    serving: Serving<'_>,
 ) -> Result<(Profile, Vec<Complaint>), ObserveError> {
     let failed = |error: SandboxError| ObserveError::Run(RunError::Sandbox(error));
+    heard.forget();
     let held = sandbox.hold(settings).map_err(failed)?;
     let pid = i32::try_from(held.pid()).unwrap_or_else(|_| unreachable!("a process number is positive"));
     let attached = trace::attach(pid).map_err(ObserveError::Trace)?;
@@ -181,7 +189,8 @@ fn watch(
     let not_executed = |reason| ObserveError::Run(RunError::NotExecuted { program: program(), reason });
     let mut running = held.release().map_err(failed)?.map_err(not_executed)?;
     let signal = run::stop_signal(&subject.image.config);
-    let driven = drive::drive(&mut running, &live, &settings.process, asked, signal, heard).map_err(failed);
+    let watched = drive::Watched { live: &live, process: &settings.process, heard };
+    let driven = drive::drive(&mut running, &watched, asked, signal, serving).map_err(failed);
     // What still runs is killed, so that there is an end to watch for.
     drop(running);
     let recorded = attached.finish();

@@ -1,6 +1,6 @@
-//! What is true of every hardened image, H1 to H10, and what the check of one promise found.
+//! What is true of every hardened image, H1 to H10, what a run of it shows, and what the check of one of these found.
 //!
-//! Words and values only: what is looked at to prove a promise is `verify`'s.
+//! Words and values only: what is looked at to prove a promise is `verify`'s, how an image is run is `trial`'s.
 
 use std::fmt;
 
@@ -144,11 +144,68 @@ pub struct Breach {
     pub message: String,
 }
 
-/// What the check of one promise found.
+/// What a run of a hardened image shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Shown {
+    /// The pod is no looser than kiln's own.
+    Pod,
+    /// It starts.
+    Start,
+    /// It serves.
+    Ready,
+    /// What drove it went well.
+    Driven,
+    /// It ends when it is asked to.
+    Stop,
+    /// Nothing can be changed or misused where the root is as in the pod.
+    Attack,
+    /// The same on a writable root.
+    AttackWritable,
+}
+
+impl Shown {
+    /// Its word.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Pod => "pod",
+            Self::Start => "start",
+            Self::Ready => "ready",
+            Self::Driven => "driven",
+            Self::Stop => "stop",
+            Self::Attack => "attack",
+            Self::AttackWritable => "attack-writable",
+        }
+    }
+
+    /// What is shown, in one line.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Pod => {
+                "the pod allows no more than the image's manifest asks for, and mounts what it asks for"
+            }
+            Self::Start => "the app starts under exactly the settings of the pod",
+            Self::Ready => "it serves, before the attack and after it",
+            Self::Driven => "what drove it went well",
+            Self::Stop => "it ends by its stop signal within the pod's grace",
+            Self::Attack => {
+                "as the app, in its container, nothing of the image can be changed and no tool started"
+            }
+            Self::AttackWritable => "the same on a writable root, where only modes and owners protect",
+        }
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+/// What the check of one promise, or of one thing that a run shows, found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proof {
+pub struct Proof<P = Promise> {
     /// Which.
-    pub promise: Promise,
+    pub promise: P,
     /// What was looked at and holds.
     pub proved: Vec<String>,
     /// What could not be looked at, and what it would take.
@@ -168,9 +225,9 @@ pub enum State {
     Broken,
 }
 
-impl Proof {
+impl<P> Proof<P> {
     /// A check that has found nothing yet.
-    pub fn new(promise: Promise) -> Self {
+    pub fn new(promise: P) -> Self {
         Self { promise, proved: Vec::new(), open: Vec::new(), breaches: Vec::new() }
     }
 

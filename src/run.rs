@@ -241,6 +241,7 @@ pub fn settings(config: &Config, rootfs: &Rootfs, asked: &Asked) -> Result<Setti
         mode: 0o777,
         uid: 0,
         gid: 0,
+        read_only: false,
     });
     Ok(Settings {
         mounts: mounts.collect(),
@@ -260,24 +261,35 @@ pub fn process(config: &Config, accounts: &Accounts, asked: &Asked) -> Result<Pr
     }
     let spec = asked.user.as_ref().unwrap_or(&config.user);
     let identity = accounts.resolve(spec).map_err(|source| RunError::User { spec: spec.clone(), source })?;
-    let home = identity.account.map(|account| account.home).filter(|home| !home.is_empty());
-    let mut env = vec![
-        ("PATH".to_owned(), DEFAULT_PATH.to_owned()),
-        ("HOSTNAME".to_owned(), HOSTNAME.to_owned()),
-        ("HOME".to_owned(), home.unwrap_or_else(|| "/".to_owned())),
-    ];
-    for (name, value) in config.env.iter().chain(&asked.env) {
-        env.retain(|(known, _)| known != name);
-        env.push((name.clone(), value.clone()));
-    }
+    let home = identity.account.map(|account| account.home);
     Ok(Process {
         argv,
-        env,
+        env: environment(config, home, HOSTNAME, &asked.env),
         cwd: config.working_dir.clone(),
         uid: identity.uid,
         gid: identity.gid,
         groups: identity.groups,
     })
+}
+
+/// The environment of a container: what runtimes set, what the image says, and `more`.
+pub fn environment(
+    config: &Config,
+    home: Option<String>,
+    hostname: &str,
+    more: &[(String, String)],
+) -> Vec<(String, String)> {
+    let home = home.filter(|home| !home.is_empty());
+    let mut env = vec![
+        ("PATH".to_owned(), DEFAULT_PATH.to_owned()),
+        ("HOSTNAME".to_owned(), hostname.to_owned()),
+        ("HOME".to_owned(), home.unwrap_or_else(|| "/".to_owned())),
+    ];
+    for (name, value) in config.env.iter().chain(more) {
+        env.retain(|(known, _)| known != name);
+        env.push((name.clone(), value.clone()));
+    }
+    env
 }
 
 impl RunReport {

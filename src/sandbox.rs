@@ -25,6 +25,7 @@
 //! Does not decide what is started or what it means: settings come in, an end and a list of writes go out. Does not use
 //! control groups: hardly any user has one to give away, and what they would add is exactness.
 
+pub mod attack;
 pub mod capability;
 mod cell;
 mod door;
@@ -42,6 +43,7 @@ pub mod stage;
 mod unpack;
 mod wire;
 
+pub use attack::{Act, Attack, Attacked, Cut, Hole};
 pub use cell::{Output, Place, Sandbox, Stream};
 pub use door::{Connection, Door};
 pub use error::SandboxError;

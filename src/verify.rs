@@ -47,6 +47,8 @@ pub struct Verified {
     pub image: SourceImage,
     /// What names the source that it was compared with, if it was read.
     pub against: Option<BlobDigest>,
+    /// Its merged tree.
+    pub rootfs: Rootfs,
     /// A proof for each promise, in order.
     pub proofs: Vec<Proof>,
 }
@@ -96,7 +98,7 @@ pub fn verify(
                 .map_err(VerifyError::Source)?
         }
     };
-    Ok(Verified { image, against, proofs })
+    Ok(Verified { image, against, rootfs, proofs })
 }
 
 /// The writable manifest inside the image whose tree is `rootfs`, if it can be read.

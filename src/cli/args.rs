@@ -136,7 +136,12 @@ pub(super) struct InspectArgs {
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Without --against, what the image alone tells is checked; what it does not tell is said \
-    and is no failure. With --against, a promise that could not be checked in full is one."
+    and is no failure. With --against, a promise that could not be checked in full is one.\n\n\
+    With --run the app starts in the sandbox of `kiln run`, under the settings of its pod: user, groups, capabilities, system calls, \
+    kernel parameters, read-only root, mounts, words and environment. When its probes answer, kiln attacks it from within, as \
+    the app: it tries to make a file in every directory, to open every file for writing, to change every mode, and to start \
+    every program that the catalog knows; then once more on a writable root. The app must still answer, and end when it is asked to. \
+    What could not be told in this environment is said and is no failure."
 )]
 pub(super) struct VerifyArgs {
     /// The hardened image
@@ -150,6 +155,19 @@ pub(super) struct VerifyArgs {
     /// The profile that the image was hardened with, needed with --against; several are united
     #[arg(long, value_name = "FILE", requires = "against")]
     pub(super) profile: Vec<PathBuf>,
+    /// Run it under its pod's settings, and attack it
+    #[arg(long, help_heading = "Running it")]
+    pub(super) run: bool,
+    /// The pod, in a file: YAML or JSON of kind Pod, or of a workload that makes pods; - is stdin [default: what follows from
+    /// the image's manifest]
+    #[arg(long, value_name = "FILE", requires = "run", help_heading = "Running it")]
+    pub(super) pod: Option<PathBuf>,
+    /// What says that it is ready, instead of the pod's probe: `tcp:PORT`, `http:PORT/PATH`, `exec:COMMAND` or `log:TEXT`
+    #[arg(long, value_name = "PROBE", value_parser = parse_probe, requires = "run", help_heading = "Running it")]
+    pub(super) probe: Option<Probe>,
+    /// Fetch this page when it is ready, or run this program, as `kiln trace` does; may be given several times
+    #[arg(long, value_name = "URL|PROGRAM", value_parser = exercise, requires = "run", help_heading = "Running it")]
+    pub(super) exercise: Vec<Exercise>,
     /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
     #[arg(long, value_name = "PLATFORM", value_parser = platform)]
     pub(super) platform: Option<String>,

@@ -7,6 +7,7 @@ mod failures;
 mod platforms;
 mod run;
 mod trace;
+mod trial;
 
 use self::failures::{documents_failure, failure, sink_failure, source_failure};
 use super::{
@@ -20,6 +21,7 @@ use crate::harden::{self, HardenError, record};
 use crate::image::{FinishedLayer, Platform, Published};
 use crate::kube::pod::{PodOptions, RunAs, render_pod};
 use crate::manifest;
+use crate::observe::Subject;
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::recipe::{self, Recipe};
@@ -130,6 +132,12 @@ impl Pipeline for Kiln {
                 }
             },
         )?;
+        let tried = request.trial.as_ref().map(|asked| {
+            let subject =
+                Subject { source: &*source, image: &found.image, rootfs: &found.rootfs, limits: how.limits };
+            trial::try_image(&subject, asked)
+        });
+        let tried = tried.transpose()?;
         Ok(VerifiedImage {
             image: ImageName {
                 name: request.image.clone(),
@@ -141,6 +149,7 @@ impl Pipeline for Kiln {
                 .as_ref()
                 .map(|name| ImageName { name: name.clone(), digest: found.against }),
             proofs: found.proofs,
+            tried,
         })
     }
 

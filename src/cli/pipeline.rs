@@ -18,6 +18,7 @@ use crate::registry;
 use crate::report::{Context, ImageFacts, ImageName, IndexContext};
 use crate::rootfs::Rootfs;
 use crate::run::{Asked, RunReport};
+use crate::trial::{self, Tried};
 
 use super::Failure;
 
@@ -153,6 +154,8 @@ pub struct VerifyRequest {
     pub recipes: Vec<UserRecipe>,
     /// The profile that the user brings.
     pub profile: Option<Arc<UserProfile>>,
+    /// How it is to be run, if it is.
+    pub trial: Option<trial::Asked>,
     /// `OS/ARCH[/VARIANT]`; `None` is the host's.
     pub platform: Option<String>,
     /// Threads at the most.
@@ -228,6 +231,8 @@ pub struct VerifiedImage {
     pub against: Option<ImageName>,
     /// A proof for each promise.
     pub proofs: Vec<Proof>,
+    /// What a run of it showed.
+    pub tried: Option<Tried>,
 }
 
 /// A recipe that kiln brings.

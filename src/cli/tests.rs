@@ -13,11 +13,12 @@ use crate::observe::{Complaint, Observation};
 use crate::options::{Builtin, Options};
 use crate::plan::{Level, Plan};
 use crate::progress::Progress;
-use crate::promise::{Promise, Proof};
+use crate::promise::{Promise, Proof, Shown};
 use crate::recipe::Recipe;
 use crate::registry;
 use crate::report::{ImageFacts, ImageName, IndexContext, fixture};
 use crate::run::{Ended, IdsEntry, RunReport};
+use crate::trial::Tried;
 
 /// Answers every request with the same plan.
 struct Fake {
@@ -111,6 +112,14 @@ impl Pipeline for Fake {
             platform: "linux/amd64".into(),
             against: request.against.as_ref().map(image),
             proofs: vec![proof],
+            tried: request.trial.as_ref().map(|asked| {
+                let mut start = Proof::new(Shown::Start);
+                match &asked.pod {
+                    Some(pod) => start.prove(pod.name.clone()),
+                    None => start.break_at("app", "does not start"),
+                }
+                Tried { pod: "a pod".into(), proofs: vec![start], last_words: Vec::new() }
+            }),
         })
     }
 
@@ -427,6 +436,31 @@ fn what_cannot_be_checked_fails_only_where_it_was_asked_for() {
         assert!(ran.out.contains(out), "{arguments:?}: {}", ran.out);
     }
     assert_eq!(ran(&["verify", "oci:broken", "-q"]).out, "");
+}
+
+#[test]
+fn image_is_run_under_the_pod_that_is_given() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = file("good", "kind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: a, image: b}]}\n");
+    let bad = file("bad", "kind: Pod\nspec: {hostPID: true, containers: [{name: a}]}\n");
+    let held = ran(&["verify", "oci:good", "--run", "--pod", &good, "-v"]);
+    assert_eq!(held.status, 0, "{}{}", held.out, held.err);
+    assert!(held.out.contains("run under a pod") && held.out.contains("checked: web"), "{}", held.out);
+    let broken = ran(&["verify", "oci:good", "--run"]);
+    assert_eq!((broken.status, broken.out.contains("broken: start")), (1, true));
+    let bad = ran(&["verify", "oci:good", "--run", "--pod", &bad]);
+    assert_eq!(bad.status, 3);
+    assert!(bad.err.contains("spec.hostPID: `true` is not possible in kiln's sandbox"), "{}", bad.err);
+    assert_eq!(ran(&["verify", "oci:good", "--run", "--pod", "/nonexistent/pod"]).status, 3);
+    for arguments in [&["verify", "oci:good", "--pod", "x"][..], &["verify", "oci:good", "--probe", "tcp:80"]]
+    {
+        assert_eq!(ran(arguments).status, 2, "{arguments:?}");
+    }
 }
 
 #[test]

@@ -2,31 +2,48 @@
 //!
 //! Does not look: that is the pipeline's.
 
+use std::io::Read;
+use std::path::Path;
+
 use super::args::{Format, VerifyArgs};
 use super::harden::{detail, progress};
 use super::output::World;
 use super::pipeline::VerifyRequest;
 use super::{Failure, Outcome, Pipeline, analysis};
+use crate::kube::given::{self, Given};
 use crate::promise::State;
 use crate::report::{Verification, render_verified};
+use crate::trial;
 
 pub(super) fn run(
     args: VerifyArgs,
     pipeline: &dyn Pipeline,
     world: &mut World<'_>,
 ) -> Result<Outcome, Failure> {
+    let pod = args.pod.as_deref().map(read_pod).transpose()?;
+    let trial = args.run.then(|| trial::Asked {
+        pod,
+        name: args.image.clone(),
+        probe: args.probe,
+        exercises: args.exercise,
+    });
     let request = VerifyRequest {
         image: args.image,
         against: args.against,
         recipes: analysis::recipes(&args.recipe, pipeline)?,
         profile: analysis::profile(&args.profile)?,
+        trial,
         platform: args.platform,
         jobs: args.jobs.unwrap_or_else(analysis::processors),
         limits: args.limits.into(),
         registry: args.registry.into(),
     };
     let found = pipeline.verify(&request, &*progress(&args.talk, world))?;
-    let verification = Verification::of(&found.image, &found.platform, found.against.as_ref(), &found.proofs);
+    let mut verification =
+        Verification::of(&found.image, &found.platform, found.against.as_ref(), &found.proofs);
+    if let Some(tried) = &found.tried {
+        verification = verification.with_run(&tried.pod, &tried.proofs, &tried.last_words);
+    }
     match args.talk.format {
         Format::Json => world.say(&verification.render())?,
         Format::Text if args.talk.quiet => {}
@@ -41,6 +58,26 @@ pub(super) fn run(
         State::Open => found.against.is_some(),
         State::Broken => true,
     };
-    let failed = found.proofs.iter().any(|proof| fails(proof.state()));
+    let mut failed = found.proofs.iter().any(|proof| fails(proof.state()));
+    let shown = found.tried.iter().flat_map(|tried| &tried.proofs);
+    failed |= shown.into_iter().any(|proof| proof.state() == State::Broken);
     Ok(if failed { Outcome::Findings } else { Outcome::Clean })
+}
+
+/// Most bytes of a pod that is read: the API server takes no object of more than 1.5 MiB.
+const MAX_POD: u64 = 4 << 20;
+
+fn read_pod(path: &Path) -> Result<Given, Failure> {
+    let within = || format!("--pod `{}`", path.display());
+    let read = |input: &mut dyn Read| {
+        let mut text = String::new();
+        input.take(MAX_POD).read_to_string(&mut text).map(|_| text)
+    };
+    let text = if path.as_os_str() == "-" {
+        read(&mut std::io::stdin().lock())
+    } else {
+        std::fs::File::open(path).and_then(|mut file| read(&mut file))
+    };
+    let text = text.map_err(|error| Failure::input(error).within(within()))?;
+    given::parse(&text).map_err(|error| Failure::input(error).within(within()))
 }

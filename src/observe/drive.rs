@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::output::Heard;
 use super::{Asked, Complaint, exercise, probe};
 use crate::profile::{Phase, Ready};
-use crate::sandbox::{End, Process, Running, SandboxError, Signal};
+use crate::sandbox::{Door, End, Process, Running, SandboxError, Signal};
 use crate::trace::Live;
 
 /// Between two questions.
@@ -33,17 +33,42 @@ pub(super) struct Driven {
     pub(super) complaints: Vec<Complaint>,
 }
 
+/// What is looked at meanwhile.
+pub(super) struct Watched<'a> {
+    /// What it is doing.
+    pub(super) live: &'a Live,
+    /// Its first process.
+    pub(super) process: &'a Process,
+    /// What it says.
+    pub(super) heard: &'a Heard,
+}
+
+/// What else is done with an app that serves, and how long it may take to end.
+pub struct Serving<'a> {
+    /// Called once, when it is ready and was driven, with a way into the container.
+    pub then: Option<&'a mut dyn FnMut(&Door)>,
+    /// From its stop signal to its end.
+    pub grace: Duration,
+}
+
+impl Default for Serving<'_> {
+    /// Nothing, and as long as Docker waits.
+    fn default() -> Self {
+        Self { then: None, grace: GRACE }
+    }
+}
+
 /// Waits, drives, and stops.
 pub(super) fn drive(
     running: &mut Running<'_>,
-    live: &Live,
-    process: &Process,
+    watched: &Watched<'_>,
     asked: &Asked,
     stop: Signal,
-    heard: &Heard,
+    serving: Serving<'_>,
 ) -> Result<Driven, SandboxError> {
+    let (live, grace) = (watched.live, serving.grace);
     let mut complaints = Vec::new();
-    let ready = wait_until_ready(running, live, process, asked, heard);
+    let ready = wait_until_ready(running, watched, asked);
     if ready.is_some() {
         settle(live);
         live.enter(Phase::Steady);
@@ -54,6 +79,9 @@ pub(super) fn drive(
                 exercise: exercise.to_string(),
                 said: error.to_string(),
             }));
+        }
+        if let Some(then) = serving.then {
+            then(running.door());
         }
         hold(live, asked.run.duration.unwrap_or_default());
     }
@@ -69,9 +97,9 @@ pub(super) fn drive(
         live.enter(Phase::Shutdown);
         running.signal(stop);
     }
-    let mut end = running.wait(GRACE)?;
+    let mut end = running.wait(grace)?;
     if end.is_none() {
-        complaints.push(Complaint::Killed(GRACE.as_secs()));
+        complaints.push(Complaint::Killed(grace.as_secs()));
         running.signal(Signal::KILL);
         end = running.wait(GRACE)?;
     }
@@ -81,13 +109,8 @@ pub(super) fn drive(
     Ok(Driven { ready, complaints })
 }
 
-fn wait_until_ready(
-    running: &Running<'_>,
-    live: &Live,
-    process: &Process,
-    asked: &Asked,
-    heard: &Heard,
-) -> Option<Ready> {
+fn wait_until_ready(running: &Running<'_>, watched: &Watched<'_>, asked: &Asked) -> Option<Ready> {
+    let &Watched { live, process, heard } = watched;
     let ask = || probe::ask(asked.probe.as_ref(), running.door(), live, heard, process);
     while live.elapsed() < START_UP {
         let before = live.elapsed();

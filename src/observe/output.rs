@@ -56,7 +56,7 @@ impl Heard {
     }
 
     /// Takes what an app says.
-    pub(super) fn listener(self: &Arc<Self>) -> Output {
+    pub fn listener(self: &Arc<Self>) -> Output {
         let heard = Arc::clone(self);
         Box::new(move |stream, said| heard.take(stream, said))
     }

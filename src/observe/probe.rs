@@ -3,7 +3,7 @@
 //! Does not decide when that is believed: that is `drive`'s.
 
 use std::io::{self, Read as _, Write as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::output::Heard;
 use crate::profile::{Probe, Protocol};
@@ -51,7 +51,10 @@ pub(super) fn ask(
     let answered = match probe {
         Probe::Tcp(port) => door.connect(*port).is_ok(),
         Probe::Http { port, path } => get(door, *port, "localhost", path).is_ok_and(is_good),
-        Probe::Exec(command) => succeeds(door, command, process),
+        // Words between blanks: there may be no shell to ask.
+        Probe::Exec(command) => {
+            succeeds(door, command.split_whitespace().map(str::to_owned).collect(), process)
+        }
         Probe::Log(_) => heard.found(),
         Probe::Quiet => live.quiet() >= QUIET,
     };
@@ -72,20 +75,36 @@ fn ask_any(door: &Door, live: &Live) -> Option<Probe> {
     ports.into_iter().find(|&port| door.connect(port).is_ok()).map(Probe::Tcp)
 }
 
-fn succeeds(door: &Door, command: &str, process: &Process) -> bool {
-    // Words between blanks: there may be no shell to ask.
-    let argv = command.split_whitespace().map(str::to_owned).collect();
+/// Whether a command in the container, started as its `process` is, exits with 0.
+pub fn succeeds(door: &Door, argv: Vec<String>, process: &Process) -> bool {
     let process = Process { argv, ..process.clone() };
     matches!(door.command(process, COMMAND_PATIENCE), Ok(Ok((End::Exited(0), _))))
 }
 
+/// Whether `ask` is answered within `patience`, asked again and again.
+pub fn answers(ask: impl Fn() -> bool, patience: Duration) -> bool {
+    let began = Instant::now();
+    loop {
+        if ask() {
+            return true;
+        }
+        if began.elapsed() >= patience {
+            return false;
+        }
+        std::thread::sleep(AGAIN);
+    }
+}
+
+/// Between two questions.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// Whether a status says that a server serves, as Kubernetes takes it.
-pub(super) fn is_good(status: u16) -> bool {
+pub fn is_good(status: u16) -> bool {
     (200..400).contains(&status)
 }
 
 /// Fetches a page of the container's loopback; its status.
-pub(super) fn get(door: &Door, port: u16, host: &str, path: &str) -> io::Result<u16> {
+pub fn get(door: &Door, port: u16, host: &str, path: &str) -> io::Result<u16> {
     let mut connection = door.connect(port).map_err(io::Error::other)?;
     connection.set_timeout(PATIENCE)?;
     let request = format!(

@@ -14,7 +14,7 @@ use super::size::count;
 use super::style::{Style, safe};
 use crate::finding::Severity;
 use crate::json;
-use crate::promise::{Proof, State};
+use crate::promise::{Proof, Shown, State};
 
 /// What this document is.
 const FORMAT: &str = "application/vnd.kiln.verification.v1+json";
@@ -40,6 +40,21 @@ pub struct Verification {
     pub outcome: Standing,
     /// H1 to H10, in order.
     pub promises: Vec<PromiseEntry>,
+    /// What a run of it showed; none where it was not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunEntry>,
+}
+
+/// What a run of an image showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunEntry {
+    /// Which pod it ran under.
+    pub pod: String,
+    /// What was shown, in order: `pod`, `start`, `ready`, `driven`, `stop`, `attack`, `attack-writable`.
+    pub shown: Vec<PromiseEntry>,
+    /// The end of what the app said, by line, where it did not do what it should.
+    pub last_words: Vec<String>,
 }
 
 /// What is known of a promise.
@@ -94,12 +109,7 @@ impl Verification {
     /// The document of `proofs` of `image`.
     pub fn of(image: &ImageName, platform: &str, against: Option<&ImageName>, proofs: &[Proof]) -> Self {
         let promises: Vec<PromiseEntry> = proofs.iter().map(entry).collect();
-        let has = |state| promises.iter().any(|promise| promise.state == state);
-        let outcome = match () {
-            () if has(Standing::Broken) => Standing::Broken,
-            () if has(Standing::Open) => Standing::Open,
-            () => Standing::Held,
-        };
+        let outcome = of_all(&promises.iter());
         Self {
             media_type: FORMAT,
             kiln: env!("CARGO_PKG_VERSION").to_owned(),
@@ -108,7 +118,22 @@ impl Verification {
             against: against.map(Image::of),
             outcome,
             promises,
+            run: None,
         }
+    }
+
+    /// The same, with what a run under `pod` showed.
+    #[must_use]
+    pub fn with_run(mut self, pod: &str, proofs: &[Proof<Shown>], last_words: &[String]) -> Self {
+        let shown: Vec<PromiseEntry> = proofs.iter().map(shown).collect();
+        self.outcome = of_all(&self.promises.iter().chain(&shown));
+        self.run = Some(RunEntry { pod: pod.to_owned(), shown, last_words: last_words.to_vec() });
+        self
+    }
+
+    /// Promises, and what a run showed.
+    fn all(&self) -> impl Iterator<Item = &PromiseEntry> {
+        self.promises.iter().chain(self.run.iter().flat_map(|run| &run.shown))
     }
 
     /// The document: two blanks of indentation, a newline at the end.
@@ -118,7 +143,7 @@ impl Verification {
 
     fn ids(&self, state: Standing) -> String {
         let ids: Vec<&str> =
-            self.promises.iter().filter(|promise| promise.state == state).map(|promise| promise.id).collect();
+            self.all().filter(|promise| promise.state == state).map(|promise| promise.id).collect();
         ids.join(", ")
     }
 }
@@ -128,14 +153,31 @@ pub fn verification_schema() -> String {
     json::render_schema::<Verification>()
 }
 
+fn of_all<'a>(entries: &(impl Iterator<Item = &'a PromiseEntry> + Clone)) -> Standing {
+    let has = |state| entries.clone().any(|entry| entry.state == state);
+    match () {
+        () if has(Standing::Broken) => Standing::Broken,
+        () if has(Standing::Open) => Standing::Open,
+        () => Standing::Held,
+    }
+}
+
 fn entry(proof: &Proof) -> PromiseEntry {
     let doc = proof.promise.doc();
+    entry_of(doc.id, doc.title, proof)
+}
+
+fn shown(proof: &Proof<Shown>) -> PromiseEntry {
+    entry_of(proof.promise.id(), proof.promise.title(), proof)
+}
+
+fn entry_of<P>(id: &'static str, title: &'static str, proof: &Proof<P>) -> PromiseEntry {
     let breaches = proof.breaches.iter();
     let breaches = breaches
         .map(|breach| BreachEntry { subject: breach.subject.clone(), message: breach.message.clone() });
     PromiseEntry {
-        id: doc.id,
-        title: doc.title,
+        id,
+        title,
         state: proof.state().into(),
         proved: proof.proved.clone(),
         open: proof.open.clone(),
@@ -145,41 +187,32 @@ fn entry(proof: &Proof) -> PromiseEntry {
 
 /// The verification for people: broken promises in full, the others in a line each.
 pub fn render_verified(verification: &Verification, style: Style, detail: Detail) -> String {
-    let Verification { image, platform, against, outcome, promises, .. } = verification;
+    let Verification { image, platform, against, outcome, promises, run, .. } = verification;
     let mut out = format!("{} ({})\n", named(image), safe(platform));
     if let Some(against) = against {
         let _ = writeln!(out, "against {}", named(against));
     }
     out.push('\n');
     for promise in promises {
-        let state = match promise.state {
-            Standing::Held => style.good("holds "),
-            Standing::Open => style.severity(Severity::Medium, "open  "),
-            Standing::Broken => style.severity(Severity::High, "BROKEN"),
-        };
-        let _ = writeln!(out, "  {:<4}{state}  {}", promise.id, promise.title);
-        let mut line = |text: &str| _ = writeln!(out, "              {}", safe(text));
-        let limit = if detail == Detail::Full { usize::MAX } else { BREACHES };
-        for breach in promise.breaches.iter().take(limit) {
-            line(&format!("{}: {}", breach.subject, breach.message));
+        render_entry(&mut out, promise, 4, style, detail);
+    }
+    if let Some(run) = run {
+        let _ = writeln!(out, "\nrun under {}\n", safe(&run.pod));
+        for shown in &run.shown {
+            render_entry(&mut out, shown, 17, style, detail);
         }
-        if promise.breaches.len() > limit {
-            line(&format!("… and {} more", promise.breaches.len() - limit));
+        if !run.last_words.is_empty() {
+            out.push_str("\n  the app's last words:\n");
         }
-        for open in &promise.open {
-            line(&format!("not checked: {open}"));
-        }
-        if detail == Detail::Full {
-            for proved in &promise.proved {
-                line(&format!("checked: {proved}"));
-            }
+        for line in &run.last_words {
+            let _ = writeln!(out, "    {}", safe(line));
         }
     }
     out.push('\n');
     let open = verification.ids(Standing::Open);
     let verdict = match outcome {
         Standing::Held => style.good("all promises hold"),
-        Standing::Open if against.is_some() => {
+        Standing::Open if against.is_some() && of_all(&promises.iter()) == Standing::Open => {
             style.severity(Severity::High, &format!("not proved: {open} could not be checked in full"))
         }
         Standing::Open => format!(
@@ -187,7 +220,7 @@ pub fn render_verified(verification: &Verification, style: Style, detail: Detail
             style.good(&format!("{} hold", verification.ids(Standing::Held)))
         ),
         Standing::Broken => {
-            let breaches = promises.iter().map(|promise| promise.breaches.len() as u64).sum();
+            let breaches = verification.all().map(|promise| promise.breaches.len() as u64).sum();
             let text = format!(
                 "broken: {} ({})",
                 verification.ids(Standing::Broken),
@@ -201,6 +234,33 @@ pub fn render_verified(verification: &Verification, style: Style, detail: Detail
         let _ = writeln!(out, "`kiln explain H1` tells what a promise is good for");
     }
     out
+}
+
+/// One promise, or one thing that a run showed; `width` is that of the longest id.
+fn render_entry(out: &mut String, promise: &PromiseEntry, width: usize, style: Style, detail: Detail) {
+    let state = match promise.state {
+        Standing::Held => style.good("holds "),
+        Standing::Open => style.severity(Severity::Medium, "open  "),
+        Standing::Broken => style.severity(Severity::High, "BROKEN"),
+    };
+    let _ = writeln!(out, "  {:<width$}{state}  {}", promise.id, promise.title);
+    let indent = width + "  BROKEN  ".len();
+    let mut line = |text: &str| _ = writeln!(out, "{:indent$}{}", "", safe(text));
+    let limit = if detail == Detail::Full { usize::MAX } else { BREACHES };
+    for breach in promise.breaches.iter().take(limit) {
+        line(&format!("{}: {}", breach.subject, breach.message));
+    }
+    if promise.breaches.len() > limit {
+        line(&format!("… and {} more", promise.breaches.len() - limit));
+    }
+    for open in &promise.open {
+        line(&format!("not checked: {open}"));
+    }
+    if detail == Detail::Full {
+        for proved in &promise.proved {
+            line(&format!("checked: {proved}"));
+        }
+    }
 }
 
 fn named(image: &Image) -> String {
@@ -281,6 +341,43 @@ mod tests {
             `kiln explain H1` tells what a promise is good for
         "#]],
         );
+    }
+
+    #[test]
+    fn what_a_run_showed_is_told_below_the_promises() {
+        let [held, ..] = proofs();
+        let image = ImageName { name: "a".into(), digest: None };
+        let [mut start, mut attack] = [Shown::Start, Shown::AttackWritable].map(Proof::new);
+        start.break_at("app", "does not start");
+        attack.leave_open("not attacked");
+        let verification = Verification::of(&image, "linux/amd64", None, &[held]).with_run(
+            "Pod `p\x1b`",
+            &[start, attack],
+            &["no\x1b such file".to_owned()],
+        );
+        let text = render_verified(&verification, Style::Plain, Detail::Short);
+        expect![[r#"
+            a (linux/amd64)
+
+              H1  holds   no shell, package manager or catalogued tool is left under any name, but those that the manifest gives a reason for
+
+            run under Pod `p\x1b`
+
+              start            BROKEN  the app starts under exactly the settings of the pod
+                                       app: does not start
+              attack-writable  open    the same on a writable root, where only modes and owners protect
+                                       not checked: not attacked
+
+              the app's last words:
+                no\x1b such file
+
+            broken: start (1 breach)
+            `kiln explain H1` tells what a promise is good for
+        "#]]
+        .assert_eq(&text);
+        let schema = serde_json::from_str(&verification_schema()).unwrap();
+        let value = serde_json::from_str(&verification.render()).unwrap();
+        assert!(jsonschema::validator_for(&schema).unwrap().is_valid(&value));
     }
 
     #[test]

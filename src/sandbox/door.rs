@@ -1,4 +1,4 @@
-//! A way into a running container: a connection to one of its ports, a command in it.
+//! A way into a running container: a connection to one of its ports, a command in it, an attack on it.
 //!
 //! Each is a stage of its own, so that several can be used at once.
 
@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use super::attack::{Attack, Attacked};
 use super::cell::Sandbox;
 use super::error::SandboxError;
 use super::message::{Credentials, End, Errand, NotExecuted, Reply, Request};
@@ -78,6 +79,22 @@ impl Door {
             }
             Err(error) => Err(error),
             Ok(_) => Err(SandboxError::Confused),
+        }
+    }
+
+    /// Tries what an intruder would who is the app; `None` where it was not done after `patience`.
+    pub fn attack(&self, attack: Attack, patience: Duration) -> Result<Option<Attacked>, SandboxError> {
+        let settings = Box::new(Settings { watch: None, ..self.settings.clone() });
+        let (mut stage, control) = self.enter(Errand::Attack(settings, attack), Stdio::null())?;
+        control.set_read_timeout(Some(patience)).map_err(SandboxError::Talk)?;
+        let told = hear(&control);
+        let _ = stage.kill();
+        let _ = stage.wait();
+        match told {
+            Ok(Reply::Attacked(attacked)) => Ok(Some(*attacked)),
+            Ok(_) => Err(SandboxError::Confused),
+            Err(SandboxError::Talk(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

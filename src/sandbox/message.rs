@@ -6,6 +6,7 @@ use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
+use super::attack::{Attack, Attacked};
 use super::settings::Settings;
 use super::wire::Bytes;
 use crate::path::Escaped;
@@ -57,6 +58,10 @@ pub enum Request {
     End,
     /// To a joining stage: the container of this process.
     Join(u32, Credentials, Errand),
+    /// To the attack stage: what it tries besides.
+    Attack(Attack),
+    /// To the attempt stage: a program, absolute.
+    Execute(Bytes),
 }
 
 /// What to do in a running container.
@@ -66,6 +71,8 @@ pub enum Errand {
     Connect(u16),
     /// Run a command.
     Command(Box<Settings>),
+    /// Try what an intruder would who is the app.
+    Attack(Box<Settings>, Attack),
 }
 
 /// To kiln.
@@ -97,6 +104,8 @@ pub enum Reply {
     Content(Bytes),
     /// It cannot be read.
     NoContent(i32),
+    /// What came of an attack.
+    Attacked(Box<Attacked>),
     /// The keeper is done with its container.
     Closed,
     /// The stage gives up.
@@ -305,6 +314,9 @@ pub enum Step {
     /// Joins a running container.
     #[error("joining the container")]
     Join,
+    /// Tries what an intruder would.
+    #[error("attacking the container")]
+    Attack,
     /// Connects to a port of the container.
     #[error("connecting to the port")]
     Connect,

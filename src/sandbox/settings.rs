@@ -107,6 +107,8 @@ pub struct Mount {
     pub uid: u32,
     /// Group.
     pub gid: u32,
+    /// Whether nothing can be written there.
+    pub read_only: bool,
 }
 
 /// What a mounted directory counts as.

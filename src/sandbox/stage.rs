@@ -3,6 +3,8 @@
 //! A stage is kiln itself, started again from a sealed copy; it does what kiln tells it and knows no image. Stages have
 //! one thread: the kernel gives namespaces to no others.
 
+mod attack;
+mod attempt;
 mod changes;
 mod confine;
 mod credentials;
@@ -51,12 +53,25 @@ pub enum Stage {
     Join,
     /// A command in a running container.
     Enter,
+    /// Tries what an intruder would, in a running container.
+    Attack,
+    /// A program that must not start.
+    Attempt,
 }
 
 impl Stage {
     /// All.
-    pub const ALL: [Self; 7] =
-        [Self::Guard, Self::Outer, Self::Server, Self::Keeper, Self::Init, Self::Join, Self::Enter];
+    pub const ALL: [Self; 9] = [
+        Self::Guard,
+        Self::Outer,
+        Self::Server,
+        Self::Keeper,
+        Self::Init,
+        Self::Join,
+        Self::Enter,
+        Self::Attack,
+        Self::Attempt,
+    ];
 
     /// Its word on the command line.
     pub fn name(self) -> &'static str {
@@ -68,6 +83,8 @@ impl Stage {
             Self::Init => "init",
             Self::Join => "join",
             Self::Enter => "enter",
+            Self::Attack => "attack",
+            Self::Attempt => "attempt",
         }
     }
 
@@ -82,6 +99,8 @@ impl Stage {
             Self::Init => init::run(&control),
             Self::Join => join::run(&control),
             Self::Enter => join::enter(&control),
+            Self::Attack => attack::run(&control),
+            Self::Attempt => attempt::run(&control),
         };
         match result {
             Ok(status) => Ok(status),

@@ -25,9 +25,13 @@ pub fn check(facts: &Facts<'_>) -> Proof {
         let names = facts.names_of(path);
         match names.iter().find_map(|name| named.get(name.to_string().as_str())) {
             Some(why) if !why.trim().is_empty() => excused += 1,
-            Some(_) => proof
-                .break_at(path, format!("{} ({sign}): the manifest names it without a reason", word(class))),
-            None => proof.break_at(path, format!("{} ({sign}) that the manifest does not name", word(class))),
+            Some(_) => proof.break_at(
+                path,
+                format!("{} ({sign}): the manifest names it without a reason", class.phrase()),
+            ),
+            None => {
+                proof.break_at(path, format!("{} ({sign}) that the manifest does not name", class.phrase()));
+            }
         }
     }
     proof.prove(format!(
@@ -65,21 +69,5 @@ fn class<'a>(facts: &Facts<'a>, path: &'a ImagePath, entry: &Entry) -> Option<(C
             (target.file().is_some() && target.mode & 0o111 != 0).then_some((class, "by the link's name"))
         }
         _ => None,
-    }
-}
-
-/// `class` in a sentence.
-fn word(class: Class) -> &'static str {
-    match class {
-        Class::Shell => "a shell",
-        Class::PackageManager => "a package manager",
-        Class::Utility => "a utility",
-        Class::Editor => "an editor",
-        Class::Downloader => "a downloader",
-        Class::Compiler => "a compiler or debugger",
-        Class::NetworkTool => "a network tool",
-        Class::Escape => "a tool to change privileges",
-        Class::Interpreter => "an interpreter",
-        Class::Application => "another application",
     }
 }

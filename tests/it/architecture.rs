@@ -46,6 +46,7 @@ const ROWS: &[(u32, &str)] = &[
     (6, "harden"),
     (6, "observe"),
     (6, "run"),
+    (6, "trial"),
     (6, "verify"),
     // Arguments, output, exit status.
     (7, "cli"),

@@ -39,7 +39,7 @@ impl Kiln {
     }
 }
 
-fn observe_failure(error: ObserveError) -> Failure {
+pub(super) fn observe_failure(error: ObserveError) -> Failure {
     match error {
         ObserveError::Run(error) => run_failure(error),
         ObserveError::Trace(error @ TraceError::Attach { .. }) => Failure::input(error).hint(

@@ -46,6 +46,13 @@ impl Confinement {
         Ok(Self { filters })
     }
 
+    /// Installs the filters.
+    pub(super) fn install(&self) -> Result<(), Failed> {
+        let failed =
+            |error: seccompiler::Error| Failed { step: Step::Filter, with: error.to_string(), errno: 0 };
+        self.filters.iter().try_for_each(|filter| seccompiler::apply_filter(filter).map_err(failed))
+    }
+
     /// Installs the filters and starts the program; comes back where it cannot be started.
     pub(super) fn become_app(&self, process: &Process) -> Result<NotExecuted, Failed> {
         let Some(program) = find(process) else { return Ok(NotExecuted::NotFound) };
@@ -53,13 +60,7 @@ impl Confinement {
         let mut command = Command::new(program);
         command.arg0(first).args(rest).env_clear();
         command.envs(process.env.iter().map(|(name, value)| (name, value)));
-        for filter in &self.filters {
-            seccompiler::apply_filter(filter).map_err(|error| Failed {
-                step: Step::Filter,
-                with: error.to_string(),
-                errno: 0,
-            })?;
-        }
+        self.install()?;
         let error = command.exec();
         Ok(match error.raw_os_error() {
             Some(errno) => NotExecuted::Refused(errno),

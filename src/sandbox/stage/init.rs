@@ -138,7 +138,9 @@ fn volume(mount: &Mount, settings: &Settings, ids: IdNumber) -> Result<OwnedFd, 
     if ids == IdNumber::Many {
         options.extend([("uid", uid.as_str()), ("gid", gid.as_str())]);
     }
-    new_mount("tmpfs", &options, MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV)
+    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, mount.read_only);
+    new_mount("tmpfs", &options, attributes)
 }
 
 /// Makes the image the root, and the machine's files unreachable (`pivot_root(2)`, `pivot_root(".", ".")`).

@@ -1,10 +1,10 @@
-//! The join stage: enters a running container, to connect to a port of it or to run a command in it.
+//! The join stage: enters a running container, to connect to a port of it, to run a command in it or to attack it.
 //!
 //! Keeps nothing of the machine on the way in: what a command in the container gets is what the app got.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, TcpStream};
-use std::os::fd::AsFd as _;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -31,14 +31,7 @@ pub(super) fn run(control: &UnixStream) -> Result<u8, Failed> {
             connect(port, control)
         }
         Errand::Command(settings) => {
-            let spaces = ThreadNameSpaceType::USER
-                | ThreadNameSpaceType::NETWORK
-                | ThreadNameSpaceType::MOUNT
-                | ThreadNameSpaceType::PROCESS_ID
-                | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
-                | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
-                | ThreadNameSpaceType::CONTROL_GROUP;
-            step(Step::Join, "", move_into_thread_name_spaces(container.as_fd(), spaces))?;
+            move_into(&container)?;
             drop(container);
             take_on(credentials)?;
             // It is in the container's process namespace, which this process only leads to.
@@ -51,7 +44,31 @@ pub(super) fn run(control: &UnixStream) -> Result<u8, Failed> {
             say(control, &Reply::Ended(end_of(status)))?;
             Ok(0)
         }
+        Errand::Attack(settings, attack) => {
+            move_into(&container)?;
+            drop(container);
+            take_on(credentials)?;
+            let (mut child, near) = spawn_connected(Stage::Attack)?;
+            step(Step::Talk, "", wire::send(&near, &Request::Prepare(settings, credentials.ids)))?;
+            step(Step::Talk, "", wire::send(&near, &Request::Attack(attack)))?;
+            let told = listen(&near)?;
+            step(Step::Spawn, "", child.wait())?;
+            say(control, &told)?;
+            Ok(0)
+        }
     }
+}
+
+/// Enters all namespaces of a container.
+fn move_into(container: impl AsFd) -> Result<(), Failed> {
+    let spaces = ThreadNameSpaceType::USER
+        | ThreadNameSpaceType::NETWORK
+        | ThreadNameSpaceType::MOUNT
+        | ThreadNameSpaceType::PROCESS_ID
+        | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
+        | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
+        | ThreadNameSpaceType::CONTROL_GROUP;
+    step(Step::Join, "", move_into_thread_name_spaces(container.as_fd(), spaces))
 }
 
 /// Carries bytes between kiln and a port of the container.

@@ -1,0 +1,138 @@
+//! Pods as people write them.
+
+use super::*;
+
+const POD: &str = r#"
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  terminationGracePeriodSeconds: 5
+  securityContext:
+    runAsUser: 33
+    runAsGroup: 34
+    runAsNonRoot: true
+    supplementalGroups: [7]
+    fsGroup: 8
+    seccompProfile: {type: RuntimeDefault}
+    sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: "80"}]
+  volumes:
+  - {name: run, emptyDir: {medium: Memory, sizeLimit: 16Mi}}
+  - {name: data, persistentVolumeClaim: {claimName: data}}
+  containers:
+  - name: web
+    image: web@sha256:0
+    args: ["--name=$(NAME)", "$$(NAME)"]
+    env: [{name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}, {name: B, value: "$(NAME)!"}]
+    ports: [{name: http, containerPort: 8080}]
+    securityContext:
+      allowPrivilegeEscalation: false
+      readOnlyRootFilesystem: true
+      capabilities: {drop: [ALL], add: [NET_ADMIN]}
+    volumeMounts: [{name: run, mountPath: /run}, {name: data, mountPath: /data, readOnly: true}]
+    readinessProbe: {httpGet: {port: http, path: healthz}, periodSeconds: 5}
+    livenessProbe: {exec: {command: [check, "a b"]}}
+    resources: {limits: {memory: 1Gi, cpu: 1}}
+"#;
+
+#[test]
+fn pod_is_read_with_all_that_says_how_it_runs() {
+    let given = parse(POD).unwrap();
+    assert_eq!((given.kind.as_str(), given.hostname.as_str(), given.grace), ("Pod", "web", 5));
+    let container = &given.containers[0];
+    assert_eq!(container.args, Some(vec!["--name=web".into(), "$(NAME)".into()]));
+    assert_eq!(container.env, [("NAME".into(), "web".into()), ("B".into(), "web!".into())]);
+    let security = &container.security;
+    assert_eq!((security.user, security.group, security.fs_group), (Some(33), Some(34), Some(8)));
+    assert!(security.read_only && !security.escalation && security.non_root && !security.privileged);
+    assert_eq!((security.drop.join(" "), security.add.join(" ")), ("ALL".into(), "NET_ADMIN".into()));
+    assert_eq!(security.seccomp, Seccomp::RuntimeDefault);
+    assert_eq!(container.memory, Some(1 << 30));
+    let mounts: Vec<_> = container
+        .mounts
+        .iter()
+        .map(|mount| (&*mount.path, mount.medium, mount.size, mount.read_only))
+        .collect();
+    assert_eq!(
+        mounts,
+        [("/run", Medium::Memory, Some(16 << 20), false), ("/data", Medium::Claim, None, true)]
+    );
+    let page = Ask::Http { port: 8080, path: "/healthz".into(), host: None, scheme: Scheme::Http };
+    assert_eq!(
+        container.probes,
+        [(ProbeKind::Readiness, page), (ProbeKind::Liveness, Ask::Exec(vec!["check".into(), "a b".into()]))]
+    );
+}
+
+#[test]
+fn template_of_a_workload_is_a_pod() {
+    let set = "kind: StatefulSet\nmetadata: {name: db}\nspec:\n  replicas: 3\n  volumeClaimTemplates: [{metadata: {name: data}, spec: {}}]\n  \
+        template:\n    metadata: {labels: {a: b}}\n    spec:\n      containers:\n      - {name: db, image: db, volumeMounts: [{name: data, mountPath: /d}]}\n";
+    let given = parse(&format!("kind: ConfigMap\n---\n{set}---\n")).unwrap();
+    assert_eq!((given.kind.as_str(), given.name.as_str()), ("StatefulSet", "db"));
+    assert_eq!(given.containers[0].mounts[0].medium, Medium::Claim);
+    let job = "kind: CronJob\nmetadata: {name: j}\nspec: {jobTemplate: {spec: {template: {spec: {containers: [{name: a, image: b}]}}}}}\n";
+    assert_eq!(parse(job).unwrap().containers[0].image, "b");
+}
+
+#[test]
+fn what_is_not_understood_is_named() {
+    let with = |from: &str, to: &str| {
+        assert!(POD.contains(from), "{from}");
+        parse(&POD.replacen(from, to, 1)).unwrap_err().to_string()
+    };
+    for (from, to, expected) in [
+        ("args:", "lifecycle: {}\n    args:", ""),
+        (
+            "args:",
+            "lifecycle: {preStop: {}}\n    args:",
+            "spec.containers[0].lifecycle: this field is not understood",
+        ),
+        (
+            "emptyDir: {medium: Memory, sizeLimit: 16Mi}",
+            "configMap: {name: x}",
+            "spec.volumes[0].configMap: this field",
+        ),
+        ("Memory", "HugePages", "spec.volumes[0].emptyDir.medium: `HugePages` is a medium"),
+        ("16Mi", "lots", "spec.volumes[0].emptyDir.sizeLimit: `lots` is no quantity"),
+        ("type: RuntimeDefault", "type: Localhost", "spec.securityContext.seccompProfile.type: `Localhost`"),
+        ("runAsUser: 33", "runAsUser: -1", "spec.securityContext.runAsUser: expected a number"),
+        (
+            "runAsNonRoot: true",
+            "runAsNonRoot: \"yes\"",
+            "spec.securityContext.runAsNonRoot: expected `true` or",
+        ),
+        ("port: http", "port: https", "spec.containers[0].readinessProbe.httpGet.port: `https` is no port"),
+        ("metadata.name}", "spec.nodeName}", "valueFrom.fieldRef.fieldPath: `spec.nodeName` is known"),
+        (
+            "name: run, mountPath",
+            "name: ran, mountPath",
+            "spec.containers[0].volumeMounts[0].name: `ran` is no volume",
+        ),
+        ("readOnly: true", "subPath: a", "spec.containers[0].volumeMounts[1].subPath: this field"),
+        ("terminationGracePeriodSeconds: 5", "hostPID: true", "spec.hostPID: `true` is not possible"),
+        (
+            "name: web\n    image",
+            "name: web\n    envFrom: [{}]\n    image",
+            "spec.containers[0].envFrom: this field",
+        ),
+    ] {
+        let found = with(from, to);
+        assert!(!expected.is_empty() || found.contains("lifecycle"), "{found}");
+        assert!(found.contains(expected), "{found}");
+    }
+    for (text, expected) in [
+        (
+            "kind: Service",
+            "expected a Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job or CronJob, found Service",
+        ),
+        ("", "found none"),
+        ("kind: Pod\n---\nkind: Pod\n", "expected one document that makes a pod, found 2"),
+        ("kind: Pod", "spec.containers: missing"),
+        ("a: [", "not YAML"),
+        ("kind: Pod\nspec: 7", "spec: expected an object"),
+    ] {
+        let found = parse(text).unwrap_err().to_string();
+        assert!(found.contains(expected), "{found}");
+    }
+}

@@ -1,0 +1,373 @@
+//! A hardened image under its pod's settings: started, asked, driven, attacked and stopped; and once more on a writable root.
+//!
+//! Knows the order of these and what each result means; how a pod is read is `kube`'s, how an app is started and attacked
+//! `sandbox`'s, how it is watched `observe`'s. Writes nothing into the image.
+
+mod compare;
+mod judge;
+mod settings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use settings::SettingsError;
+
+use crate::accounts::Accounts;
+use crate::kube::given::{self, Ask, Container, Given, GivenError, Scheme};
+use crate::kube::pod::{PodOptions, RunAs, render_pod};
+use crate::manifest::Manifest;
+use crate::observe::{self, Complaint, Exercise, Heard, ObserveError, Serving, Subject, Times};
+use crate::profile::{Probe, Profile};
+use crate::promise::{Proof, Shown};
+use crate::run::{self, RunError};
+use crate::sandbox::{
+    self, Attack, Attacked, Bytes, Door, Limits, Place, Process, Root, Sandbox, SandboxError, Settings,
+};
+use crate::verify::manifest_inside;
+
+/// How long the pod's probes may take to answer once the app was ready: the kubelet asks for minutes.
+const TO_ANSWER: Duration = Duration::from_mins(1);
+/// And after the attack: a server that is busy.
+const TO_ANSWER_AGAIN: Duration = Duration::from_secs(10);
+/// How long an attack may take: a tree of a million files on a slow machine.
+const TO_ATTACK: Duration = Duration::from_mins(5);
+/// Most lines of an app's last words that are told.
+const LINES: usize = 12;
+
+/// What to run it under, and what to do with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// The pod; `None` is the one that follows from the manifest in the image.
+    pub pod: Option<Given>,
+    /// What the user calls the image: a pod's container may call it so.
+    pub name: String,
+    /// What says that it is ready; `None`: the pod's probe, or a port that accepts, or quiet.
+    pub probe: Option<Probe>,
+    /// What is done when it is.
+    pub exercises: Vec<Exercise>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// Which pod it was.
+    pub pod: String,
+    /// What was shown, in order.
+    pub proofs: Vec<Proof<Shown>>,
+    /// The end of what the app said, by line, where it did not do what it should.
+    pub last_words: Vec<String>,
+}
+
+/// Why an image cannot be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// The pod that kiln itself makes of the manifest is not understood: the manifest is not kiln's.
+    #[error("the pod that follows from the image's manifest")]
+    OwnPod(#[source] GivenError),
+    /// It is not clear which container the image is.
+    #[error("expected one container of the image, found {found} of {all}")]
+    Container {
+        /// How many could be it.
+        found: usize,
+        /// Names of all of them.
+        all: String,
+    },
+    /// The pod does not fit the image.
+    #[error("container `{name}`")]
+    Settings {
+        /// Which.
+        name: String,
+        /// Why.
+        #[source]
+        source: SettingsError,
+    },
+    /// It cannot be run or watched.
+    #[error(transparent)]
+    Observe(ObserveError),
+}
+
+/// Everything that stays the same from start to start.
+struct Case<'a> {
+    subject: &'a Subject<'a>,
+    given: &'a Given,
+    container: &'a Container,
+    manifest: Option<&'a Manifest>,
+    settings: Settings,
+    attack: Attack,
+    asked: observe::Asked,
+    /// Why all files are the app's own, where they are.
+    single_id: Option<String>,
+}
+
+/// One start, and what was seen.
+#[derive(Debug, Default)]
+struct Seen {
+    /// `None` where its program could not be started.
+    profile: Option<Profile>,
+    /// Why it could not.
+    refused: Option<String>,
+    complaints: Vec<Complaint>,
+    /// The pod's probes, and whether they answered, before the attack and after it.
+    before: Vec<(String, bool)>,
+    after: Vec<(String, bool)>,
+    /// What came of the attack: nothing where it was not done in time.
+    attacked: Option<Result<Option<Attacked>, String>>,
+}
+
+/// Tries the image of `subject`.
+pub fn run(
+    subject: &Subject<'_>,
+    asked: &Asked,
+    place: &Place,
+    heard: &Arc<Heard>,
+) -> Result<Tried, TrialError> {
+    let manifest = manifest_inside(subject.rootfs);
+    let (given, pod) = match (&asked.pod, &manifest) {
+        (Some(given), _) => (given.clone(), format!("{} `{}`", given.kind, given.name)),
+        (None, Some(manifest)) => {
+            (own_pod(manifest)?, "the pod that follows from the image's manifest".to_owned())
+        }
+        (None, None) => return Ok(untried()),
+    };
+    run::check_platform(&subject.image.config)
+        .map_err(|error| TrialError::Observe(ObserveError::Run(error)))?;
+    let container = choose(&given, &digests(subject), &asked.name)?;
+    let accounts = Accounts::read(subject.rootfs);
+    let of_container = |source| TrialError::Settings { name: container.name.clone(), source };
+    let mut settings =
+        settings::settings(&given, container, &subject.image.config, &accounts).map_err(of_container)?;
+    let mut pod_proof = Proof::new(Shown::Pod);
+    compare::image(container, &digests(subject), &mut pod_proof);
+    compare::pod(&given, container, &settings, manifest.as_ref(), &mut pod_proof);
+    settings.watch = Some(observe::filter().map_err(TrialError::Observe)?);
+    let failed = |error: SandboxError| TrialError::Observe(ObserveError::Run(RunError::Sandbox(error)));
+    let (uid, gid) = (settings.process.uid, settings.process.gid);
+    let mut sandbox = Sandbox::new(place, uid, gid, heard.listener()).map_err(failed)?;
+    let image = sandbox::Image {
+        source: subject.source,
+        layers: &subject.image.layers,
+        rootfs: subject.rootfs,
+        limits: subject.limits,
+    };
+    sandbox.unpack(&image).map_err(failed)?;
+    let mounts = settings.mounts.iter().map(|mount| Bytes(mount.path.clone().into_bytes())).collect();
+    let probe = asked.probe.clone().or_else(|| container.probes.iter().find_map(|(_, ask)| as_probe(ask)));
+    let case = Case {
+        attack: Attack { mounts, programs: judge::tools(subject.rootfs) },
+        single_id: sandbox.ids().why_single.map(|why| why.to_string()),
+        asked: observe::Asked {
+            run: run::Asked {
+                user: None,
+                args: Vec::new(),
+                env: Vec::new(),
+                mounts: Vec::new(),
+                root: settings.root,
+                limits: Limits::default(),
+                // Its probes tell whether it still serves.
+                duration: None,
+            },
+            probe,
+            exercises: asked.exercises.clone(),
+            times: Times::Told,
+        },
+        subject,
+        given: &given,
+        container,
+        manifest: manifest.as_ref(),
+        settings,
+    };
+    let (proofs, last_words) = try_all(&case, pod_proof, asked.probe.is_some(), &mut sandbox, heard)?;
+    sandbox.close();
+    Ok(Tried { pod, proofs, last_words })
+}
+
+fn try_all(
+    case: &Case<'_>,
+    pod: Proof<Shown>,
+    has_own_probe: bool,
+    sandbox: &mut Sandbox,
+    heard: &Heard,
+) -> Result<(Vec<Proof<Shown>>, Vec<String>), TrialError> {
+    // Kubernetes does not start it at all.
+    if let Some(why) = compare::refused(case.container, &case.settings, &case.subject.image.config) {
+        let mut start = Proof::new(Shown::Start);
+        start.break_at("runAsNonRoot", why);
+        return Ok((vec![pod, start], Vec::new()));
+    }
+    let seen = start(case, &case.settings, sandbox, heard)?;
+    let last_words =
+        if seen.complaints.is_empty() && seen.refused.is_none() { Vec::new() } else { last_lines(heard) };
+    let mut proofs = vec![pod, judge::start(case, &seen), judge::ready(case, &seen, has_own_probe)];
+    proofs.extend(judge::driven(case, &seen));
+    proofs.push(judge::stop(case, &seen));
+    proofs.push(judge::attack(case, Shown::Attack, case.settings.root, &seen));
+    if case.settings.root == Root::ReadOnly {
+        let settings = Settings { root: Root::Writable, ..case.settings.clone() };
+        let again =
+            if judge::is_ready(&seen) { start(case, &settings, sandbox, heard)? } else { Seen::default() };
+        proofs.push(judge::attack(case, Shown::AttackWritable, Root::Writable, &again));
+    }
+    Ok((proofs, last_words))
+}
+
+fn last_lines(heard: &Heard) -> Vec<String> {
+    let tail = heard.tail();
+    let text = String::from_utf8_lossy(&tail);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default();
+    last.iter().map(|line| (*line).to_owned()).collect()
+}
+
+/// One start.
+fn start(
+    case: &Case<'_>,
+    settings: &Settings,
+    sandbox: &mut Sandbox,
+    heard: &Heard,
+) -> Result<Seen, TrialError> {
+    let mut seen = Seen::default();
+    let process = &case.settings.process;
+    let mut then = |door: &Door| {
+        seen.before = ask_all(case.container, door, process, TO_ANSWER);
+        let attacked = door.attack(case.attack.clone(), TO_ATTACK);
+        seen.attacked = Some(attacked.map_err(|error| chain(&error)));
+        seen.after = ask_all(case.container, door, process, TO_ANSWER_AGAIN);
+    };
+    let serving = Serving { then: Some(&mut then), grace: Duration::from_secs(case.given.grace) };
+    match observe::watch(sandbox, settings, case.subject, &case.asked, heard, serving) {
+        Ok((profile, complaints)) => {
+            seen.profile = Some(profile);
+            seen.complaints = complaints;
+        }
+        Err(ObserveError::Run(error @ RunError::NotExecuted { .. })) => {
+            seen.refused = Some(error.to_string());
+        }
+        Err(error) => return Err(TrialError::Observe(error)),
+    }
+    Ok(seen)
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Asks each of the pod's probes.
+fn ask_all(container: &Container, door: &Door, process: &Process, patience: Duration) -> Vec<(String, bool)> {
+    distinct(container)
+        .into_iter()
+        .map(|(name, ask)| (name, observe::answers(|| is_answered(ask, door, process), patience)))
+        .collect()
+}
+
+/// The pod's probes that ask something else than those before, each with what it is called.
+fn distinct(container: &Container) -> Vec<(String, &Ask)> {
+    let mut asks: Vec<(Vec<&str>, &Ask)> = Vec::new();
+    for (kind, ask) in &container.probes {
+        match asks.iter_mut().find(|(_, known)| *known == ask) {
+            Some((kinds, _)) => kinds.push(kind.name()),
+            None => asks.push((vec![kind.name()], ask)),
+        }
+    }
+    let named =
+        |(kinds, ask): (Vec<&str>, _)| (format!("{} probe ({})", kinds.join(", "), describe(ask)), ask);
+    asks.into_iter().map(named).collect()
+}
+
+fn describe(ask: &Ask) -> String {
+    match ask {
+        Ask::Tcp(port) => format!("port {port}"),
+        Ask::Http { port, path, scheme: Scheme::Http, .. } => format!("GET {path} of port {port}"),
+        Ask::Http { port, scheme: Scheme::Https, .. } => {
+            format!("port {port}, by connection only: kiln speaks no TLS with it")
+        }
+        Ask::Exec(words) => format!("exec {}", words.join(" ")),
+    }
+}
+
+fn is_answered(ask: &Ask, door: &Door, process: &Process) -> bool {
+    match ask {
+        Ask::Tcp(port) | Ask::Http { port, scheme: Scheme::Https, .. } => door.connect(*port).is_ok(),
+        Ask::Http { port, path, host, .. } => {
+            let host = host.as_deref().unwrap_or("localhost");
+            observe::get(door, *port, host, path).is_ok_and(observe::is_good)
+        }
+        Ask::Exec(words) => observe::succeeds(door, words.clone(), process),
+    }
+}
+
+/// The probe that asks the same, where there is one: which probes are told apart by more is asked later.
+fn as_probe(ask: &Ask) -> Option<Probe> {
+    match ask {
+        Ask::Tcp(port) | Ask::Http { port, scheme: Scheme::Https, .. } => Some(Probe::Tcp(*port)),
+        Ask::Http { port, path, host: None, .. } => Some(Probe::Http { port: *port, path: path.clone() }),
+        Ask::Exec(words)
+            if words.iter().all(|word| !word.is_empty() && !word.contains(char::is_whitespace)) =>
+        {
+            Some(Probe::Exec(words.join(" ")))
+        }
+        Ask::Http { .. } | Ask::Exec(_) => None,
+    }
+}
+
+/// The pod that kiln makes of `manifest`; the names in it are of no account.
+fn own_pod(manifest: &Manifest) -> Result<Given, TrialError> {
+    let options = PodOptions {
+        name: "app".to_owned(),
+        image: String::new(),
+        source: String::new(),
+        namespace: None,
+        run_as: RunAs::Manifest,
+        united: Vec::new(),
+    };
+    given::parse(&render_pod(manifest, &options)).map_err(TrialError::OwnPod)
+}
+
+/// What names the image of `subject`.
+fn digests(subject: &Subject<'_>) -> Vec<String> {
+    let image = subject.image;
+    let digests = [image.manifest_digest, image.index_digest];
+    digests
+        .into_iter()
+        .flatten()
+        .map(|digest| digest.to_string())
+        .chain([image.image_id.to_string()])
+        .collect()
+}
+
+/// The container of the image that is called `name` and has one of `digests`.
+fn choose<'a>(given: &'a Given, digests: &[String], name: &str) -> Result<&'a Container, TrialError> {
+    if let [only] = given.containers.as_slice() {
+        return Ok(only);
+    }
+    let name = name.strip_prefix("docker://").unwrap_or(name);
+    let is_pinned = |container: &&Container| {
+        container
+            .image
+            .rsplit_once('@')
+            .is_some_and(|(_, digest)| digests.iter().any(|known| known == digest))
+    };
+    let mut found: Vec<&Container> = given.containers.iter().filter(is_pinned).collect();
+    if found.is_empty() {
+        found = given.containers.iter().filter(|container| container.image == name).collect();
+    }
+    if let [only] = found.as_slice() {
+        return Ok(only);
+    }
+    let all: Vec<&str> = given.containers.iter().map(|container| container.name.as_str()).collect();
+    Err(TrialError::Container { found: found.len(), all: all.join(", ") })
+}
+
+/// What is said of an image that tells of no pod.
+fn untried() -> Tried {
+    let mut pod = Proof::new(Shown::Pod);
+    pod.break_at(
+        "/.kiln/manifest.json",
+        "the image has no writable manifest that a pod would follow from, so it was not run; `--pod` names a pod",
+    );
+    Tried { pod: "no pod".to_owned(), proofs: vec![pod], last_words: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests;

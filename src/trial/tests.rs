@@ -1,0 +1,150 @@
+//! What is decided before anything runs.
+
+use super::*;
+use crate::image::Config;
+use crate::promise::State;
+
+/// A pod's spec, and what is said of it.
+fn compared(spec: &str, manifest: Option<&Manifest>) -> Proof<Shown> {
+    let given = given::parse(&format!("kind: Pod\nspec:\n{spec}")).unwrap();
+    let config = Config::parse(br#"{"config": {"Entrypoint": ["/app"], "User": "33"}}"#).unwrap();
+    let container = &given.containers[0];
+    let settings = settings::settings(&given, container, &config, &Accounts::default()).unwrap();
+    let mut proof = Proof::new(Shown::Pod);
+    compare::pod(&given, container, &settings, manifest, &mut proof);
+    proof
+}
+
+/// The manifest of an app that runs as 33 and writes to `/run`, and to `/etc/app`, which a volume would hide.
+fn manifest() -> Manifest {
+    let path = |path: &str, volume: &str| {
+        format!(
+            r#"{{"path": "{path}", "purpose": "run", "kind": "directory", "uid": 0, "gid": 0, "mode": "0755", "content": {{"kind": "empty"}},
+            "persistence": "ephemeral", "volume": {volume}, "confidence": "proven", "evidence": []}}"#
+        )
+    };
+    let text = format!(
+        r#"{{"media_type": "", "schema_version": 1, "kiln_version": "", "source_chain_id": "", "options": {{"level": "distroless"}}, "recipes": [],
+        "process": {{"argv": ["/app"], "cwd": "/", "uid": 33, "gid": 33, "groups": [], "user_name": null,
+        "entrypoint": {{"source": [], "steps": [], "lowerings": [], "env": []}}}},
+        "env_added": [], "paths": [{}, {}], "ports": [], "probe": null, "stripped_volumes": [], "residual": []}}"#,
+        path("/run", r#"{"kind": "disk", "size_limit": 1048576}"#),
+        path("/etc/app", r#"{"kind": "none"}"#)
+    );
+    Manifest::parse(&text).unwrap()
+}
+
+const STRICT: &str = "  securityContext: {seccompProfile: {type: RuntimeDefault}, runAsUser: 33, runAsGroup: 33}
+  volumes: [{name: run}, {name: x}]
+  containers:
+  - name: app
+    securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
+    volumeMounts: [{name: run, mountPath: /run/}]
+";
+
+#[test]
+fn pod_as_strict_as_the_manifest_lets_it_be_holds() {
+    let proof = compared(STRICT, Some(&manifest()));
+    assert_eq!(proof.state(), State::Held, "{proof:?}");
+    let proof = compared(STRICT, None);
+    assert_eq!(proof.state(), State::Open, "{proof:?}");
+}
+
+#[test]
+fn pod_that_kiln_makes_of_a_manifest_holds() {
+    let manifest = manifest();
+    let given = own_pod(&manifest).unwrap();
+    let config = Config::parse(br#"{"config": {"Entrypoint": ["/app"], "User": "33"}}"#).unwrap();
+    let container = &given.containers[0];
+    let settings = settings::settings(&given, container, &config, &Accounts::default()).unwrap();
+    let mut proof = Proof::new(Shown::Pod);
+    compare::pod(&given, container, &settings, Some(&manifest), &mut proof);
+    assert_eq!(proof.state(), State::Held, "{proof:?}");
+    assert_eq!(compare::refused(container, &settings, &config), None);
+}
+
+#[test]
+fn everything_that_is_looser_is_named() {
+    for (from, to, subject) in [
+        ("drop: [ALL]", "drop: [ALL], add: [NET_ADMIN]", "CAP_NET_ADMIN"),
+        ("drop: [ALL]", "drop: [CHOWN]", "capabilities"),
+        ("allowPrivilegeEscalation: false, ", "", "allowPrivilegeEscalation"),
+        ("readOnlyRootFilesystem: true, ", "", "readOnlyRootFilesystem"),
+        ("{allowPrivilegeEscalation", "{privileged: true, allowPrivilegeEscalation", "privileged"),
+        ("RuntimeDefault", "Unconfined", "seccompProfile"),
+        ("runAsUser: 33", "runAsUser: 0", "runAsUser"),
+        ("runAsGroup: 33", "runAsGroup: 0", "group 0"),
+        ("runAsGroup: 33", "runAsGroup: 33, supplementalGroups: [42]", "group 42"),
+        ("mountPath: /run/}", "mountPath: /run}, {name: x, mountPath: /srv}", "/srv"),
+        ("mountPath: /run/}", "mountPath: /run}, {name: x, mountPath: /etc/app}", "/etc/app"),
+        ("mountPath: /run/}", "mountPath: /run, readOnly: true}", "/run"),
+        ("{name: run, mountPath: /run/}", "", "/run"),
+    ] {
+        let spec = STRICT.replacen(from, to, 1);
+        assert_ne!(spec, STRICT, "{from}");
+        let proof = compared(&spec, Some(&manifest()));
+        let subjects: Vec<&str> = proof.breaches.iter().map(|breach| breach.subject.as_str()).collect();
+        assert_eq!(subjects, [subject], "{to}");
+    }
+}
+
+#[test]
+fn root_that_the_pod_forbids_is_not_started() {
+    let refused = |context: &str, user: &str| {
+        let text = format!(
+            "kind: Pod\nspec: {{securityContext: {{runAsNonRoot: true{context}}}, containers: [{{name: a}}]}}"
+        );
+        let given = given::parse(&text).unwrap();
+        let config =
+            Config::parse(format!(r#"{{"config": {{"Cmd": ["a"], "User": "{user}"}}}}"#).as_bytes()).unwrap();
+        let accounts = Accounts::parse(b"app:x:33:33::/:\n", b"");
+        let settings = settings::settings(&given, &given.containers[0], &config, &accounts).unwrap();
+        compare::refused(&given.containers[0], &settings, &config).is_some()
+    };
+    assert!(refused("", "") && refused("", "0") && refused("", "app") && refused(", runAsUser: 0", "33"));
+    assert!(!refused("", "33:33") && !refused(", runAsUser: 5", ""));
+}
+
+#[test]
+fn container_is_found_by_its_image() {
+    let given = |images: &[&str]| {
+        let containers: Vec<String> = images
+            .iter()
+            .enumerate()
+            .map(|(at, image)| format!("{{name: c{at}, image: \"{image}\"}}"))
+            .collect();
+        given::parse(&format!("kind: Pod\nspec: {{containers: [{}]}}", containers.join(", "))).unwrap()
+    };
+    let digests = ["sha256:1".to_owned(), "sha256:2".to_owned()];
+    let found = |images: &[&str], name: &str| match choose(&given(images), &digests, name) {
+        Ok(container) => Ok(container.name.clone()),
+        Err(error) => Err(error.to_string()),
+    };
+    assert_eq!(found(&["other"], "x"), Ok("c0".into()));
+    assert_eq!(found(&["a@sha256:9", "b@sha256:2"], "a"), Ok("c1".into()));
+    assert_eq!(found(&["a", "b"], "docker://b"), Ok("c1".into()));
+    assert_eq!(found(&["a", "b"], "c"), Err("expected one container of the image, found 0 of c0, c1".into()));
+    assert_eq!(
+        found(&["a@sha256:1", "b@sha256:2"], "a"),
+        Err("expected one container of the image, found 2 of c0, c1".into())
+    );
+    let mut proof = Proof::new(Shown::Pod);
+    compare::image(&given(&["a@sha256:9"]).containers[0], &digests, &mut proof);
+    assert_eq!(proof.state(), State::Broken);
+}
+
+#[test]
+fn probe_of_the_pod_becomes_what_kiln_asks() {
+    let page = |host: Option<&str>, scheme| Ask::Http {
+        port: 80,
+        path: "/a".into(),
+        host: host.map(str::to_owned),
+        scheme,
+    };
+    assert_eq!(as_probe(&Ask::Tcp(5)), Some(Probe::Tcp(5)));
+    assert_eq!(as_probe(&page(None, Scheme::Http)), Some(Probe::Http { port: 80, path: "/a".into() }));
+    assert_eq!(as_probe(&page(None, Scheme::Https)), Some(Probe::Tcp(80)));
+    assert_eq!(as_probe(&page(Some("x"), Scheme::Http)), None);
+    assert_eq!(as_probe(&Ask::Exec(vec!["a".into(), "b".into()])), Some(Probe::Exec("a b".into())));
+    assert_eq!(as_probe(&Ask::Exec(vec!["a b".into()])), None);
+}
