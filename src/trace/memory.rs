@@ -24,21 +24,60 @@ pub(super) fn path(pid: Pid, address: u64) -> Option<Vec<u8>> {
 }
 
 /// The words that the pointers at `address` lead to, up to the null pointer, as far as the limits go.
+///
+/// Pointers stand side by side, and mostly the words do as well: what was read of a page is looked at for all of them.
 pub(super) fn words(pid: Pid, address: u64) -> Vec<Vec<u8>> {
     let mut words = Vec::new();
     let mut total: usize = 0;
     let mut at = address;
+    let (mut pointers, mut texts) = (Window::default(), Window::default());
     while address != 0 && words.len() < MAX_WORDS && total < MAX_WORDS_BYTES {
-        let Some(pointer) = word(pid, at) else { break };
+        let Some(pointer) = pointers.word(pid, at) else { break };
         if pointer == 0 {
             break;
         }
-        let Some(text) = text(pid, pointer, MAX_WORD) else { break };
+        let near = texts.text(pid, pointer);
+        let Some(text) = near.or_else(|| text(pid, pointer, MAX_WORD)) else { break };
         total = total.saturating_add(text.len()).saturating_add(1);
         words.push(text);
         at = at.wrapping_add(8);
     }
     words
+}
+
+/// What was read last: never more than to the end of a page.
+#[derive(Default)]
+struct Window {
+    from: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    /// What is at `address`, to the end of what is known.
+    fn at(&mut self, pid: Pid, address: u64) -> &[u8] {
+        let known = |window: &Self| {
+            let offset = usize::try_from(address.checked_sub(window.from)?).ok()?;
+            (offset < window.bytes.len()).then_some(offset)
+        };
+        if known(self).is_none() {
+            let (from, left) = (address, PAGE - usize::try_from(address % PAGE as u64).unwrap_or(0));
+            *self = Self { from, bytes: bytes(pid, from, left) };
+        }
+        let offset = known(self).unwrap_or(0);
+        self.bytes.get(offset..).unwrap_or_default()
+    }
+
+    fn word(&mut self, pid: Pid, address: u64) -> Option<u64> {
+        let near = self.at(pid, address).first_chunk().copied().map(u64::from_ne_bytes);
+        // It may stand across the end of a page.
+        near.or_else(|| word(pid, address))
+    }
+
+    fn text(&mut self, pid: Pid, address: u64) -> Option<Vec<u8>> {
+        let near = self.at(pid, address);
+        let end = memchr::memchr(0, near)?;
+        near.get(..end).map(<[u8]>::to_vec)
+    }
 }
 
 /// The eight bytes at `address`, as a number.

@@ -18,6 +18,15 @@ const HERE: i32 = -100;
 #[derive(Debug)]
 pub(super) struct Root(OwnedFd);
 
+/// Whether absolute paths mean the same to all processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Roots {
+    /// They do: none has changed its root directory.
+    One,
+    /// Each is to be asked.
+    Several,
+}
+
 /// Whether a link at the end of a path is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Last {
@@ -35,11 +44,15 @@ impl Root {
     }
 
     /// `path` as `pid` means it relative to `directory`: absolute, no link followed.
-    pub(super) fn absolute(pid: Pid, directory: i32, path: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn absolute(pid: Pid, roots: Roots, directory: i32, path: &[u8]) -> Option<Vec<u8>> {
         let base = if path.first() == Some(&b'/') {
-            // Below a root of its own where the process has one.
-            let root = proc::link(pid, "root")?;
-            if root == b"/" { Vec::new() } else { root }
+            match roots {
+                Roots::One => Vec::new(),
+                // Below a root of its own where the process has one.
+                Roots::Several => {
+                    proc::link(pid, "root").map(|root| if root == b"/" { Vec::new() } else { root })?
+                }
+            }
         } else if directory == HERE {
             proc::link(pid, "cwd")?
         } else {

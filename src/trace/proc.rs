@@ -89,7 +89,8 @@ pub(super) fn descriptor(pid: Pid, descriptor: i32) -> Option<Vec<u8>> {
 /// A file of `pid`'s directory.
 pub(super) fn text(pid: Pid, name: &str) -> Option<String> {
     let file = std::fs::File::open(format!("/proc/{pid}/{name}")).ok()?;
-    let mut bytes = Vec::new();
+    // Most are shorter than this, and are had at once.
+    let mut bytes = Vec::with_capacity(4096);
     file.take(MAX_TEXT).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -5,6 +5,7 @@
 mod calls;
 #[cfg_attr(not(target_arch = "x86_64"), path = "recorder/no_realtime.rs")]
 mod realtime;
+mod receive;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use nix::unistd::Pid;
 use rustix::process::{WaitOptions, wait};
 
 use super::live::Live;
+use super::place::Roots;
 use super::proc;
 use crate::profile::{Act, Builder, End, Event, Phase};
 use calls::Pending;
@@ -47,8 +49,10 @@ pub(super) struct Recorder {
     born: u32,
     /// Whether the image's own program runs: what the starter does before that is not the image's doing.
     started: bool,
-    /// Sockets whose port the kernel chose: it is another each time.
-    any_port: BTreeSet<String>,
+    /// Sockets whose port the program chose: what the kernel chooses is another each time.
+    chosen: BTreeSet<u64>,
+    /// Whether some process may have changed its root directory.
+    roots: Roots,
     /// Where the code of each process has what it takes to send itself a signal.
     gadgets: BTreeMap<i32, Gadgets>,
     /// Threads that were let go for a signal, and are asked to stop again.
@@ -86,7 +90,8 @@ impl Recorder {
             processes: BTreeMap::new(),
             born: 0,
             started: false,
-            any_port: BTreeSet::new(),
+            chosen: BTreeSet::new(),
+            roots: Roots::One,
             gadgets: BTreeMap::new(),
             away: BTreeSet::new(),
         };

@@ -1,12 +1,13 @@
-//! Where a socket is bound: from the address that a call gave, and from the kernel's tables.
+//! Where a socket is bound: from the address that a call gave, and from the socket itself.
 //!
-//! The tables are those of the process's own network namespace, not the reader's.
+//! Whose it is is not asked here: a socket belongs to whoever has a descriptor of it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 
-use nix::unistd::Pid;
+use rustix::net::{SocketAddrUnix, SocketType, getsockname, ipproto, sockopt};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
-use super::proc;
 use crate::path::Escaped;
 use crate::profile::{Bind, Protocol};
 
@@ -67,58 +68,38 @@ impl Address {
     }
 }
 
-/// The number of the socket behind `descriptor` of `pid`.
-pub(super) fn inode(pid: Pid, descriptor: i32) -> Option<String> {
-    let link = proc::descriptor(pid, descriptor)?;
-    let inode = link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
-    String::from_utf8(inode.to_vec()).ok()
+/// The socket behind `descriptor` of `process`, lent by the kernel (`pidfd_getfd`): it says of itself where it receives. The
+/// tables in `/proc/PID/net` say so too, but to write them the kernel walks through all that it could have: milliseconds.
+pub(super) fn lend(process: i32, descriptor: i32) -> Option<OwnedFd> {
+    let process = pidfd_open(Pid::from_raw(process)?, PidfdFlags::empty()).ok()?;
+    pidfd_getfd(process, descriptor, PidfdGetfdFlags::empty()).ok()
 }
 
-/// Where the socket of this number receives, by the kernel's tables; `None` for one that does not.
-pub(super) fn bound(pid: Pid, inode: &str) -> Option<Bind> {
-    let tables = [
-        ("net/tcp", Protocol::Tcp),
-        ("net/tcp6", Protocol::Tcp),
-        ("net/udp", Protocol::Udp),
-        ("net/udp6", Protocol::Udp),
-    ];
-    for (table, protocol) in tables {
-        let Some(text) = proc::text(pid, table) else { continue };
-        if let Some((address, port)) = find(&text, inode) {
-            return Some(Bind { protocol, address: address.to_string(), port });
-        }
+/// The number of a socket: no two that are open at once have the same.
+pub(super) fn inode(socket: &OwnedFd) -> Option<u64> {
+    rustix::fs::fstat(socket).ok().map(|status| status.st_ino)
+}
+
+/// Where a socket receives; `None` for one of another kind.
+pub(super) fn bound(socket: &OwnedFd) -> Option<Bind> {
+    let address = getsockname(socket).ok()?;
+    if let Ok(unix) = SocketAddrUnix::try_from(address.clone()) {
+        let address = match (unix.path_bytes(), unix.abstract_name()) {
+            (Some(path), _) => Address::Path(path.to_vec()),
+            (_, Some(name)) => Address::Abstract(name.to_vec()),
+            // It has no name: nobody finds it.
+            _ => Address::Path(Vec::new()),
+        };
+        let address = Escaped::new(&address.told()).to_string();
+        return Some(Bind { protocol: Protocol::Unix, address, port: 0 });
     }
-    let table = proc::text(pid, "net/unix")?;
-    let path = find_unix(&table, inode)?;
-    Some(Bind { protocol: Protocol::Unix, address: Escaped::new(path.as_bytes()).to_string(), port: 0 })
-}
-
-/// The local address in the line of `inode`.
-fn find(table: &str, inode: &str) -> Option<(IpAddr, u16)> {
-    let fields = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let line = fields.into_iter().find(|fields| fields.get(9) == Some(&inode))?;
-    let (address, port) = line.get(1)?.split_once(':')?;
-    Some((parse_hex(address)?, u16::from_str_radix(port, 16).ok()?))
-}
-
-/// An address as the tables write it: words of four bytes, each as a number of this machine.
-fn parse_hex(text: &str) -> Option<IpAddr> {
-    let mut bytes = Vec::new();
-    for word in text.as_bytes().chunks(8) {
-        let word = u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok()?;
-        bytes.extend(word.to_ne_bytes());
-    }
-    if let Ok(address) = <[u8; 4]>::try_from(bytes.as_slice()) {
-        return Some(Ipv4Addr::from(address).into());
-    }
-    <[u8; 16]>::try_from(bytes.as_slice()).ok().map(|address| Ipv6Addr::from(address).into())
-}
-
-fn find_unix<'a>(table: &'a str, inode: &str) -> Option<&'a str> {
-    table.lines().skip(1).find_map(|line| {
-        let mut fields = line.split_whitespace();
-        (fields.nth(6)? == inode).then(|| fields.next().unwrap_or_default())
-    })
+    let protocol = match (sockopt::socket_type(socket).ok()?, sockopt::socket_protocol(socket).ok()?) {
+        (SocketType::STREAM, Some(ipproto::TCP | ipproto::MPTCP)) => Protocol::Tcp,
+        (SocketType::DGRAM, Some(ipproto::UDP | ipproto::UDPLITE)) => Protocol::Udp,
+        _ => return None,
+    };
+    let address = SocketAddr::try_from(address).ok()?;
+    Some(Bind { protocol, address: address.ip().to_string(), port: address.port() })
 }
 
 #[cfg(test)]
@@ -143,15 +124,17 @@ mod tests {
     }
 
     #[test]
-    fn tables_of_the_kernel_are_read() {
-        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
-            0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0 0 10 0\n";
-        if cfg!(target_endian = "little") {
-            assert_eq!(find(table, "4711"), Some((Ipv4Addr::LOCALHOST.into(), 8080)));
-        }
-        assert_eq!(find(table, "7"), None);
-        let unix = "Num       RefCount Protocol Flags    Type St Inode Path\n\
-            0000000000000000: 00000002 00000000 00010000 0001 01 815 /run/x.sock\n";
-        assert_eq!(find_unix(unix, "815"), Some("/run/x.sock"));
+    fn sockets_say_themselves_where_they_receive() {
+        let tcp = OwnedFd::from(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+        let udp = OwnedFd::from(std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+        let of = |socket| bound(socket).map(|bind| (bind.protocol, bind.address, bind.port != 0));
+        assert_eq!(of(&tcp), Some((Protocol::Tcp, "127.0.0.1".to_owned(), true)));
+        assert_eq!(of(&udp), Some((Protocol::Udp, "127.0.0.1".to_owned(), true)));
+        assert_ne!(inode(&tcp), inode(&udp));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let unix = OwnedFd::from(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert_eq!(of(&unix), Some((Protocol::Unix, path.to_str().unwrap().to_owned(), false)));
+        assert_eq!(bound(&OwnedFd::from(std::fs::File::open(directory.path()).unwrap())), None);
     }
 }

@@ -110,6 +110,8 @@ pub(super) enum Shape {
     Listen,
     /// Connects.
     Connect,
+    /// May give a process another root directory.
+    Root,
     /// Makes a ring, through which files would be opened unseen: it is not done.
     Ring,
 }
@@ -160,6 +162,10 @@ const CALLS: &[Call] = &[
     call(libc::SYS_bind, "bind", Shape::Bind),
     call(libc::SYS_listen, "listen", Shape::Listen),
     call(libc::SYS_connect, "connect", Shape::Connect),
+    call(libc::SYS_chroot, "chroot", Shape::Root),
+    call(libc::SYS_pivot_root, "pivot_root", Shape::Root),
+    call(libc::SYS_setns, "setns", Shape::Root),
+    call(libc::SYS_unshare, "unshare", Shape::Root),
     call(libc::SYS_io_uring_setup, "io_uring_setup", Shape::Ring),
 ];
 

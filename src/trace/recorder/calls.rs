@@ -9,10 +9,9 @@ use nix::unistd::Pid;
 
 use super::Recorder;
 use crate::path::{Escaped, ImagePath};
-use crate::profile::{Act, Bind, How, Program, Protocol};
-use crate::trace::live::Listening;
-use crate::trace::place::{Last, Root, named, tidy};
-use crate::trace::sockets::{self, Address, MAX_ADDRESS};
+use crate::profile::{Act, How, Program};
+use crate::trace::place::{Last, Root, Roots, named, tidy};
+use crate::trace::sockets::{Address, MAX_ADDRESS};
 use crate::trace::table::{Call, Links, OpenFlags, PathArg, Shape, watched};
 use crate::trace::{memory, proc};
 
@@ -143,6 +142,10 @@ impl Recorder {
             deny(pid);
             return;
         }
+        if call.shape == Shape::Root {
+            self.roots = Roots::Several;
+            return;
+        }
         let what = self.begin(pid, call.shape, &arguments);
         if let Some(task) = self.tasks.get_mut(&tid) {
             task.pending = what.map(|what| Pending { call, what });
@@ -153,7 +156,7 @@ impl Recorder {
         let absolute = |file: PathArg| {
             let path = memory::path(pid, arguments.get(file.path))?;
             let directory = file.directory.map_or(libc::AT_FDCWD, |at| arguments.int(at));
-            Root::absolute(pid, directory, &path)
+            Root::absolute(pid, self.roots, directory, &path)
         };
         match shape {
             Shape::Exec { file, argv, env } => {
@@ -211,12 +214,12 @@ impl Recorder {
                 let length = usize::try_from(arguments.int(2)).unwrap_or(0).min(MAX_ADDRESS);
                 let address = Address::parse(&memory::bytes(pid, arguments.get(1), length));
                 let directory = match &address {
-                    Some(Address::Path(path)) => Root::absolute(pid, libc::AT_FDCWD, path),
+                    Some(Address::Path(path)) => Root::absolute(pid, self.roots, libc::AT_FDCWD, path),
                     _ => None,
                 };
                 Some(What::Socket { descriptor: arguments.int(0), address, directory })
             }
-            Shape::Ring => None,
+            Shape::Ring | Shape::Root => None,
             Shape::Listen => {
                 Some(What::Socket { descriptor: arguments.int(0), address: None, directory: None })
             }
@@ -288,28 +291,16 @@ impl Recorder {
                 }
             }
             What::Map { path } => self.tell(number, Act::Mapped(path)),
-            What::Socket { descriptor, address, directory } => {
-                let bind = match call.shape {
-                    Shape::Bind => {
-                        let path = directory.and_then(|absolute| self.resolve(&absolute, Last::Kept));
-                        if let Some(path) = path {
-                            self.wrote(number, path, How::Socket);
-                        }
-                        if let Some(Address::Net(_, 0)) = address {
-                            self.any_port.extend(sockets::inode(pid, descriptor));
-                        }
-                        // Datagrams arrive from here on.
-                        let net = matches!(address, Some(Address::Net(..)));
-                        let bind = net.then(|| self.bound(pid, descriptor)).flatten();
-                        bind.filter(|bind| bind.protocol == Protocol::Udp)
+            What::Socket { descriptor, address, directory } => match call.shape {
+                Shape::Bind => {
+                    if let Some(path) = directory.and_then(|absolute| self.resolve(&absolute, Last::Kept)) {
+                        self.wrote(number, path, How::Socket);
                     }
-                    Shape::Listen => self.bound(pid, descriptor),
-                    _ => None,
-                };
-                if let Some(bind) = bind {
-                    self.listens(pid, number, bind);
+                    self.was_bound(pid, number, descriptor, address.as_ref());
                 }
-            }
+                Shape::Listen => self.accepts(pid, number, descriptor),
+                _ => {}
+            },
         }
     }
 
@@ -352,20 +343,6 @@ impl Recorder {
             self.live.wrote(&path);
         }
         self.tell(number, Act::Wrote(path, how));
-    }
-
-    /// Where a socket receives; its port is 0 where the program left the choice to the kernel.
-    fn bound(&self, pid: Pid, descriptor: i32) -> Option<Bind> {
-        let inode = sockets::inode(pid, descriptor)?;
-        let bind = sockets::bound(pid, &inode)?;
-        let port = if self.any_port.contains(&inode) { 0 } else { bind.port };
-        Some(Bind { port, ..bind })
-    }
-
-    fn listens(&mut self, pid: Pid, number: u32, bind: Bind) {
-        let pid = self.tasks.get(&pid.as_raw()).map_or(pid.as_raw(), |task| task.process);
-        self.live.listens(Listening { bind: bind.clone(), pid });
-        self.tell(number, Act::Listens(bind));
     }
 
     fn failed(&mut self, number: u32, call: &'static Call, what: &What, errno: i32) {
