@@ -46,8 +46,6 @@ pub struct Use {
 pub struct Write {
     /// Which, and by whom.
     pub place: Use,
-    /// Whether it is a directory that was made.
-    pub is_new_directory: bool,
     /// Whether it is the directory in which something without a name was made.
     pub is_around: bool,
 }
@@ -220,7 +218,6 @@ impl<'p> Traced<'p> {
             |written| {
                 Some(Write {
                     place: Use { path: path(&written.path)?, by: self.doer(&written.by, 0)? },
-                    is_new_directory: written.how.contains(&How::Directory),
                     is_around: written.how == [How::Unnamed],
                 })
             },

@@ -8,6 +8,7 @@ use super::candidate::evidence;
 use super::{Candidate, Inputs, place};
 use crate::evidence::{Confidence, EvidenceKind};
 use crate::path::ImagePath;
+use crate::profile::How;
 
 /// What the evidence of a watched run is called.
 pub(super) const TRACE: &str = "trace";
@@ -15,15 +16,15 @@ pub(super) const TRACE: &str = "trace";
 /// A candidate for each directory and each writer.
 pub(super) fn candidates(inputs: &Inputs<'_>) -> Vec<Candidate> {
     let Some(traced) = inputs.traced else { return Vec::new() };
-    let made: BTreeSet<ImagePath> =
-        traced.written().filter(|write| write.is_new_directory).map(|write| write.place.path).collect();
+    let given: BTreeSet<ImagePath> =
+        traced.prepared().filter(|(_, how)| how.contains(&How::Directory)).map(|(path, _)| path).collect();
     let mut told = BTreeSet::new();
     let mut out = Vec::new();
     for write in traced.written() {
         let (path, by) = (write.place.path, write.place.by);
         let directory = if write.is_around { Some(path.clone()) } else { path.parent() };
         let Some(directory) = directory.filter(|directory| !place::is_kernel(directory)) else { continue };
-        let kept = standing(inputs, &directory, &made);
+        let kept = standing(inputs, &directory, &given);
         if !told.insert((kept.clone(), by.clone())) {
             continue;
         }
@@ -40,14 +41,16 @@ pub(super) fn candidates(inputs: &Inputs<'_>) -> Vec<Candidate> {
     out
 }
 
-/// `directory`, or what stood there before the app made directories: the lowest that the image has and that can be a
-/// volume, or else the highest that the app made.
-fn standing(inputs: &Inputs<'_>, directory: &ImagePath, made: &BTreeSet<ImagePath>) -> ImagePath {
+/// `directory`, or what stood there before the app made directories: the lowest that the image has or a lowered script
+/// made, `given`, if it can be a volume, or else the highest that the app made.
+fn standing(inputs: &Inputs<'_>, directory: &ImagePath, given: &BTreeSet<ImagePath>) -> ImagePath {
+    // A directory that nobody else made the app did, or it was renamed to this.
+    let is_made = |path: &ImagePath| !inputs.rootfs.is_directory(path) && !given.contains(path);
     let mut at = directory.clone();
-    while made.contains(&at) && !inputs.rootfs.is_directory(&at) {
+    while is_made(&at) {
         let Some(parent) = at.parent() else { break };
         let is_of_many = place::is_shared(&parent) && parent != ImagePath::literal("/tmp");
-        if !made.contains(&parent) && (is_of_many || place::refuse(inputs, &parent).is_some()) {
+        if !is_made(&parent) && (is_of_many || place::refuse(inputs, &parent).is_some()) {
             break;
         }
         at = parent;

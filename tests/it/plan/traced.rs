@@ -269,6 +269,9 @@ fn what_the_server_executes_and_reads_stays_and_what_it_writes_is_declared() {
         (2, wrote("/var/lib/app", How::Directory)),
         (2, wrote("/var/lib/app/cache", How::Directory)),
         (2, wrote("/var/lib/app/cache/x", How::Created)),
+        // Made under another name.
+        (2, wrote("/var/lib/app/new", How::RenamedHere)),
+        (2, wrote("/var/lib/app/new/y", How::Created)),
         (0, wrote("/run/app/app.pid", How::Created)),
         (0, wrote("/etc/app.conf", How::Opened)),
         (0, Act::Listens(Bind { protocol: Protocol::Tcp, address: "127.0.0.1".into(), port: 9 })),
