@@ -111,7 +111,8 @@ impl<'p> Traced<'p> {
         }
     }
 
-    /// The server: what the first process ends up as, or the one that a shell or an init waits for.
+    /// The server: what the first process ends up as, or, below a shell or an init, the one child that listens, or else that
+    /// lasts.
     pub fn server(&self, part: impl Fn(&Exec) -> Part) -> Option<Reached<'p>> {
         let mut process = 0;
         self.first()?;
@@ -128,31 +129,63 @@ impl<'p> Traced<'p> {
                 Part::Shell => {}
             }
             let after = (number, server.exec);
-            let mut children = self.profile.processes.iter().enumerate().filter(|(child, entry)| {
-                *child > process
-                    && entry.parent == Some(after)
-                    && !entry.execs.is_empty()
-                    && self.lasts(*child)
-            });
-            match (children.next(), children.next()) {
-                (Some((child, _)), None) => process = child,
-                _ => return None,
-            }
+            let children = self.profile.processes.iter().enumerate();
+            let children: Vec<usize> = children
+                .filter(|(child, entry)| {
+                    *child > process && entry.parent == Some(after) && !entry.execs.is_empty()
+                })
+                .map(|(child, _)| child)
+                .collect();
+            let only = |is_it: &dyn Fn(u32) -> bool| {
+                let mut found =
+                    children.iter().copied().filter(|&child| u32::try_from(child).is_ok_and(is_it));
+                found.next().filter(|_| found.next().is_none())
+            };
+            // `mysqld_safe` has a `logger` beside its server: who listens is the server.
+            process = only(&|child| self.listening(child)).or_else(|| only(&|child| self.lasts(child)))?;
         }
     }
 
-    /// Whether the process, or one that it started, was seen after the start-up, or listens.
-    fn lasts(&self, process: usize) -> bool {
-        let Ok(process) = u32::try_from(process) else { return false };
-        let own = |by: &Actor| self.descends(by, Server { process, exec: 0 });
+    /// A program that is neither the server's nor above it, and was there while it served, or listened.
+    pub fn beside(&self, server: Server) -> Option<&'p str> {
+        let mut above = BTreeSet::new();
+        let mut at = server.process;
+        while let Some((parent, _)) =
+            self.profile.processes.get(at as usize).and_then(|process| process.parent)
+        {
+            if parent >= at || !above.insert(parent) {
+                break;
+            }
+            at = parent;
+        }
+        let is_beside = |by: &&Actor| {
+            !self.descends(by, server) && by.process != server.process && !above.contains(&by.process)
+        };
+        let listeners = self.profile.sockets.iter().flat_map(|socket| &socket.by);
+        let mut acts = listeners.chain(self.acts().filter(|by| by.phase == Phase::Steady));
+        acts.find(is_beside).and_then(|by| self.program(by))
+    }
+
+    /// Everything that somebody did, but for listening.
+    fn acts(&self) -> impl Iterator<Item = &'p Actor> + use<'p> {
         let profile = self.profile;
         let files = profile.executed.iter().chain(&profile.opened).chain(&profile.mapped);
-        let mut acts = files
+        files
             .flat_map(|used| &used.by)
             .chain(profile.written.iter().flat_map(|written| &written.by))
-            .chain(profile.failures.iter().flat_map(|failure| &failure.by));
-        profile.sockets.iter().flat_map(|socket| &socket.by).any(own)
-            || acts.any(|by| by.phase != Phase::StartUp && own(by))
+            .chain(profile.failures.iter().flat_map(|failure| &failure.by))
+    }
+
+    /// Whether the process, or one that it started, listens.
+    fn listening(&self, process: u32) -> bool {
+        let own = |by: &Actor| self.descends(by, Server { process, exec: 0 });
+        self.profile.sockets.iter().flat_map(|socket| &socket.by).any(own)
+    }
+
+    /// Whether the process, or one that it started, was seen after the start-up.
+    fn lasts(&self, process: u32) -> bool {
+        let own = |by: &Actor| self.descends(by, Server { process, exec: 0 });
+        self.acts().any(|by| by.phase != Phase::StartUp && own(by))
     }
 
     /// Whether `by` is `server` or something that it started.

@@ -3,6 +3,7 @@
 //! Asked only where nothing in the image itself says what a script ends as. What speaks against it is said.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use super::Frozen;
 use super::find_program;
@@ -11,7 +12,7 @@ use crate::path::{ImagePath, unescape};
 use crate::plan::known::Known;
 use crate::plan::traced::{Part, Reached, Traced, Whose, is_content};
 use crate::plan::{Role, Step};
-use crate::profile::{Exec, How};
+use crate::profile::{Exec, How, Phase};
 
 /// Runs that must agree: one says nothing about what is constant.
 const RUNS: u32 = 2;
@@ -22,6 +23,9 @@ const OWN: &[&str] = &["_", "SHLVL", "PWD", "OLDPWD", "HOSTNAME"];
 /// Parts of names that secrets have.
 const SECRET: &[&str] =
     &["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE", "_KEY"];
+
+/// Trees that are no part of an image: what a script writes there it writes to the kernel.
+const KERNEL: &[&str] = &["/dev", "/proc", "/sys"];
 
 /// Files named in one message.
 const NAMED: usize = 3;
@@ -80,8 +84,20 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
     if profile.runs < RUNS {
         return Err("one run does not say what is constant: watch several, `--runs 2`".into());
     }
+    if !profile.cut.is_empty() {
+        return Err("not all that they did was written down".into());
+    }
+    if profile.endings.iter().any(|ending| ending.phase == Phase::StartUp) {
+        return Err("one of them ended before it was ready".into());
+    }
+    if let Some(beside) = traced.beside(reached.server) {
+        return Err(format!("the script starts `{beside}` beside it"));
+    }
     let first = traced.first().and_then(<[Exec]>::first).ok_or("they do not agree")?;
-    if reached.exec.umask != first.umask {
+    let masks = [&first.umask, &reached.exec.umask].map(|mask| u32::from_str_radix(mask, 8).ok());
+    let [Some(before), Some(after)] = masks else { return Err("with no umask".into()) };
+    // Whose files everybody may write, others rely on; user and group are the pod's.
+    if before & !after & 0o7 != 0 {
         return Err(format!("with the umask {}", reached.exec.umask));
     }
     let working_dir = image_path(&reached.exec.cwd);
@@ -97,9 +113,14 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
     if argv.iter().any(|word| is_given(word, &profile.start.env)) {
         return Err("with words that only the watched runs were given".into());
     }
-    let directories = prepared(known, traced.of(Whose::Server(reached.server)))?;
-    let why =
-        format!("{} runs ended as this, and nothing else that the script makes is read by it", profile.runs);
+    let Prepared { directories, unread } = prepared(known, traced.of(Whose::Server(reached.server)))?;
+    let mut why = format!("{} runs ended as this, and it reads nothing that the script makes", profile.runs);
+    if before != after {
+        let _ = write!(why, "; the script's umask of {} is not set any more", reached.exec.umask);
+    }
+    if !unread.is_empty() {
+        let _ = write!(why, "; not made any more: {}", some_of(&unread));
+    }
     Ok(Shown { argv, env, directories, why })
 }
 
@@ -189,33 +210,64 @@ fn is_given(text: &str, given: &[String]) -> bool {
     values.filter(|value| !value.is_empty()).any(|value| text.contains(value))
 }
 
-/// Directories that the server uses and somebody else made; an error where it reads more than directories.
-fn prepared(known: &Known<'_>, server: Traced<'_>) -> Result<Vec<ImagePath>, String> {
+/// What a script leaves behind.
+struct Prepared {
+    /// Directories that the server uses.
+    directories: Vec<ImagePath>,
+    /// What it does not open, nor execute.
+    unread: Vec<ImagePath>,
+}
+
+/// What others than the server made; an error where it reads more of that than directories.
+fn prepared(known: &Known<'_>, server: Traced<'_>) -> Result<Prepared, String> {
     let read: BTreeSet<ImagePath> = server.read().chain(server.executed()).map(|used| used.path).collect();
-    let (mut directories, mut needed) = (Vec::new(), Vec::new());
+    let written: BTreeSet<ImagePath> = server.written().map(|write| write.place.path).collect();
+    let mut prepared = Prepared { directories: Vec::new(), unread: Vec::new() };
+    let mut needed = Vec::new();
     for (path, how) in server.prepared() {
         let is_gone = how.contains(&How::Removed) || how.contains(&How::RenamedAway);
+        if KERNEL.iter().any(|tree| path.is_within(&ImagePath::literal(tree))) {
+            continue;
+        }
         if how.contains(&How::Linked) && !is_gone {
             return Err(format!("the script makes a link, {path}"));
         }
         if is_gone && known.rootfs.node(&path).is_some() {
             return Err(format!("the script removes {path} of the image"));
         }
-        if !how.iter().any(is_content) || !read.contains(&path) {
-            continue;
-        }
-        if how.contains(&How::Directory) {
-            directories.push(path);
-        } else {
+        let is_read = read.contains(&path);
+        if !how.iter().any(is_content) {
+            if is_read && is_opened_by(known, &path, &how) {
+                return Err(format!("it reads {path}, whose mode or owner the script sets"));
+            }
+        } else if is_read && how.contains(&How::Directory) {
+            prepared.directories.push(path);
+        } else if is_read {
             needed.push(path);
+        } else if !is_gone && !written.iter().any(|other| other.is_within(&path)) {
+            prepared.unread.push(path);
         }
     }
-    let Some(first) = needed.first() else { return Ok(directories) };
-    let names: Vec<String> = needed.iter().take(NAMED).map(ToString::to_string).collect();
-    Err(match needed.len() {
-        1 => format!("it reads {first}, which the script writes"),
-        many => format!("it reads {many} files that the script writes: {}", names.join(", ")),
-    })
+    match needed.as_slice() {
+        [] => Ok(prepared),
+        [only] => Err(format!("it reads {only}, which the script writes")),
+        many => Err(format!("it reads {} files that the script writes: {}", many.len(), some_of(many))),
+    }
+}
+
+/// Whether a file of the image may be usable only because of how the script set its mode or owner.
+fn is_opened_by(known: &Known<'_>, path: &ImagePath, how: &BTreeSet<How>) -> bool {
+    let Some(entry) = known.rootfs.entry(path).filter(|entry| entry.file().is_some()) else { return false };
+    how.contains(&How::Mode) || how.contains(&How::Owner) && entry.mode & 0o004 == 0
+}
+
+/// The first of `paths`, and how many more there are.
+fn some_of(paths: &[ImagePath]) -> String {
+    let names: Vec<String> = paths.iter().take(NAMED).map(ToString::to_string).collect();
+    match paths.len().saturating_sub(NAMED) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
 }
 
 /// The scripts of a chain, each with the variables that it reads.

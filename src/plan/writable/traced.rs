@@ -5,9 +5,12 @@
 use std::collections::BTreeSet;
 
 use super::candidate::evidence;
+use super::content::content;
 use super::{Candidate, Inputs, place};
 use crate::evidence::{Confidence, EvidenceKind};
 use crate::path::ImagePath;
+use crate::plan::PathContent;
+use crate::plan::traced::Write;
 use crate::profile::How;
 
 /// What the evidence of a watched run is called.
@@ -18,13 +21,23 @@ pub(super) fn candidates(inputs: &Inputs<'_>) -> Vec<Candidate> {
     let Some(traced) = inputs.traced else { return Vec::new() };
     let given: BTreeSet<ImagePath> =
         traced.prepared().filter(|(_, how)| how.contains(&How::Directory)).map(|(path, _)| path).collect();
+    // What holds content somebody else has to bring, with all that is below it.
+    let is_brought = |path: &ImagePath| {
+        place::refuse(inputs, path).is_none() && matches!(content(inputs, path), PathContent::Seed { .. })
+    };
+    let standing: BTreeSet<ImagePath> = traced
+        .written()
+        .filter_map(|write| around(&write))
+        .map(|directory| standing(inputs, &directory, &given))
+        .filter(is_brought)
+        .collect();
     let mut told = BTreeSet::new();
     let mut out = Vec::new();
     for write in traced.written() {
+        let Some(directory) = around(&write) else { continue };
         let (path, by) = (write.place.path, write.place.by);
-        let directory = if write.is_around { Some(path.clone()) } else { path.parent() };
-        let Some(directory) = directory.filter(|directory| !place::is_kernel(directory)) else { continue };
-        let kept = standing(inputs, &directory, &given);
+        let kept = self::standing(inputs, &directory, &given);
+        let kept = kept.ancestors().find(|above| standing.contains(above)).unwrap_or(kept);
         if !told.insert((kept.clone(), by.clone())) {
             continue;
         }
@@ -39,6 +52,13 @@ pub(super) fn candidates(inputs: &Inputs<'_>) -> Vec<Candidate> {
         });
     }
     out
+}
+
+/// The directory in which something was written; none in the kernel's.
+fn around(write: &Write) -> Option<ImagePath> {
+    let path = &write.place.path;
+    let directory = if write.is_around { Some(path.clone()) } else { path.parent() };
+    directory.filter(|directory| !place::is_kernel(directory))
 }
 
 /// `directory`, or what stood there before the app made directories: the lowest that the image has or a lowered script

@@ -6,7 +6,7 @@ use expect_test::expect;
 use kiln::finding::Code;
 use kiln::path::ImagePath;
 use kiln::profile::{
-    Act, Bind, Builder, Context, Event, How, Image, Phase, Profile, Program, Protocol, Start,
+    Act, Bind, Builder, Context, End, Event, How, Image, Phase, Profile, Program, Protocol, Start,
 };
 
 use super::{ELF, debian};
@@ -57,6 +57,10 @@ fn wrote(text: &str, how: How) -> Act {
     Act::Wrote(path(text), how)
 }
 
+fn listens(address: &str, port: u16) -> Act {
+    Act::Listens(Bind { protocol: Protocol::Tcp, address: address.to_owned(), port })
+}
+
 fn opened(text: &str) -> Act {
     Act::Opened(path(text))
 }
@@ -98,7 +102,7 @@ impl Runs {
             Act::Exec(Box::new(Program { env, cwd, umask, uid, gid: uid, groups: vec![uid, 44], ..server })),
         );
         tell(0, opened("/run/app"));
-        tell(0, Act::Listens(Bind { protocol: Protocol::Tcp, address: "0.0.0.0".into(), port: 8080 }));
+        tell(0, listens("0.0.0.0", 8080));
         tell(2, Act::Born { parent: Some(0) });
         for (process, act) in self.events.iter().filter(|(process, _)| *process != 1) {
             tell(*process, act.clone());
@@ -152,7 +156,7 @@ fn script_that_ends_as_a_server_makes_way_for_it() {
             medium KN036 /entry.sh: it read MODE at each start, and what runs instead reads none of them: a deployment that sets one has to set it in the image before it is hardened
             low KN007 /usr/bin/dash: 1 of its scripts went with it: /entry.sh
             low KN030 /usr/bin/app: no recipe knows it: what it writes is what it wrote while it was watched, and what the image says
-            info KN002 /entry.sh app --serve: replaced by `app --serve`: 2 runs ended as this, and nothing else that the script makes is read by it
+            info KN002 /entry.sh app --serve: replaced by `app --serve`: 2 runs ended as this, and it reads nothing that the script makes
             info KN015 33:33: the image ran as `root`, and now as www-data (33:33): the server ran as it when it was watched
         "#]]);
 }
@@ -172,7 +176,7 @@ fn shell_stays_where_runs_do_not_say_for_certain_what_to_start_instead() {
     for (runs, why) in [
         (Runs { count: 1, ..Runs::default() }, "one run does not say what is constant"),
         (Runs { cwd: "/var/lib", ..Runs::default() }, "in the directory /var/lib"),
-        (Runs { umask: 0o77, ..Runs::default() }, "with the umask 0077"),
+        (Runs { umask: 0o20, ..Runs::default() }, "with the umask 0020"),
         (
             Runs { words: &["app", "given-value"], ..Runs::default() },
             "with words that only the watched runs were given",
@@ -239,11 +243,19 @@ fn shell_stays_where_the_server_reads_what_the_script_makes() {
         ),
         (vec![(1, wrote("/run/app/link", How::Linked))], "the script makes a link, /run/app/link"),
         (vec![(1, wrote("/etc/app.conf", How::Removed))], "the script removes /etc/app.conf of the image"),
+        (
+            vec![(1, wrote("/etc/app.conf", How::Mode)), (0, opened("/etc/app.conf"))],
+            "it reads /etc/app.conf, whose mode or owner the script sets",
+        ),
+        (vec![(1, listens("0.0.0.0", 9))], "the script starts `/usr/bin/mkdir` beside it"),
+        (vec![(0, Act::Ended(End::Exit(1)))], "one of them ended before it was ready"),
     ] {
         assert!(runs(events).verdict().contains(why), "{why}");
     }
     let harmless = runs(vec![
         (1, wrote("/run/app/pid", How::Created)),
+        (1, wrote("/dev/null", How::Opened)),
+        (0, opened("/dev/null")),
         (1, wrote("/etc/app.conf", How::Owner)),
         (0, opened("/etc/app.conf")),
         (1, wrote("/tmp/x", How::Linked)),
@@ -252,6 +264,9 @@ fn shell_stays_where_the_server_reads_what_the_script_makes() {
         (0, wrote("/run/app/log", How::Opened)),
     ]);
     assert_eq!(harmless.verdict(), "app --serve");
+    let plan = image().watched(harmless.profile()).plan();
+    let why = &plan.entrypoint.lowerings.first().unwrap().why;
+    assert!(why.ends_with("not made any more: /run/app/pid"), "{why}");
 }
 
 #[test]
@@ -274,8 +289,8 @@ fn what_the_server_executes_and_reads_stays_and_what_it_writes_is_declared() {
         (2, wrote("/var/lib/app/new/y", How::Created)),
         (0, wrote("/run/app/app.pid", How::Created)),
         (0, wrote("/etc/app.conf", How::Opened)),
-        (0, Act::Listens(Bind { protocol: Protocol::Tcp, address: "127.0.0.1".into(), port: 9 })),
-        (0, Act::Listens(Bind { protocol: Protocol::Tcp, address: "0.0.0.0".into(), port: 0 })),
+        (0, listens("127.0.0.1", 9)),
+        (0, listens("0.0.0.0", 0)),
     ];
     let plan = image().watched(Runs { events, ..Runs::default() }.profile()).plan();
     let declared: Vec<String> = plan.writable.iter().map(|declared| declared.path.to_string()).collect();
