@@ -4,9 +4,10 @@
 //!
 //! The same run gives the same bytes: processes are numbered by who started them and not by when, lists are sorted
 //! sets, and all that two runs of one image cannot have in common (times, peaks, counts of mere searching) stands in
-//! one object, [`Observed`], which can be left out.
+//! one object, [`Observed`], which can be left out. Names that a program makes up are told by a template (`chance`).
 
 mod builder;
+mod chance;
 mod errno;
 mod event;
 mod merge;

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::chance::Chance;
 use super::errno::errno_name;
 use super::event::{Act, Event, Program};
 use super::tree::{self, Order, Raw};
@@ -54,8 +55,10 @@ pub struct Builder {
     mapped: Uses<ImagePath>,
     written: Uses<ImagePath>,
     ways: BTreeMap<ImagePath, BTreeSet<How>>,
+    /// What was made new and for one user only.
+    private: BTreeSet<ImagePath>,
     sockets: Uses<Bind>,
-    failures: Uses<(&'static str, Escaped, i32)>,
+    failures: Uses<(&'static str, String, i32)>,
     /// By process and name: what it looked for and did not find yet.
     missed: BTreeMap<(usize, Vec<u8>), BTreeSet<Missed>>,
     missed_count: usize,
@@ -111,6 +114,12 @@ impl Builder {
             Act::Mapped(path) => {
                 self.cut.extend(note(&mut self.mapped, path, by, MAX_PATHS).err().map(|Full| "mapped"));
             }
+            // Too many to be kept are too many to be told.
+            Act::MadePrivate(path) => {
+                if self.private.len() < MAX_PATHS {
+                    self.private.insert(path);
+                }
+            }
             Act::Wrote(path, how) => match note(&mut self.written, path.clone(), by, MAX_PATHS) {
                 Ok(()) => {
                     self.ways.entry(path).or_default().insert(how);
@@ -123,7 +132,7 @@ impl Builder {
                 self.cut.extend(note(&mut self.sockets, bind, by, MAX_SOCKETS).err().map(|Full| "sockets"));
             }
             Act::Failed { call, subject, errno } => {
-                let failure = (call, subject, errno);
+                let failure = (call, subject.to_string(), errno);
                 self.cut
                     .extend(note(&mut self.failures, failure, by, MAX_FAILURES).err().map(|Full| "failures"));
             }
@@ -185,12 +194,20 @@ impl Builder {
     pub fn finish(mut self, context: Context) -> Profile {
         for ((place, _), paths) in std::mem::take(&mut self.missed) {
             for (call, path, exec, phase) in paths {
-                let failure = (call, Escaped::new(&path.absolute()), NOT_THERE);
+                let failure = (call, path.to_string(), NOT_THERE);
                 let noted = note(&mut self.failures, failure, (place, exec, phase), MAX_FAILURES);
                 self.cut.extend(noted.err().map(|Full| "failures"));
             }
         }
-        let (processes, places) = tree::number(&self.processes, Order::Chance);
+        let chance = Chance::find(&self.private, &self.ways);
+        if !chance.is_empty() {
+            self.tell_by_template(&chance);
+        }
+        let (mut processes, places) = tree::number(&self.processes, Order::Chance);
+        // How many are alike is how far one got before it was stopped.
+        for process in &mut processes {
+            process.runs = 1;
+        }
         let actors = |by: BTreeSet<(usize, u32, Phase)>| -> Vec<Actor> {
             let mut actors: Vec<Actor> = by
                 .into_iter()
@@ -217,7 +234,7 @@ impl Builder {
             .into_iter()
             .map(|((call, subject, errno), by)| Failure {
                 call: call.to_owned(),
-                subject: subject.to_string(),
+                subject,
                 error: errno_name(errno),
                 by: actors(by),
                 runs: 1,
@@ -243,10 +260,33 @@ impl Builder {
                 .collect(),
             failures,
             endings: endings.into_iter().collect(),
+            chance: chance.templates().iter().map(ToString::to_string).collect(),
             cut: self.cut.into_iter().map(str::to_owned).collect(),
             observed: context.observed.into_iter().collect(),
             processes,
         }
+    }
+}
+
+impl Builder {
+    /// Writes templates for names that are chance wherever they stand; what differs by them only becomes one.
+    fn tell_by_template(&mut self, chance: &Chance) {
+        for exec in self.processes.iter_mut().flat_map(|process| &mut process.execs) {
+            chance.put_into(exec);
+        }
+        for uses in [&mut self.executed, &mut self.opened, &mut self.mapped, &mut self.written] {
+            united(uses, |path| chance.path(&path));
+        }
+        united(&mut self.ways, |path| chance.path(&path));
+        united(&mut self.sockets, |bind| Bind { address: chance.text(&bind.address), ..bind });
+        united(&mut self.failures, |(call, subject, errno)| (call, chance.text(&subject), errno));
+    }
+}
+
+/// Gives each key another, and those of equal keys together.
+fn united<K: Ord, V: Ord>(uses: &mut BTreeMap<K, BTreeSet<V>>, other: impl Fn(K) -> K) {
+    for (key, by) in std::mem::take(uses) {
+        uses.entry(other(key)).or_default().extend(by);
     }
 }
 

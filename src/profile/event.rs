@@ -32,6 +32,8 @@ pub enum Act {
     Opened(ImagePath),
     /// It mapped a file as code.
     Mapped(ImagePath),
+    /// It is about to tell of something that it made new, and that only its own user may use.
+    MadePrivate(ImagePath),
     /// It wrote.
     Wrote(ImagePath, How),
     /// It listens.

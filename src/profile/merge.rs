@@ -58,6 +58,7 @@ pub(super) fn merge(one: Profile, other: Profile) -> Result<Profile, MergeError>
         let runs: &mut u32 = endings.entry((entry.end, entry.phase)).or_default();
         *runs = runs.saturating_add(entry.runs);
     }
+    let chance: BTreeSet<String> = one.chance.into_iter().chain(other.chance).collect();
     let cut: BTreeSet<String> = one.cut.into_iter().chain(other.cut).collect();
     Ok(Profile {
         runs: one.runs.saturating_add(other.runs),
@@ -79,6 +80,7 @@ pub(super) fn merge(one: Profile, other: Profile) -> Result<Profile, MergeError>
             .map(|((subject, call, error), (by, runs))| Failure { call, subject, error, by, runs })
             .collect(),
         endings: endings.into_iter().map(|((end, phase), runs)| Ending { end, phase, runs }).collect(),
+        chance: chance.into_iter().collect(),
         cut: cut.into_iter().collect(),
         observed: one.observed.into_iter().chain(other.observed).collect(),
         processes,

@@ -248,6 +248,36 @@ fn merging_with_itself_changes_counts_only() {
 }
 
 #[test]
+fn names_made_by_chance_do_not_make_two_profiles_differ() {
+    let of = |names: [&str; 2]| {
+        let mut builder = Builder::default();
+        let mut tell = |process, act| builder.take(Event { process, phase: Phase::StartUp, act });
+        tell(0, Act::Born { parent: None });
+        tell(0, program("/entry.sh", &["/entry.sh"], &[]));
+        for (process, name) in [1, 2].into_iter().zip(names) {
+            let made = format!("/run/app.{name}");
+            tell(process, Act::Born { parent: Some(0) });
+            tell(process, Act::MadePrivate(path(&made)));
+            tell(process, wrote(&made, How::Directory));
+            tell(process, wrote(&format!("{made}/conf"), How::Created));
+            tell(process, program("/bin/mv", &["mv", &made, "/run/app"], &[&format!("FROM={made}")]));
+            tell(process, failed("mkdir", &format!("{made}/x"), 13));
+            tell(process, wrote(&made, How::RenamedAway));
+        }
+        builder.finish(context())
+    };
+    let one = of(["lnNrXr", "a1vmRh"]);
+    assert_eq!(one.render(), of(["x4LfTU", "abcdef"]).render());
+    assert_eq!(one.chance, ["/run/app.XXXXXX"]);
+    let written: Vec<_> = one.written.iter().map(|written| written.path.as_str()).collect();
+    assert_eq!(written, ["/run/app.XXXXXX", "/run/app.XXXXXX/conf"]);
+    assert_eq!(one.failures[0].subject, "/run/app.XXXXXX/x");
+    assert_eq!(one.processes[1].execs[0].argv, ["mv", "/run/app.XXXXXX", "/run/app"]);
+    let merged = Profile::merge(vec![one.clone(), of(["x4LfTU", "abcdef"])]).unwrap();
+    assert_eq!((merged.written[0].runs, merged.chance), (2, one.chance));
+}
+
+#[test]
 fn loop_that_forks_and_fails_does_not_grow_the_profile_for_ever() {
     let mut builder = Builder::default();
     let mut tell = |process, act| builder.take(Event { process, phase: Phase::Steady, act });

@@ -38,6 +38,8 @@ pub struct Profile {
     pub failures: Vec<Failure>,
     /// How the first process ended.
     pub endings: Vec<Ending>,
+    /// Paths of this document whose last part is another in each run: `XXXXXX` stands for characters of chance in it.
+    pub chance: Vec<String>,
     /// Lists of this document that are not whole, because they grew beyond kiln's limits.
     pub cut: Vec<String>,
     /// What two runs of one image need not have in common, one for each run; left out by `--no-times`.
@@ -83,7 +85,7 @@ pub struct Process {
     pub parent: Option<(u32, u32)>,
     /// Programs that it became, in order; none where it stayed what its parent was.
     pub execs: Vec<Exec>,
-    /// In how many runs.
+    /// In how many runs at least one of them was.
     pub runs: u32,
 }
 

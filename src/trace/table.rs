@@ -57,6 +57,13 @@ pub(super) enum OpenFlags {
     Create,
 }
 
+impl PathArg {
+    /// Where `mkdir` and its like have the mode: behind the path.
+    pub(super) const fn mode(self) -> Arg {
+        self.path + 1
+    }
+}
+
 /// What a call does, and where its arguments are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {

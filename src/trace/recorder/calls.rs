@@ -44,13 +44,27 @@ pub(super) struct Pending {
 #[derive(Debug)]
 enum What {
     Exec(Box<Program>),
-    Open { absolute: Vec<u8>, flags: i32, existed: bool },
-    At { absolute: Vec<u8>, last: Last, how: How },
+    Open { absolute: Vec<u8>, flags: i32, before: Before },
+    At { absolute: Vec<u8>, last: Last, how: How, private: bool },
     On { descriptor: i32, how: How },
     Rename { from: Vec<u8>, to: Vec<u8> },
     Map { path: ImagePath },
     Socket { descriptor: i32, address: Option<Address>, directory: Option<Vec<u8>> },
 }
+
+/// What of an opening is decided where it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// It opens what is there, or fails.
+    There,
+    /// It makes what it opens.
+    Not,
+    /// As before, and it is for one user only and must be new.
+    Private,
+}
+
+/// Mode bits of who is not the owner.
+const OF_OTHERS: u64 = 0o077;
 
 impl What {
     /// Whether the call is to make something, or to reach what must be there.
@@ -179,17 +193,27 @@ impl Recorder {
             }
             Shape::Open { file, flags } => {
                 let absolute = absolute(file)?;
-                let flags = match flags {
-                    OpenFlags::In(at) => arguments.int(at),
+                let (flags, mode) = match flags {
+                    OpenFlags::In(at) => (arguments.int(at), Some(arguments.get(at.saturating_add(1)))),
                     OpenFlags::Behind(at) => {
-                        let word = memory::word(pid, arguments.get(at))?;
-                        i32::try_from(word & u64::from(u32::MAX >> 1)).unwrap_or(0)
+                        let how = arguments.get(at);
+                        let word = memory::word(pid, how)?;
+                        let flags = i32::try_from(word & u64::from(u32::MAX >> 1)).unwrap_or(0);
+                        (flags, memory::word(pid, how.wrapping_add(8)))
                     }
-                    OpenFlags::Create => libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC,
+                    OpenFlags::Create => (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC, None),
                 };
-                let asks = flags & libc::O_CREAT != 0 && flags & libc::O_EXCL == 0;
-                let existed = asks && self.live.root.get().is_some_and(|root| root.has(&absolute));
-                Some(What::Open { absolute, flags, existed })
+                let private = mode.is_some_and(|mode| mode & OF_OTHERS == 0);
+                let (creates, new) = (flags & libc::O_CREAT != 0, flags & libc::O_EXCL != 0);
+                let is_there = || self.live.root.get().is_some_and(|root| root.has(&absolute));
+                let before = if !creates || !new && is_there() {
+                    Before::There
+                } else if new && private {
+                    Before::Private
+                } else {
+                    Before::Not
+                };
+                Some(What::Open { absolute, flags, before })
             }
             Shape::At { file, links, how } => {
                 if how == How::Times && arguments.get(file.path) == 0 {
@@ -202,7 +226,8 @@ impl Recorder {
                     Links::Flag(at) => arguments.int(at) & libc::AT_SYMLINK_NOFOLLOW != 0,
                 };
                 let last = if kept { Last::Kept } else { Last::Followed };
-                Some(What::At { absolute: absolute(file)?, last, how })
+                let private = how == How::Directory && arguments.get(file.mode()) & OF_OTHERS == 0;
+                Some(What::At { absolute: absolute(file)?, last, how, private })
             }
             Shape::On { descriptor, how } => Some(What::On { descriptor: arguments.int(descriptor), how }),
             Shape::Rename { from, to } => Some(What::Rename { from: absolute(from)?, to: absolute(to)? }),
@@ -268,12 +293,15 @@ impl Recorder {
         match what {
             // Told where the program has become another.
             What::Exec(_) => {}
-            What::Open { absolute, flags, existed } => {
-                self.opened(pid, number, &absolute, flags, existed, value);
+            What::Open { absolute, flags, before } => {
+                self.opened(pid, number, &absolute, flags, before, value);
             }
-            What::At { absolute, last, how } => {
+            What::At { absolute, last, how, private } => {
                 // A link that is followed is not there any more only where it was removed.
                 if let Some(path) = self.resolve(&absolute, last) {
+                    if private {
+                        self.tell(number, Act::MadePrivate(path.clone()));
+                    }
                     self.wrote(number, path, how);
                 }
             }
@@ -304,7 +332,15 @@ impl Recorder {
         }
     }
 
-    fn opened(&mut self, pid: Pid, number: u32, absolute: &[u8], flags: i32, existed: bool, descriptor: i32) {
+    fn opened(
+        &mut self,
+        pid: Pid,
+        number: u32,
+        absolute: &[u8],
+        flags: i32,
+        before: Before,
+        descriptor: i32,
+    ) {
         let text = proc::descriptor(pid, descriptor);
         let real = text.as_deref().and_then(named);
         let writes = flags & libc::O_ACCMODE != libc::O_RDONLY;
@@ -320,13 +356,16 @@ impl Recorder {
         if flags & libc::O_PATH != 0 {
             return;
         }
-        if flags & libc::O_CREAT != 0 && !existed {
+        if before == Before::Private {
+            self.tell(number, Act::MadePrivate(path.clone()));
+        }
+        if before != Before::There {
             self.wrote(number, path.clone(), How::Created);
         }
         if writes {
             self.wrote(number, path.clone(), How::Opened);
         }
-        if flags & libc::O_TRUNC != 0 && existed {
+        if flags & libc::O_TRUNC != 0 && before == Before::There {
             self.wrote(number, path.clone(), How::Truncated);
         }
         if flags & libc::O_ACCMODE != libc::O_WRONLY {
