@@ -1,6 +1,10 @@
-//! Signals by name.
+//! Signals by name, and what a program starts with of them.
 //!
 //! Sends none.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rustix::process::Signal;
 
@@ -25,6 +29,17 @@ pub fn parse_signal(text: &str) -> Option<Signal> {
     let number: Option<i32> = text.parse().ok();
     let is_it = |(known, signal): &&(&str, Signal)| *known == name || Some(signal.as_raw()) == number;
     NAMES.iter().find(is_it).map(|&(_, signal)| signal)
+}
+
+/// Sees to it that the program that this process becomes ignores none of the signals that are asked of apps, whoever started
+/// kiln: shells ignore interrupts in what they start in the background, `nohup` hang-ups.
+///
+/// What is caught is the default again when a program starts (signal(7), "Signal dispositions"); what is ignored stays so.
+pub fn ignore_none() -> io::Result<()> {
+    for (_, signal) in NAMES.iter().filter(|(_, signal)| *signal != Signal::KILL) {
+        signal_hook::flag::register(signal.as_raw(), Arc::new(AtomicBool::new(false)))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -95,6 +95,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("seccompiler", &["sandbox", "trace/table"]),
     ("serde_saphyr", &["kube", "plan/writable/syntax"]),
     // `trace` has a module of that name.
+    ("signal_hook", &["sandbox/signal"]),
     ("syscalls", &["sandbox", "trace"]),
     ("tar_core", &["layer", "source", "sink"]),
     ("ureq", &["daemon", "registry"]),

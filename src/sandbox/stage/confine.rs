@@ -22,6 +22,7 @@ use crate::sandbox::capability::Capability;
 use crate::sandbox::message::{IdNumber, NotExecuted};
 use crate::sandbox::seccomp::{self, Filter, Profile, ProfileError};
 use crate::sandbox::settings::{Process, Seccomp, Settings};
+use crate::sandbox::signal::ignore_none;
 
 /// Most open files, softly: enough for any start; programs that close all they could have open need long for more.
 const OPEN_FILES: u64 = 65536;
@@ -60,6 +61,7 @@ impl Confinement {
         let mut command = Command::new(program);
         command.arg0(first).args(rest).env_clear();
         command.envs(process.env.iter().map(|(name, value)| (name, value)));
+        step(Step::Confine, "signals", ignore_none())?;
         self.install()?;
         let error = command.exec();
         Ok(match error.raw_os_error() {
