@@ -242,6 +242,7 @@ pub fn settings(config: &Config, rootfs: &Rootfs, asked: &Asked) -> Result<Setti
         uid: 0,
         gid: 0,
         read_only: false,
+        volume: None,
     });
     Ok(Settings {
         mounts: mounts.collect(),

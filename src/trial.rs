@@ -21,7 +21,8 @@ use crate::profile::{Probe, Profile};
 use crate::promise::{Proof, Shown};
 use crate::run::{self, RunError};
 use crate::sandbox::{
-    self, Attack, Attacked, Bytes, Door, Limits, Place, Process, Root, Sandbox, SandboxError, Settings,
+    self, Attack, Attacked, Bytes, Door, End, Limits, Mount, Place, Process, Root, Sandbox, SandboxError,
+    Settings,
 };
 use crate::verify::manifest_inside;
 
@@ -31,6 +32,8 @@ const TO_ANSWER: Duration = Duration::from_mins(1);
 const TO_ANSWER_AGAIN: Duration = Duration::from_secs(10);
 /// How long an attack may take: a tree of a million files on a slow machine.
 const TO_ATTACK: Duration = Duration::from_mins(5);
+/// How long a container that comes before the app may take: copying or initialising what a database needs.
+const TO_PREPARE: Duration = Duration::from_mins(2);
 /// Most lines of an app's last words that are told.
 const LINES: usize = 12;
 
@@ -93,6 +96,9 @@ struct Case<'a> {
     container: &'a Container,
     manifest: Option<&'a Manifest>,
     settings: Settings,
+    /// Containers that come first, with their settings where they are of this image and can be run.
+    init: Vec<(&'a Container, Option<Settings>)>,
+    volumes: &'a [Mount],
     attack: Attack,
     asked: observe::Asked,
     /// Why all files are the app's own, where they are.
@@ -106,6 +112,8 @@ struct Seen {
     profile: Option<Profile>,
     /// Why it could not.
     refused: Option<String>,
+    /// The container before it that failed, and how.
+    unprepared: Option<(String, String)>,
     complaints: Vec<Complaint>,
     /// The pod's probes, and whether they answered, before the attack and after it.
     before: Vec<(String, bool)>,
@@ -133,12 +141,27 @@ pub fn run(
         .map_err(|error| TrialError::Observe(ObserveError::Run(error)))?;
     let container = choose(&given, &digests(subject), &asked.name)?;
     let accounts = Accounts::read(subject.rootfs);
-    let of_container = |source| TrialError::Settings { name: container.name.clone(), source };
-    let mut settings =
-        settings::settings(&given, container, &subject.image.config, &accounts).map_err(of_container)?;
+    let inits = inits(&given, container, &digests(subject), &asked.name);
+    let volumes = settings::volumes(
+        inits.iter().filter(|init| init.is_own).map(|init| init.container).chain([container]),
+    );
+    let set = |container: &Container| {
+        let failed = |source| TrialError::Settings { name: container.name.clone(), source };
+        settings::settings(&given, container, &subject.image.config, &accounts, &volumes).map_err(failed)
+    };
+    let mut settings = set(container)?;
+    let mut init = Vec::new();
+    for one in &inits {
+        init.push((one.container, if one.is_own { Some(set(one.container)?) } else { None }));
+    }
     let mut pod_proof = Proof::new(Shown::Pod);
     compare::image(container, &digests(subject), &mut pod_proof);
     compare::pod(&given, container, &settings, manifest.as_ref(), &mut pod_proof);
+    for (init, settings) in &init {
+        if let Some(settings) = settings {
+            compare::init(init, settings, &mut pod_proof);
+        }
+    }
     settings.watch = Some(observe::filter().map_err(TrialError::Observe)?);
     let failed = |error: SandboxError| TrialError::Observe(ObserveError::Run(RunError::Sandbox(error)));
     let (uid, gid) = (settings.process.uid, settings.process.gid);
@@ -175,6 +198,8 @@ pub fn run(
         container,
         manifest: manifest.as_ref(),
         settings,
+        init,
+        volumes: &volumes.made,
     };
     let (proofs, last_words) = try_all(&case, pod_proof, asked.probe.is_some(), &mut sandbox, heard)?;
     sandbox.close();
@@ -195,8 +220,8 @@ fn try_all(
         return Ok((vec![pod, start], Vec::new()));
     }
     let seen = start(case, &case.settings, sandbox, heard)?;
-    let last_words =
-        if seen.complaints.is_empty() && seen.refused.is_none() { Vec::new() } else { last_lines(heard) };
+    let is_well = seen.complaints.is_empty() && seen.refused.is_none() && seen.unprepared.is_none();
+    let last_words = if is_well { Vec::new() } else { last_lines(heard) };
     let mut proofs = vec![pod, judge::start(case, &seen), judge::ready(case, &seen, has_own_probe)];
     proofs.extend(judge::driven(case, &seen));
     proofs.push(judge::stop(case, &seen));
@@ -225,7 +250,10 @@ fn start(
     sandbox: &mut Sandbox,
     heard: &Heard,
 ) -> Result<Seen, TrialError> {
-    let mut seen = Seen::default();
+    let mut seen = Seen { unprepared: prepare(case, settings, sandbox)?, ..Seen::default() };
+    if seen.unprepared.is_some() {
+        return Ok(seen);
+    }
     let process = &case.settings.process;
     let mut then = |door: &Door| {
         seen.before = ask_all(case.container, door, process, TO_ANSWER);
@@ -245,6 +273,36 @@ fn start(
         Err(error) => return Err(TrialError::Observe(error)),
     }
     Ok(seen)
+}
+
+/// Makes the volumes, and runs the containers that come first; the one that failed, and how.
+fn prepare(
+    case: &Case<'_>,
+    settings: &Settings,
+    sandbox: &mut Sandbox,
+) -> Result<Option<(String, String)>, TrialError> {
+    let failed = |error: SandboxError| TrialError::Observe(ObserveError::Run(RunError::Sandbox(error)));
+    sandbox.make_volumes(case.volumes, settings.limits).map_err(failed)?;
+    for (container, settings) in &case.init {
+        // What comes after one that was not run may need what it would have prepared.
+        let Some(settings) = settings else { break };
+        let held = sandbox.hold(settings).map_err(failed)?;
+        let how = match held.release().map_err(failed)? {
+            Err(reason) => {
+                let program = settings.process.argv.first().cloned().unwrap_or_default();
+                RunError::NotExecuted { program, reason }.to_string()
+            }
+            Ok(mut running) => match running.wait(TO_PREPARE).map_err(failed)? {
+                Some(End::Exited(0)) => continue,
+                Some(End::Exited(status)) => format!("ended with status {status}"),
+                Some(End::Signaled(signal)) => format!("ended by signal {signal}"),
+                Some(End::Limit(kind)) => format!("used more {} than it may, and was killed", kind.name()),
+                None => format!("did not end in {} seconds", TO_PREPARE.as_secs()),
+            },
+        };
+        return Ok(Some((container.name.clone(), how)));
+    }
+    Ok(None)
 }
 
 /// An error and its causes on one line.
@@ -357,6 +415,28 @@ fn choose<'a>(given: &'a Given, digests: &[String], name: &str) -> Result<&'a Co
     }
     let all: Vec<&str> = given.containers.iter().map(|container| container.name.as_str()).collect();
     Err(TrialError::Container { found: found.len(), all: all.join(", ") })
+}
+
+/// A container that comes before the others.
+struct Init<'a> {
+    container: &'a Container,
+    /// Whether it is of the image that is tried, and nothing else comes before it.
+    is_own: bool,
+}
+
+/// Those that come before `container`; after the first of another image none can be run.
+fn inits<'a>(given: &'a Given, container: &Container, digests: &[String], name: &str) -> Vec<Init<'a>> {
+    let name = name.strip_prefix("docker://").unwrap_or(name);
+    let is_own = |image: &str| {
+        let pinned = image.rsplit_once('@').map(|(_, digest)| digests.iter().any(|known| known == digest));
+        pinned.unwrap_or_else(|| image == name || image == container.image)
+    };
+    let mut all = true;
+    let each = given.init.iter().map(|container| {
+        all &= is_own(&container.image);
+        Init { container, is_own: all }
+    });
+    each.collect()
 }
 
 /// What is said of an image that tells of no pod.

@@ -20,7 +20,7 @@ use super::private::Private;
 use super::program::Program;
 use super::refusal::{Machine, Refusal};
 use super::running::Held;
-use super::settings::Settings;
+use super::settings::{Limits, Mount, Settings};
 use super::stage::Stage;
 use super::unpack::{self, Image, UnpackError};
 use super::wire;
@@ -174,6 +174,15 @@ impl Sandbox {
         left_out.sort();
         left_out.dedup();
         Ok(left_out)
+    }
+
+    /// Makes empty volumes that containers share, numbered from 0, instead of those before.
+    pub fn make_volumes(&mut self, volumes: &[Mount], limits: Limits) -> Result<(), SandboxError> {
+        self.say(&Request::Volumes(volumes.to_vec(), limits, self.credentials.ids))?;
+        match self.hear()? {
+            Reply::Mounted => Ok(()),
+            _ => Err(SandboxError::Confused),
+        }
     }
 
     /// Sets up a container on the image that was unpacked, and holds it just before its program starts.

@@ -7,7 +7,7 @@ use std::{fmt, io};
 use serde::{Deserialize, Serialize};
 
 use super::attack::{Attack, Attacked};
-use super::settings::Settings;
+use super::settings::{Limits, Mount, Settings};
 use super::wire::Bytes;
 use crate::path::Escaped;
 
@@ -44,6 +44,8 @@ pub enum Request {
     Fifo(Bytes, Meta),
     /// The tree is whole.
     TreeEnd,
+    /// To the server: empty directories that containers share, by number, instead of those before.
+    Volumes(Vec<Mount>, Limits, IdNumber),
     /// To the server: starts a keeper, which reads on.
     Keep,
     /// To the keeper: prepares this.
@@ -85,6 +87,8 @@ pub enum Reply {
     },
     /// The tree is there; what of the image is not.
     Unpacked(Vec<LeftOut>),
+    /// The volumes are there.
+    Mounted,
     /// All is set up but the filter and the program.
     Ready {
         /// The app's process, for kiln.

@@ -109,6 +109,19 @@ pub struct Mount {
     pub gid: u32,
     /// Whether nothing can be written there.
     pub read_only: bool,
+    /// One of the sandbox's volumes, by its number, with what other containers left in it; else the directory is new.
+    pub volume: Option<usize>,
+}
+
+impl Mount {
+    /// Most bytes in it.
+    pub fn bytes(&self, limits: Limits) -> u64 {
+        let medium = match self.medium {
+            Medium::Disk => limits.disk,
+            Medium::Memory => limits.memory,
+        };
+        self.size.unwrap_or(medium)
+    }
 }
 
 /// What a mounted directory counts as.

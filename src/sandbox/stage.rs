@@ -19,6 +19,7 @@ mod outer;
 mod server;
 mod tree;
 mod usage;
+mod volumes;
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};

@@ -70,6 +70,15 @@ pub(super) fn pod(
     }
 }
 
+/// Whether an init container is as strict.
+pub(super) fn init(container: &Container, settings: &Settings, proof: &mut Proof<Shown>) {
+    let mut own = Proof::new(Shown::Pod);
+    rights(container, settings, &mut own);
+    for breach in own.breaches {
+        proof.break_at(format!("init container {}: {}", container.name, breach.subject), breach.message);
+    }
+}
+
 fn rights(container: &Container, settings: &Settings, proof: &mut Proof<Shown>) {
     let security = &container.security;
     if security.privileged {
@@ -157,6 +166,6 @@ fn mounts(container: &Container, manifest: &Manifest, proof: &mut Proof<Shown>) 
         proof.break_at(path, "the manifest declares it writable, and the pod mounts nothing there");
     }
     if proof.breaches.is_empty() {
-        proof.prove(format!("{count} mounts, each where the manifest declares it, and none is missing"));
+        proof.prove(format!("mounts: {count}, each where the manifest declares it, and none is missing"));
     }
 }

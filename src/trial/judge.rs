@@ -73,13 +73,22 @@ pub(super) fn start(case: &Case<'_>, seen: &Seen) -> Proof<Shown> {
     {
         failures(seen.profile.as_ref(), &mut proof);
     }
-    for init in &case.given.init {
-        proof.leave_open(format!(
-            "init container `{}` was not run before: what it prepares is not there (its image is `{}`)",
-            init.name, init.image
-        ));
+    if let Some((init, how)) = &seen.unprepared {
+        proof.break_at(format!("init container {init}"), how.clone());
     }
-    proof.prove(settings(case));
+    for (init, settings) in &case.init {
+        match settings {
+            Some(_) if seen.unprepared.is_some() => {}
+            Some(_) => proof.prove(format!("init container `{}` ran before and did its work", init.name)),
+            None => proof.leave_open(format!(
+                "init container `{}` was not run: it, or one before it, is of another image; what it prepares is not there (`{}`)",
+                init.name, init.image
+            )),
+        }
+    }
+    if seen.unprepared.is_none() {
+        proof.prove(settings(case));
+    }
     proof
 }
 

@@ -21,17 +21,15 @@ pub enum SettingsError {
     /// No capability.
     #[error("securityContext.capabilities")]
     Capability(#[source] UnknownCapability),
-    /// What is written at one path is to be seen at another.
-    #[error("volume `{0}` is mounted at two paths, which kiln's sandbox cannot do")]
-    Twice(String),
 }
 
-/// The settings of `container`, of the image of `config` with these accounts.
+/// The settings of `container`, of the image of `config` with these accounts; its volumes are among `volumes`.
 pub fn settings(
     given: &Given,
     container: &Container,
     config: &Config,
     accounts: &Accounts,
+    volumes: &Volumes,
 ) -> Result<Settings, SettingsError> {
     let security = &container.security;
     let limits = Limits::default();
@@ -43,7 +41,7 @@ pub fn settings(
         },
         sysctls: security.sysctls.clone(),
         root: if security.read_only { Root::ReadOnly } else { Root::Writable },
-        mounts: mounts(container)?,
+        mounts: mounts(container, volumes),
         hostname: given.hostname.clone(),
         limits: Limits { memory: container.memory.unwrap_or(limits.memory), ..limits },
         ..Settings::new(process(given, container, config, accounts)?)
@@ -114,33 +112,61 @@ fn capabilities(add: &[String], drop: &[String]) -> Result<Vec<Capability>, Sett
     Ok(kept)
 }
 
-/// Volumes as the kubelet makes them: an `emptyDir` is for everybody, a new disk for root and the pod's `fsGroup`.
-fn mounts(container: &Container) -> Result<Vec<Mount>, SettingsError> {
-    let group = container.security.fs_group;
-    let mut mounts: Vec<Mount> = Vec::new();
-    for (index, mount) in container.mounts.iter().enumerate() {
-        if container.mounts.iter().skip(index + 1).any(|other| other.volume == mount.volume) {
-            return Err(SettingsError::Twice(mount.volume.clone()));
+/// The volumes of a pod that its containers mount, numbered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Volumes {
+    names: Vec<String>,
+    /// What each is, in order.
+    pub made: Vec<Mount>,
+}
+
+/// The volumes that any of `containers` mounts, as the kubelet makes them: an `emptyDir` is for everybody, a new disk for
+/// root and the pod's `fsGroup`.
+pub fn volumes<'a>(containers: impl IntoIterator<Item = &'a Container>) -> Volumes {
+    let mut volumes = Volumes { names: Vec::new(), made: Vec::new() };
+    for container in containers {
+        let group = container.security.fs_group;
+        for mount in &container.mounts {
+            if volumes.names.contains(&mount.volume) {
+                continue;
+            }
+            let (medium, mode) = match (mount.medium, group) {
+                (given::Medium::Memory, None) => (Medium::Memory, 0o777),
+                (given::Medium::Memory, Some(_)) => (Medium::Memory, 0o2777),
+                (given::Medium::Disk, None) => (Medium::Disk, 0o777),
+                (given::Medium::Disk, Some(_)) => (Medium::Disk, 0o2777),
+                (given::Medium::Claim, None) => (Medium::Disk, 0o755),
+                (given::Medium::Claim, Some(_)) => (Medium::Disk, 0o2775),
+            };
+            volumes.names.push(mount.volume.clone());
+            volumes.made.push(Mount {
+                path: mount.path.clone(),
+                medium,
+                size: mount.size,
+                mode,
+                uid: 0,
+                gid: group.unwrap_or(0),
+                read_only: false,
+                volume: None,
+            });
         }
-        let (medium, mode) = match (mount.medium, group) {
-            (given::Medium::Memory, None) => (Medium::Memory, 0o777),
-            (given::Medium::Memory, Some(_)) => (Medium::Memory, 0o2777),
-            (given::Medium::Disk, None) => (Medium::Disk, 0o777),
-            (given::Medium::Disk, Some(_)) => (Medium::Disk, 0o2777),
-            (given::Medium::Claim, None) => (Medium::Disk, 0o755),
-            (given::Medium::Claim, Some(_)) => (Medium::Disk, 0o2775),
-        };
-        mounts.push(Mount {
-            path: mount.path.clone(),
-            medium,
-            size: mount.size,
-            mode,
-            uid: 0,
-            gid: group.unwrap_or(0),
-            read_only: mount.read_only,
-        });
     }
-    Ok(mounts)
+    volumes
+}
+
+/// What `container` mounts of `volumes`.
+fn mounts(container: &Container, volumes: &Volumes) -> Vec<Mount> {
+    let number = |name: &String| volumes.names.iter().position(|known| known == name);
+    container
+        .mounts
+        .iter()
+        .filter_map(|mount| {
+            let number = number(&mount.volume)?;
+            let made = volumes.made.get(number)?;
+            let (path, read_only) = (mount.path.clone(), mount.read_only);
+            Some(Mount { path, read_only, volume: Some(number), ..made.clone() })
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -154,7 +180,8 @@ mod tests {
         let text = format!("kind: Pod\nmetadata: {{name: web}}\nspec:\n{pod}");
         let given = given::parse(&text).unwrap();
         let config = Config::parse(format!("{{\"config\": {config}}}").as_bytes()).unwrap();
-        settings(&given, &given.containers[0], &config, &Accounts::parse(PASSWD, GROUP))
+        let volumes = volumes(&given.containers);
+        settings(&given, &given.containers[0], &config, &Accounts::parse(PASSWD, GROUP), &volumes)
     }
 
     #[test]
@@ -197,7 +224,19 @@ mod tests {
         assert_eq!(mounts, [(0o2777, 8, false), (0o2775, 8, true)]);
         let bad = "  containers: [{name: c, command: [x], securityContext: {capabilities: {add: [FLY]}}}]";
         assert!(matches!(of(bad, "{}"), Err(SettingsError::Capability(_))));
-        let twice = "  volumes: [{name: a}]\n  containers: [{name: c, command: [x], volumeMounts: [{name: a, mountPath: /a}, {name: a, mountPath: /b}]}]";
-        assert_eq!(of(twice, "{}"), Err(SettingsError::Twice("a".into())));
+    }
+
+    #[test]
+    fn volume_at_two_paths_is_one() {
+        let pod = "  volumes: [{name: a, emptyDir: {sizeLimit: 1Mi}}, {name: b}]\n  containers: [{name: c, command: [x], \
+            volumeMounts: [{name: b, mountPath: /b}, {name: a, mountPath: /a}, {name: a, mountPath: /c, readOnly: true}]}]";
+        let mounts = of(pod, "{}").unwrap().mounts;
+        let found: Vec<_> =
+            mounts.iter().map(|mount| (&*mount.path, mount.volume, mount.size, mount.read_only)).collect();
+        let size = Some(1 << 20);
+        assert_eq!(
+            found,
+            [("/b", Some(0), None, false), ("/a", Some(1), size, false), ("/c", Some(1), size, true)]
+        );
     }
 }

@@ -9,7 +9,14 @@ fn compared(spec: &str, manifest: Option<&Manifest>) -> Proof<Shown> {
     let given = given::parse(&format!("kind: Pod\nspec:\n{spec}")).unwrap();
     let config = Config::parse(br#"{"config": {"Entrypoint": ["/app"], "User": "33"}}"#).unwrap();
     let container = &given.containers[0];
-    let settings = settings::settings(&given, container, &config, &Accounts::default()).unwrap();
+    let settings = settings::settings(
+        &given,
+        container,
+        &config,
+        &Accounts::default(),
+        &settings::volumes(&given.containers),
+    )
+    .unwrap();
     let mut proof = Proof::new(Shown::Pod);
     compare::pod(&given, container, &settings, manifest, &mut proof);
     proof
@@ -56,7 +63,14 @@ fn pod_that_kiln_makes_of_a_manifest_holds() {
     let given = own_pod(&manifest).unwrap();
     let config = Config::parse(br#"{"config": {"Entrypoint": ["/app"], "User": "33"}}"#).unwrap();
     let container = &given.containers[0];
-    let settings = settings::settings(&given, container, &config, &Accounts::default()).unwrap();
+    let settings = settings::settings(
+        &given,
+        container,
+        &config,
+        &Accounts::default(),
+        &settings::volumes(&given.containers),
+    )
+    .unwrap();
     let mut proof = Proof::new(Shown::Pod);
     compare::pod(&given, container, &settings, Some(&manifest), &mut proof);
     assert_eq!(proof.state(), State::Held, "{proof:?}");
@@ -98,7 +112,14 @@ fn root_that_the_pod_forbids_is_not_started() {
         let config =
             Config::parse(format!(r#"{{"config": {{"Cmd": ["a"], "User": "{user}"}}}}"#).as_bytes()).unwrap();
         let accounts = Accounts::parse(b"app:x:33:33::/:\n", b"");
-        let settings = settings::settings(&given, &given.containers[0], &config, &accounts).unwrap();
+        let settings = settings::settings(
+            &given,
+            &given.containers[0],
+            &config,
+            &accounts,
+            &settings::volumes(&given.containers),
+        )
+        .unwrap();
         compare::refused(&given.containers[0], &settings, &config).is_some()
     };
     assert!(refused("", "") && refused("", "0") && refused("", "app") && refused(", runAsUser: 0", "33"));
@@ -147,4 +168,25 @@ fn probe_of_the_pod_becomes_what_kiln_asks() {
     assert_eq!(as_probe(&page(Some("x"), Scheme::Http)), None);
     assert_eq!(as_probe(&Ask::Exec(vec!["a".into(), "b".into()])), Some(Probe::Exec("a b".into())));
     assert_eq!(as_probe(&Ask::Exec(vec!["a b".into()])), None);
+}
+
+#[test]
+fn init_container_of_another_image_is_not_run_nor_what_comes_after_it() {
+    let run = |images: &[&str]| {
+        let inits: Vec<String> =
+            images.iter().map(|image| format!("{{name: i, image: \"{image}\"}}")).collect();
+        let text = format!(
+            "kind: Pod\nspec: {{initContainers: [{}], containers: [{{name: a, image: app}}]}}",
+            inits.join(", ")
+        );
+        let given = given::parse(&text).unwrap();
+        inits_of(&given, &["sha256:1".to_owned()])
+    };
+    assert_eq!(run(&["app", "x@sha256:1", "oci:x"]), [true, true, true]);
+    assert_eq!(run(&["app", "other", "app"]), [true, false, false]);
+    assert_eq!(run(&["app@sha256:2"]), [false]);
+}
+
+fn inits_of(given: &Given, digests: &[String]) -> Vec<bool> {
+    inits(given, &given.containers[0], digests, "oci:x").iter().map(|init| init.is_own).collect()
 }

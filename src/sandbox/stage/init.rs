@@ -18,9 +18,9 @@ use rustix::process::{fchdir, pivot_root};
 use super::confine::{Confinement, drop_privileges};
 use super::files::FILES;
 use super::keeper::MERGED;
-use super::{Failed, Step, devices, listen, say, step, unexpected};
+use super::{Failed, Step, devices, listen, say, step, unexpected, volumes};
 use crate::sandbox::message::{IdNumber, Reply, Request};
-use crate::sandbox::settings::{Medium, Mount, Root, Settings};
+use crate::sandbox::settings::{Mount, Root, Settings};
 use crate::sandbox::wire::Bytes;
 
 /// Nothing there tells a container anything, or lets it change anything (runc's `maskedPaths`).
@@ -91,8 +91,13 @@ fn set_up(settings: &Settings, ids: IdNumber) -> Result<Vec<Bytes>, Failed> {
     mounts.sort_by_key(|mount| (mount.path.split('/').filter(|name| !name.is_empty()).count(), &mount.path));
     for mount in mounts {
         let target = image.directory(&mount.path)?;
-        let volume = step(Step::Mount, &mount.path, volume(mount, settings, ids))?;
-        step(Step::Mount, &mount.path, attach(&volume, &target))?;
+        match mount.volume {
+            None => {
+                let volume = volumes::directory(mount, settings.limits, ids);
+                step(Step::Mount, &mount.path, attach(&step(Step::Mount, &mount.path, volume)?, &target))?;
+            }
+            Some(number) => step(Step::Mount, &mount.path, volumes::attach_shared(number, mount, &target))?,
+        }
     }
     if !settings.process.cwd.is_empty() {
         image.directory(&settings.process.cwd)?;
@@ -125,22 +130,6 @@ fn mount_sys(image: &mut Image, attributes: MountAttrFlags) -> Result<(), Failed
         let _ = attach(&cgroup, &target);
     }
     Ok(())
-}
-
-fn volume(mount: &Mount, settings: &Settings, ids: IdNumber) -> Result<OwnedFd, Errno> {
-    let medium = match mount.medium {
-        Medium::Disk => settings.limits.disk,
-        Medium::Memory => settings.limits.memory,
-    };
-    let size = mount.size.unwrap_or(medium).to_string();
-    let (mode, uid, gid) = (format!("{:o}", mount.mode), mount.uid.to_string(), mount.gid.to_string());
-    let mut options = vec![("size", size.as_str()), ("mode", mode.as_str())];
-    if ids == IdNumber::Many {
-        options.extend([("uid", uid.as_str()), ("gid", gid.as_str())]);
-    }
-    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, mount.read_only);
-    new_mount("tmpfs", &options, attributes)
 }
 
 /// Makes the image the root, and the machine's files unreachable (`pivot_root(2)`, `pivot_root(".", ".")`).
@@ -198,7 +187,8 @@ pub(super) fn attach(mount: &OwnedFd, target: &OwnedFd) -> Result<(), Errno> {
     move_mount(mount, "", target, "", flags)
 }
 
-const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// A directory that something is mounted on.
+pub(super) const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// The merged tree, before it is the root.
 struct Image {

@@ -7,7 +7,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 
 use super::tree::Tree;
-use super::{Failed, LOWER, Stage, Step, listen, outlive, say, spawn, step, unexpected};
+use super::{Failed, LOWER, Stage, Step, listen, outlive, say, spawn, step, unexpected, volumes};
 use crate::sandbox::message::{IdNumber, Reply, Request};
 use crate::sandbox::wire::PIECE;
 
@@ -20,6 +20,10 @@ pub(super) fn run(control: &UnixStream) -> Result<u8, Failed> {
         // Kiln is gone, or has had enough.
         let Ok(request) = listen(control) else { return Ok(0) };
         match request {
+            Request::Volumes(volumes, limits, ids) => {
+                volumes::make(&volumes, limits, ids)?;
+                say(control, &Reply::Mounted)?;
+            }
             Request::Tree(ids) => unpack(ids, control)?,
             Request::Keep => {
                 let own = step(Step::Spawn, "", control.as_fd().try_clone_to_owned())?;

@@ -1,0 +1,82 @@
+//! Volumes: empty directories over the image, of one container or shared by several.
+//!
+//! Shared ones are mounted by the server, in a mount namespace that is made for them, which every container's begins as a copy of.
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+use nix::sched::CloneFlags;
+use rustix::fs::{CWD, Mode, mkdirat};
+use rustix::io::Errno;
+use rustix::mount::{
+    MountAttrFlags, MountFlags, MountPropagationFlags, OpenTreeFlags, UnmountFlags, mount_change,
+    mount_remount, open_tree, unmount,
+};
+
+use super::init::{attach, new_mount};
+use super::{Failed, Step, step};
+use crate::sandbox::message::IdNumber;
+use crate::sandbox::settings::{Limits, Mount};
+
+/// Where shared ones are, by number, in the directory that stages share.
+const VOLUMES: &str = "volumes";
+
+/// Makes shared volumes instead of those before.
+pub(super) fn make(volumes: &[Mount], limits: Limits, ids: IdNumber) -> Result<(), Failed> {
+    match mkdirat(CWD, VOLUMES, Mode::RWXU) {
+        Ok(()) => {
+            step(Step::Namespaces, "mount", nix::sched::unshare(CloneFlags::CLONE_NEWNS))?;
+            let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+            step(Step::Mount, "/", mount_change("/", private))?;
+        }
+        // The namespace is there, with what was mounted before.
+        Err(Errno::EXIST) => {}
+        other => step(Step::MountPoint, VOLUMES, other)?,
+    }
+    for (number, mount) in volumes.iter().enumerate() {
+        let path = place(number);
+        match mkdirat(CWD, path.as_str(), Mode::RWXU) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => {
+                // Whoever has it open keeps it until it ends.
+                let _ = unmount(path.as_str(), UnmountFlags::DETACH);
+            }
+            other => step(Step::MountPoint, &path, other)?,
+        }
+        let target = rustix::fs::open(path.as_str(), super::init::DIRECTORY, Mode::empty());
+        let target = step(Step::MountPoint, &path, target)?;
+        let volume =
+            step(Step::Mount, &path, directory(&Mount { read_only: false, ..mount.clone() }, limits, ids))?;
+        step(Step::Mount, &path, attach(&volume, &target))?;
+    }
+    Ok(())
+}
+
+/// A new one, mounted nowhere yet.
+pub(super) fn directory(mount: &Mount, limits: Limits, ids: IdNumber) -> Result<OwnedFd, Errno> {
+    let size = mount.bytes(limits).to_string();
+    let (mode, uid, gid) = (format!("{:o}", mount.mode), mount.uid.to_string(), mount.gid.to_string());
+    let mut options = vec![("size", size.as_str()), ("mode", mode.as_str())];
+    if ids == IdNumber::Many {
+        options.extend([("uid", uid.as_str()), ("gid", gid.as_str())]);
+    }
+    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, mount.read_only);
+    new_mount("tmpfs", &options, attributes)
+}
+
+/// Mounts a shared one on what is open.
+pub(super) fn attach_shared(number: usize, mount: &Mount, target: &OwnedFd) -> Result<(), Errno> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let volume = open_tree(CWD, place(number), flags)?;
+    attach(&volume, target)?;
+    if mount.read_only {
+        // Its own path may be reached through links of the image only; the descriptor is the mount itself.
+        let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+        mount_remount(format!("/proc/self/fd/{}", volume.as_raw_fd()), flags, "")?;
+    }
+    Ok(())
+}
+
+fn place(number: usize) -> String {
+    format!("{VOLUMES}/{number}")
+}
