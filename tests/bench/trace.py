@@ -17,8 +17,8 @@ import subprocess
 import sys
 import time
 
-# Longest start that is waited for, in seconds.
-PATIENCE = 30
+# Longest unpacking and start that are waited for, in seconds: on a machine that does much else the one takes a while.
+PATIENCE = 120
 # Between two looks, in seconds: short to be exact, long enough to leave the processors to who is measured.
 STEP = 0.0005
 CLONE_NEWNET = 0x40000000
