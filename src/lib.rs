@@ -3,14 +3,15 @@
 //! Soft clay in, a hard vessel out. kiln takes an image that works and gives back one that cannot be changed
 //! while it runs, together with a writable manifest, a Kubernetes pod spec and a report of what went and why.
 //! Hardening is static: no code of the image is executed, nothing is unpacked onto the host, no daemon and no privilege
-//! is needed. Only where it is asked for an app runs, in a sandbox of kiln's own.
+//! is needed. Only where it is asked for an app runs, in a sandbox of kiln's own; what that shows is a document, the
+//! [`profile`], and one more thing that a plan is made from.
 //!
 //! # Bird's-eye view
 //!
 //! ```text
 //! reference ─► source ─► index ─► rootfs ─┐
 //!                         (tar, ELF)      ├─► plan ─► rewrite ─► hardened image ─► sink
-//! catalog, recipe, options ───────────────┘   (verdicts with reasons)   │
+//! catalog, recipe, profile, options ──────┘   (verdicts with reasons)   │
 //!                                                                       └─► manifest, pod spec, report
 //! ```
 //!

@@ -2,18 +2,22 @@
 //!
 //! Touches nothing: a file named here is opened later.
 
+mod values;
+
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::limits::MAX_ENTRIES;
-use crate::observe::{Exercise, parse_probe, parse_url};
+use crate::observe::{Exercise, parse_probe};
 use crate::path::ImagePath;
 use crate::plan::Level;
 use crate::profile::Probe;
 use crate::registry;
 use crate::sandbox::stage::{COMMAND, Stage};
+
+use values::{bytes, exercise, glob, image_path, level, mount, platform, platforms, stage, user, variable};
 
 /// Soft clay in, a hard vessel out: container images without shell, package manager, utilities or write
 /// bits, and the pod spec that fits them
@@ -499,95 +503,6 @@ pub(super) struct CompletionArgs {
     pub(super) shell: clap_complete::Shell,
 }
 
-fn level(text: &str) -> Result<Level, String> {
-    [Level::Strip, Level::Distroless]
-        .into_iter()
-        .find(|level| level.name() == text)
-        .ok_or_else(|| "expected `strip` or `distroless`".into())
-}
-
-fn platforms(text: &str) -> Result<Platforms, String> {
-    if text == "all" { Ok(Platforms::All) } else { platform(text).map(Platforms::One) }
-}
-
-/// `10`, `10K`, `10G`.
-fn bytes(text: &str) -> Result<u64, String> {
-    let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
-    let unit = units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(*unit)?, *shift)));
-    let (number, shift) = unit.unwrap_or((text, 0));
-    let number: Option<u64> = number.parse().ok();
-    let bytes = number.and_then(|number| number.checked_mul(1 << shift));
-    bytes.ok_or_else(|| "expected a number of bytes, such as `200G`".into())
-}
-
-fn platform(text: &str) -> Result<String, String> {
-    let word = |part: &str| {
-        !part.is_empty()
-            && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
-    };
-    let parts = text.split('/').count();
-    if (2..=3).contains(&parts) && text.split('/').all(word) {
-        return Ok(text.to_owned());
-    }
-    Err("expected `OS/ARCH[/VARIANT]`, as in `linux/arm64/v8`, or `all`".into())
-}
-
-/// Only its form: whether it matches anything is for the plan to say.
-fn glob(text: &str) -> Result<String, String> {
-    if !text.starts_with('/') && !text.starts_with("**/") {
-        return Err("expected a glob of absolute paths, beginning with `/` or `**/`".into());
-    }
-    match globset::Glob::new(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(error.kind().to_string()),
-    }
-}
-
-fn user(text: &str) -> Result<String, String> {
-    let word = |part: &str| {
-        !part.is_empty() && !part.contains([':', '/', '\0']) && !part.contains(char::is_whitespace)
-    };
-    let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
-    if word(user) && group.is_none_or(word) {
-        return Ok(text.to_owned());
-    }
-    Err("expected `USER[:GROUP]`".into())
-}
-
-fn stage(text: &str) -> Result<Stage, String> {
-    let stage = Stage::ALL.into_iter().find(|stage| stage.name() == text);
-    stage.ok_or_else(|| "no such stage".into())
-}
-
-fn exercise(text: &str) -> Result<Exercise, String> {
-    parse_url(text).unwrap_or_else(|| Ok(Exercise::Program(PathBuf::from(text))))
-}
-
-/// `NAME=VALUE`.
-fn variable(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected `NAME=VALUE`".into()),
-    }
-}
-
-/// `PATH[:SIZE]`.
-fn mount(text: &str) -> Result<(ImagePath, Option<u64>), String> {
-    let (path, size) = text.rsplit_once(':').map_or((text, None), |(path, size)| (path, Some(size)));
-    Ok((image_path(path)?, size.map(bytes).transpose()?))
-}
-
-fn image_path(text: &str) -> Result<ImagePath, String> {
-    if !text.starts_with('/') {
-        return Err("expected an absolute path of the image".into());
-    }
-    let path = ImagePath::parse(text.as_bytes()).map_err(|error| error.to_string())?;
-    if path.is_root() {
-        return Err("expected a directory below `/`: a writable root is what kiln takes away".into());
-    }
-    Ok(path)
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -597,26 +512,5 @@ mod tests {
     #[test]
     fn arguments_are_well_defined() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn values_are_checked_by_form() {
-        assert!(platform("linux/arm64/v8").is_ok());
-        assert_eq!(platforms("all"), Ok(Platforms::All));
-        for bad in ["linux", "ALL", "linux/", "a/b/c/d", "Linux/amd64", ""] {
-            assert!(platform(bad).is_err(), "{bad}");
-        }
-        assert!(user("www-data:33").is_ok());
-        for bad in ["", ":33", "a:", "a:b:c", "a b"] {
-            assert!(user(bad).is_err(), "{bad}");
-        }
-        assert!(glob("/usr/lib/**/*.so").is_ok() && glob("**/perl").is_ok());
-        for bad in ["usr/bin/perl", "/[", ""] {
-            assert!(glob(bad).is_err(), "{bad}");
-        }
-        assert!(image_path("/var/lib/x/").is_ok());
-        for bad in ["/", "var", "/a/../b"] {
-            assert!(image_path(bad).is_err(), "{bad}");
-        }
     }
 }
