@@ -111,6 +111,11 @@ impl ImagePath {
         std::iter::successors(self.parent(), Self::parent)
     }
 
+    /// As text, absolute, for documents that hold nothing else; what is not UTF-8 is replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.absolute()).into_owned()
+    }
+
     /// The components, first to last.
     pub fn components(&self) -> impl Iterator<Item = &[u8]> {
         self.as_bytes().split(|&byte| byte == b'/').filter(|component| !component.is_empty())

@@ -238,6 +238,8 @@ pub struct Entrypoint {
     pub argv: Vec<String>,
     /// Environment that a lowering adds to the image.
     pub env: Vec<(String, String)>,
+    /// Working directory that a lowering gives the image, where it is another than the source's.
+    pub working_dir: Option<ImagePath>,
     /// Files that the start passes through, in order: wrappers, scripts, interpreters, the program.
     pub chain: Vec<Step>,
     /// Every lowering applied, in order.

@@ -57,7 +57,11 @@ pub fn manifest(image: &SourceImage, plan: &Plan, options: &Options) -> Manifest
             recipes: options.recipes.iter().map(|user| user.digest.to_string()).collect(),
             profile: options.profile.as_ref().map(|own| own.digest.to_string()),
         },
-        working_dir: image.config.working_dir.clone(),
+        working_dir: plan
+            .entrypoint
+            .working_dir
+            .as_ref()
+            .map_or_else(|| image.config.working_dir.clone(), ImagePath::text),
         volumes: image.config.volumes.clone(),
     };
     Manifest::new(plan, &context)
@@ -95,6 +99,7 @@ pub fn image(
         entrypoint: if lowered { plan.entrypoint.argv.clone() } else { config.entrypoint.clone() },
         cmd: if lowered { Vec::new() } else { config.cmd.clone() },
         env,
+        working_dir: plan.entrypoint.working_dir.as_ref().map(ImagePath::text),
         volumes_removed: !config.volumes.is_empty(),
         healthcheck_removed: plan.healthcheck_dropped.is_some(),
         labels_removed: Some(BASE_PREFIX.into()),

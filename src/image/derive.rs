@@ -21,6 +21,8 @@ pub struct ConfigChange {
     pub cmd: Vec<String>,
     /// The whole environment.
     pub env: Vec<(String, String)>,
+    /// Where it starts, if not where it did.
+    pub working_dir: Option<String>,
     /// `VOLUME`s go.
     pub volumes_removed: bool,
     /// The health check goes.
@@ -71,6 +73,9 @@ impl Config {
         if change.env != self.env {
             let env: Vec<String> = change.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
             set_list(run, "Env", &env);
+        }
+        if let Some(working_dir) = &change.working_dir {
+            run.insert("WorkingDir".to_owned(), json!(working_dir));
         }
         if change.volumes_removed {
             run.remove("Volumes");

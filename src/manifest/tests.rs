@@ -37,6 +37,7 @@ pub(crate) fn plan() -> Plan {
         entrypoint: Entrypoint {
             source: vec!["/docker-entrypoint.sh".into(), "nginx".into()],
             argv: vec!["/usr/sbin/nginx".into(), "-g".into(), "daemon off;".into()],
+            working_dir: None,
             env: vec![("LANG".into(), "C".into())],
             chain: vec![Step { path: program.clone(), file: program.clone(), role: Role::Program }],
             lowerings: vec![Lowered {

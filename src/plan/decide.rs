@@ -66,7 +66,7 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
     let found = writable_paths(known, &start, &recipes, &user, &kept);
     let mount_points: BTreeSet<ImagePath> =
         found.paths.iter().map(|declared| declared.path.clone()).collect();
-    let working_dir = known.rootfs.canonicalize_missing(&known.working_dir);
+    let working_dir = known.rootfs.canonicalize_missing(start.working_dir(known));
     let standing: BTreeSet<ImagePath> = mount_points.iter().chain(&working_dir).cloned().collect();
     let fate = fate::settle(known, &kept, level, &standing);
     let readable = if is_same_user(known, &user) {
@@ -171,6 +171,7 @@ fn writable_paths(known: &Known<'_>, start: &Start, recipes: &[&Recipe], user: &
         .collect();
     let mut env = known.config.env.clone();
     env.extend(start.entrypoint.env.iter().cloned());
+    let working_dir = start.entrypoint.working_dir.as_ref().map(ImagePath::text);
     writable::find(&writable::Inputs {
         rootfs: known.rootfs,
         program: start.program.as_ref(),
@@ -179,7 +180,7 @@ fn writable_paths(known: &Known<'_>, start: &Start, recipes: &[&Recipe], user: &
         recipes,
         user,
         env: &env,
-        working_dir: &known.config.working_dir,
+        working_dir: working_dir.as_deref().unwrap_or(&known.config.working_dir),
         volumes: &known.config.volumes,
         exposed_ports: &exposed,
         kept: &stays,

@@ -63,6 +63,13 @@ pub struct Start {
     pub whose: Whose,
 }
 
+impl Start {
+    /// Where it starts.
+    pub fn working_dir<'a>(&'a self, known: &'a Known<'_>) -> &'a ImagePath {
+        self.entrypoint.working_dir.as_ref().unwrap_or(&known.working_dir)
+    }
+}
+
 /// Why there is no program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
@@ -133,8 +140,9 @@ pub fn resolve(known: &Known<'_>) -> Start {
 
 /// The start that runs showed, in place of `before`, which needs a shell.
 fn instead(known: &Known<'_>, source: &[String], shown: Shown, before: Start) -> Start {
-    let Shown { argv, env, directories, why } = shown;
+    let Shown { argv, env, working_dir, directories, why } = shown;
     let mut walk = Walk::new(known, source);
+    walk.start.entrypoint.working_dir = working_dir;
     walk.start.assigned.clone_from(&env);
     walk.start.entrypoint.env = env;
     walk.start.directories = directories;
@@ -222,10 +230,10 @@ impl<'a, 'k> Walk<'a, 'k> {
     fn find(&self, word: &str) -> Option<(ImagePath, ImagePath)> {
         let (known, assigned) = (self.known, &self.start.assigned);
         if assigned.is_empty() {
-            return find_program(known.rootfs, &known.config.env, &known.working_dir, word);
+            return find_program(known.rootfs, &known.config.env, self.start.working_dir(known), word);
         }
         let env: Vec<(String, String)> = known.config.env.iter().chain(assigned).cloned().collect();
-        find_program(known.rootfs, &env, &known.working_dir, word)
+        find_program(known.rootfs, &env, self.start.working_dir(known), word)
     }
 
     fn content(&self, file: &ImagePath) -> Option<&Content> {

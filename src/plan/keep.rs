@@ -111,7 +111,7 @@ pub enum Rule {
 }
 
 /// Computes what stays.
-pub fn close_over(known: &Known<'_>, start: &Start, recipes: &[&Recipe], level: Level) -> Kept {
+pub fn close_over<'k>(known: &'k Known<'k>, start: &'k Start, recipes: &[&Recipe], level: Level) -> Kept {
     let strip = known.compile(&known.options.strip);
     let chain: BTreeSet<ImagePath> = start.entrypoint.chain.iter().map(|step| step.file.clone()).collect();
     let lines: Vec<String> = known
@@ -122,11 +122,12 @@ pub fn close_over(known: &Known<'_>, start: &Start, recipes: &[&Recipe], level: 
         .chain(&start.assigned)
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
-    let env = LoaderEnv::new(lines.iter().map(String::as_str), known.working_dir.clone());
+    let env = LoaderEnv::new(lines.iter().map(String::as_str), start.working_dir(known).clone());
     let mut closure = Closure {
         known,
         search: Search::new(known.rootfs, &env),
         program: start.program.clone(),
+        working_dir: start.working_dir(known),
         chain,
         strip,
         level,
@@ -147,6 +148,8 @@ struct Closure<'k> {
     search: Search<'k>,
     /// The main program: what it brings, plugins find.
     program: Option<ImagePath>,
+    /// Where it starts.
+    working_dir: &'k ImagePath,
     /// Files of the entrypoint's chain, links followed.
     chain: BTreeSet<ImagePath>,
     strip: PathGlobs,

@@ -427,8 +427,12 @@ pub fn dropped_healthcheck(decision: &Decision<'_>) -> Option<String> {
     let known = decision.known;
     let test = &known.config.healthcheck.as_ref()?.test;
     let stays = |word: &String| {
-        let found =
-            super::entrypoint::find_program(known.rootfs, &known.config.env, &known.working_dir, word);
+        let found = super::entrypoint::find_program(
+            known.rootfs,
+            &known.config.env,
+            decision.start.working_dir(known),
+            word,
+        );
         found.is_some_and(|(path, file)| decision.fate.stays(&path) && decision.fate.stays(&file))
     };
     (!command::of_healthcheck(test).iter().all(stays)).then(|| test.join(" "))

@@ -54,6 +54,7 @@ impl Entrypoint {
             source: entrypoint.source.clone(),
             argv: entrypoint.argv.clone(),
             env: entrypoint.env.iter().cloned().collect(),
+            working_dir: entrypoint.working_dir.as_ref().map(ToString::to_string),
             chain: entrypoint.chain.iter().map(step).collect(),
             lowerings: entrypoint.lowerings.iter().map(lowering).collect(),
         }

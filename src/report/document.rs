@@ -89,6 +89,8 @@ pub struct Entrypoint {
     pub argv: Vec<String>,
     /// Environment that a lowering adds, by name.
     pub env: BTreeMap<String, String>,
+    /// Working directory that a lowering gives the image; none where it is the source's.
+    pub working_dir: Option<String>,
     /// Files that the start passes through, in order.
     pub chain: Vec<Step>,
     /// Every lowering, in order.

@@ -160,6 +160,7 @@ fn entrypoint() -> Entrypoint {
     Entrypoint {
         source: words("/entry.sh|nginx|-g|daemon off;"),
         argv: words("/usr/sbin/nginx|-g|daemon off;"),
+        working_dir: None,
         env: Vec::new(),
         chain: vec![step("/usr/sbin/nginx", Role::Program)],
         lowerings: vec![Lowered {

@@ -251,6 +251,9 @@ impl Text {
         for (name, value) in &entrypoint.env {
             self.line(&format!("  with {}", safe(&format!("{name}={}", quote(value)))));
         }
+        if let Some(working_dir) = &entrypoint.working_dir {
+            self.line(&format!("  in {}", safe(working_dir)));
+        }
         let chain: Vec<_> =
             entrypoint.chain.iter().map(|step| format!("{} ({})", safe(&step.path), step.role)).collect();
         // One program named by its path says it all in the line above.

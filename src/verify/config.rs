@@ -14,7 +14,8 @@ use crate::plan::command;
 use crate::promise::{Promise, Proof};
 
 /// Fields that have a rule of their own below.
-const RULED: [&str; 7] = ["User", "Entrypoint", "Cmd", "Env", "Volumes", "Healthcheck", "Labels"];
+const RULED: [&str; 8] =
+    ["User", "Entrypoint", "Cmd", "Env", "WorkingDir", "Volumes", "Healthcheck", "Labels"];
 
 /// Labels that say what the source was made from, which is not true of layers that were written again.
 const BASE_PREFIX: &str = "org.opencontainers.image.base.";
@@ -111,6 +112,10 @@ fn start(facts: &Facts<'_>, source: &Config, proof: &mut Proof) {
     let is_lowered = !manifest.process.entrypoint.lowerings.is_empty();
     if !is_lowered && (&now.entrypoint, &now.cmd) != (&source.entrypoint, &source.cmd) {
         proof.break_at("config.Entrypoint", "is not the source's, and the manifest knows of no lowering");
+    }
+    // The manifest's is the image's own: that is H10.
+    if !is_lowered && now.working_dir != source.working_dir {
+        proof.break_at("config.WorkingDir", "is not the source's, and the manifest knows of no lowering");
     }
     let mut volumes = source.volumes.clone();
     volumes.sort();

@@ -43,13 +43,14 @@ pub(super) fn absolute(working_dir: &ImagePath, written: &[u8]) -> Option<ImageP
 
 /// A path as a word of a command line. Names that are not UTF-8 never come from a config, which is JSON.
 pub(super) fn text(path: &ImagePath) -> String {
-    String::from_utf8_lossy(&path.absolute()).into_owned()
+    path.text()
 }
 
 impl Walk<'_, '_> {
     pub(super) fn find_file(&self, word: &str) -> Option<(ImagePath, ImagePath)> {
-        let file = self.known.rootfs.resolve_from(&self.known.working_dir, word.as_bytes())?.path;
-        let path = absolute(&self.known.working_dir, word.as_bytes()).unwrap_or_else(|| file.clone());
+        let directory = self.start.working_dir(self.known);
+        let file = self.known.rootfs.resolve_from(directory, word.as_bytes())?.path;
+        let path = absolute(directory, word.as_bytes()).unwrap_or_else(|| file.clone());
         self.known.rootfs.entry(&file)?.file().map(|_| (path, file))
     }
 }

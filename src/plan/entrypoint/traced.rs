@@ -37,6 +37,8 @@ pub(super) struct Shown {
     pub(super) argv: Vec<String>,
     /// Environment that the script added.
     pub(super) env: Vec<(String, String)>,
+    /// Where it starts, if not where the image does.
+    pub(super) working_dir: Option<ImagePath>,
     /// Directories that it made and the server uses.
     pub(super) directories: Vec<ImagePath>,
     /// Why.
@@ -100,20 +102,20 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
     if before & !after & 0o7 != 0 {
         return Err(format!("with the umask {}", reached.exec.umask));
     }
-    let working_dir = image_path(&reached.exec.cwd);
-    if working_dir.as_ref() != Some(&known.working_dir) {
-        return Err(format!("in the directory {}", reached.exec.cwd));
-    }
+    let Prepared { mut directories, made, unread } =
+        prepared(known, traced.of(Whose::Server(reached.server)))?;
+    let working_dir = working_dir(known, reached.exec, &made)?;
+    directories.extend(working_dir.clone().filter(|path| made.contains(path)));
     let env = added(known, first, reached.exec, &profile.start.env)?;
+    let directory = working_dir.as_ref().unwrap_or(&known.working_dir);
     let mut argv = Vec::new();
     for above in &reached.above {
         argv.extend(words_of_init(above)?);
     }
-    argv.extend(words(known, reached.exec, &env)?);
+    argv.extend(words(known, reached.exec, directory, &env)?);
     if argv.iter().any(|word| is_given(word, &profile.start.env)) {
         return Err("with words that only the watched runs were given".into());
     }
-    let Prepared { directories, unread } = prepared(known, traced.of(Whose::Server(reached.server)))?;
     let mut why = format!("{} runs ended as this, and it reads nothing that the script makes", profile.runs);
     if before != after {
         let _ = write!(why, "; the script's umask of {} is not set any more", reached.exec.umask);
@@ -121,19 +123,42 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
     if !unread.is_empty() {
         let _ = write!(why, "; not made any more: {}", some_of(&unread));
     }
-    Ok(Shown { argv, env, directories, why })
+    Ok(Shown { argv, env, working_dir, directories, why })
+}
+
+/// Where `exec` starts, if not where the image does: a directory of the image, or one that was `made`.
+fn working_dir(
+    known: &Known<'_>,
+    exec: &Exec,
+    made: &BTreeSet<ImagePath>,
+) -> Result<Option<ImagePath>, String> {
+    let path = image_path(&exec.cwd).ok_or("in a directory that has no path")?;
+    if known.rootfs.resolve(&known.working_dir).is_some_and(|own| own.path == path)
+        || path == known.working_dir
+    {
+        return Ok(None);
+    }
+    let is_there = known.rootfs.is_directory(&path) || made.contains(&path);
+    if is_there && std::str::from_utf8(path.as_bytes()).is_ok() {
+        return Ok(Some(path));
+    }
+    Err(format!("in the directory {path}, which the image does not have"))
 }
 
 /// The words of `exec`, the first as it is found again.
-fn words(known: &Known<'_>, exec: &Exec, env: &[(String, String)]) -> Result<Vec<String>, String> {
+fn words(
+    known: &Known<'_>,
+    exec: &Exec,
+    directory: &ImagePath,
+    env: &[(String, String)],
+) -> Result<Vec<String>, String> {
     let mut words = plain(&exec.argv)?;
     let path = image_path(&exec.path).ok_or("its program has no path")?;
     let Some(first) = words.first_mut() else { return Err("without a word".into()) };
     let all: Vec<(String, String)> = known.config.env.iter().chain(env).cloned().collect();
-    let is_found =
-        find_program(known.rootfs, &all, &known.working_dir, first).is_some_and(|(found, file)| {
-            found == path || known.rootfs.resolve(&path).is_some_and(|end| end.path == file)
-        });
+    let is_found = find_program(known.rootfs, &all, directory, first).is_some_and(|(found, file)| {
+        found == path || known.rootfs.resolve(&path).is_some_and(|end| end.path == file)
+    });
     if !is_found {
         if first.rsplit('/').next().map(str::as_bytes) != Some(path.name()) {
             return Err(format!("it calls {path} by the name `{first}`"));
@@ -214,6 +239,8 @@ fn is_given(text: &str, given: &[String]) -> bool {
 struct Prepared {
     /// Directories that the server uses.
     directories: Vec<ImagePath>,
+    /// All directories.
+    made: BTreeSet<ImagePath>,
     /// What it does not open, nor execute.
     unread: Vec<ImagePath>,
 }
@@ -222,7 +249,7 @@ struct Prepared {
 fn prepared(known: &Known<'_>, server: Traced<'_>) -> Result<Prepared, String> {
     let read: BTreeSet<ImagePath> = server.read().chain(server.executed()).map(|used| used.path).collect();
     let written: BTreeSet<ImagePath> = server.written().map(|write| write.place.path).collect();
-    let mut prepared = Prepared { directories: Vec::new(), unread: Vec::new() };
+    let mut prepared = Prepared { directories: Vec::new(), made: BTreeSet::new(), unread: Vec::new() };
     let mut needed = Vec::new();
     for (path, how) in server.prepared() {
         let is_gone = how.contains(&How::Removed) || how.contains(&How::RenamedAway);
@@ -236,6 +263,9 @@ fn prepared(known: &Known<'_>, server: Traced<'_>) -> Result<Prepared, String> {
             return Err(format!("the script removes {path} of the image"));
         }
         let is_read = read.contains(&path);
+        if how.contains(&How::Directory) && !is_gone {
+            prepared.made.insert(path.clone());
+        }
         if !how.iter().any(is_content) {
             if is_read && is_opened_by(known, &path, &how) {
                 return Err(format!("it reads {path}, whose mode or owner the script sets"));

@@ -76,7 +76,7 @@ impl Closure<'_> {
             Some(directory) if directory.ends_with('/') => (directory, true),
             _ => (text, false),
         };
-        let Some(found) = self.known.rootfs.resolve_from(&self.known.working_dir, text.as_bytes()) else {
+        let Some(found) = self.known.rootfs.resolve_from(self.working_dir, text.as_bytes()) else {
             return false;
         };
         if archives {

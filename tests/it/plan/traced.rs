@@ -175,7 +175,10 @@ fn shell_stays_where_runs_do_not_say_for_certain_what_to_start_instead() {
     let both = |env: &'static [&'static str]| [env; 2];
     for (runs, why) in [
         (Runs { count: 1, ..Runs::default() }, "one run does not say what is constant"),
-        (Runs { cwd: "/var/lib", ..Runs::default() }, "in the directory /var/lib"),
+        (
+            Runs { cwd: "/var/none", ..Runs::default() },
+            "in the directory /var/none, which the image does not have",
+        ),
         (Runs { umask: 0o20, ..Runs::default() }, "with the umask 0020"),
         (
             Runs { words: &["app", "given-value"], ..Runs::default() },
@@ -316,4 +319,18 @@ fn shell_that_the_server_executes_stays_and_the_report_says_who_executes_it() {
     let residual = plan.residual.iter().find(|residual| residual.path == path("/usr/bin/dash")).unwrap();
     assert_eq!(residual.why, "`/usr/bin/app` executed it while it was watched");
     assert_eq!(plan.entrypoint.argv, ["app", "--serve"]);
+}
+
+#[test]
+fn server_starts_where_the_script_went() {
+    let runs = Runs { cwd: "/var/lib", words: &["../../usr/bin/app"], ..Runs::default() };
+    let plan = image().watched(runs.profile()).plan();
+    assert_eq!(plan.entrypoint.working_dir, Some(path("/var/lib")));
+    assert_eq!(plan.entrypoint.argv, ["../../usr/bin/app"]);
+    let made =
+        Runs { cwd: "/srv/data", events: vec![(1, wrote("/srv/data", How::Directory))], ..Runs::default() };
+    let plan = image().watched(made.profile()).plan();
+    assert_eq!(plan.entrypoint.working_dir, Some(path("/srv/data")));
+    assert!(plan.writable.iter().any(|declared| declared.path == path("/srv/data")));
+    assert_eq!(image().watched(Runs::default().profile()).plan().entrypoint.working_dir, None);
 }
