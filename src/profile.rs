@@ -39,6 +39,12 @@ pub enum ParseProfileError {
     /// A version that this kiln does not know.
     #[error("profile: schema version {0}, expected {SCHEMA_VERSION}")]
     Version(u32),
+    /// A process that stands before the one that started it.
+    #[error("profile: process {0} stands before the one that started it")]
+    Parent(usize),
+    /// More processes than are ever written down.
+    #[error("profile: {0} processes, expected at most {most}", most = builder::MAX_PROCESSES)]
+    Processes(usize),
 }
 
 /// Profiles that do not belong together.
@@ -73,7 +79,17 @@ impl Profile {
         if version.schema_version != SCHEMA_VERSION {
             return Err(ParseProfileError::Version(version.schema_version));
         }
-        serde_json::from_str(text).map_err(ParseProfileError::Shape)
+        let profile: Self = serde_json::from_str(text).map_err(ParseProfileError::Shape)?;
+        let is_late = |(at, process): &(usize, &Process)| {
+            process.parent.is_some_and(|(parent, _)| parent as usize >= *at)
+        };
+        match profile.processes.iter().enumerate().find(is_late) {
+            Some((at, _)) => Err(ParseProfileError::Parent(at)),
+            None if profile.processes.len() > builder::MAX_PROCESSES => {
+                Err(ParseProfileError::Processes(profile.processes.len()))
+            }
+            None => Ok(profile),
+        }
     }
 
     /// All of `profiles` in one: the union, each entry with the number of runs that showed it.

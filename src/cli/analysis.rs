@@ -66,6 +66,8 @@ pub(super) fn profile(paths: &[PathBuf]) -> Result<Option<Arc<UserProfile>>, Fai
     if profiles.is_empty() {
         return Ok(None);
     }
+    // Given in another order they are the same.
+    profiles.sort_by_cached_key(Profile::render);
     let profile = Profile::merge(profiles).map_err(Failure::input)?;
     Ok(Some(Arc::new(UserProfile::new(profile))))
 }

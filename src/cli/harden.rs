@@ -45,6 +45,11 @@ pub(super) fn run(
             pipeline,
             world,
         )?;
+        if profile_to.is_none() && !args.talk.quiet {
+            world.tell(
+                "note: `kiln verify --against` will ask for the profile, which `--save-profile` writes\n",
+            );
+        }
         if let Some(target) = profile_to {
             target.write(&own.profile.render(), world)?;
         }

@@ -108,7 +108,14 @@ pub(super) fn before_hardening(
     if traced.observation.complaints.iter().all(|complaint| matches!(complaint, Complaint::Killed(_))) {
         return Ok(UserProfile::new(traced.observation.profile));
     }
-    let error = anyhow!("`{image}` did not start and serve while it was watched, and nothing is written");
+    let is_driven =
+        |complaint: &Complaint| matches!(complaint, Complaint::Exercise { .. } | Complaint::Killed(_));
+    let what = if traced.observation.complaints.iter().all(is_driven) {
+        "what should have driven it failed"
+    } else {
+        "it did not start and serve"
+    };
+    let error = anyhow!("`{image}` was watched, and {what}: nothing is written");
     Err(Failure::findings(error, Vec::new()).hint(
         "`--probe` says what it answers, `--trace-env` what it needs; `kiln trace -v` shows what it says; without `--trace` the image alone decides",
     ))

@@ -209,7 +209,7 @@ fn must_read(
     let is_of_program = |id| start.program.iter().any(|program| known.is_built_with(program, id));
     for (path, why) in &kept.files {
         let wanted = match why {
-            keep::Why::Application => true,
+            keep::Why::Application | keep::Why::Read(_) => true,
             keep::Why::Package(id) => path.is_within(&etc) && is_of_program(*id),
             why => why.is_strong(),
         };

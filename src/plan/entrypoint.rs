@@ -127,12 +127,16 @@ pub fn resolve(known: &Known<'_>) -> Start {
     if start.shell.is_some() {
         match traced::shown(known) {
             Some(Ok(shown)) => start = instead(known, &source, shown, start),
-            Some(Err(why)) => drop(start.shell.as_mut().map(|need| need.why = why)),
+            Some(Err(why)) => start.shell.as_mut().into_iter().for_each(|need| need.why.clone_from(&why)),
             None => {}
         }
     }
-    let server = known.traced.and_then(|runs| server(known, runs));
-    if let (None, Some(reached)) = (&start.shell, server) {
+    // What was not replaced happens again, all of it.
+    if start.shell.is_none()
+        && !start.entrypoint.lowerings.is_empty()
+        && let Some(reached) = known.traced.and_then(|runs| server(known, runs))
+        && start.program.iter().any(|program| traced::is_program(reached.exec, program))
+    {
         start.whose = Whose::Server(reached.server);
     }
     start

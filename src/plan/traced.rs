@@ -46,6 +46,8 @@ pub struct Use {
 pub struct Write {
     /// Which, and by whom.
     pub place: Use,
+    /// Whether it is a directory that was made.
+    pub is_directory: bool,
     /// Whether it is the directory in which something without a name was made.
     pub is_around: bool,
 }
@@ -70,8 +72,23 @@ pub struct Reached<'p> {
     pub server: Server,
     /// The programs that stay above it, such as `tini`, outermost first.
     pub above: Vec<&'p Exec>,
-    /// The program itself.
+    /// What its process was before, from its start on.
+    pub before: &'p [Exec],
+    /// The program itself, as it was started.
     pub exec: &'p Exec,
+}
+
+/// A process that is neither the server's nor above it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Other<'p> {
+    /// What it ran last; escaped.
+    pub program: &'p str,
+    /// Whether it was still there when the server was ready.
+    pub lasted: bool,
+    /// Whether it, or what it started, listened.
+    pub listens: bool,
+    /// Whether it was started after the server.
+    pub is_later: bool,
 }
 
 /// The part that a program plays above a server.
@@ -122,13 +139,20 @@ impl<'p> Traced<'p> {
             let execs = &self.profile.processes.get(process)?.execs;
             let exec = execs.last()?;
             let number = u32::try_from(process).ok()?;
-            let server = Server { process: number, exec: u32::try_from(execs.len()).ok()? };
+            let last = u32::try_from(execs.len()).ok()?;
             match part(exec) {
-                Part::Other => return Some(Reached { server, above, exec }),
+                Part::Other => {
+                    // `haproxy -W` becomes itself again: it serves from the first time on.
+                    let again = execs.iter().rev().take_while(|other| other.file == exec.file).count();
+                    let first = execs.len().saturating_sub(again);
+                    let server = Server { process: number, exec: u32::try_from(first).ok()?.checked_add(1)? };
+                    let before = execs.get(..first)?;
+                    return Some(Reached { server, above, before, exec: execs.get(first)? });
+                }
                 Part::Init => above.push(exec),
                 Part::Shell => {}
             }
-            let after = (number, server.exec);
+            let after = (number, last);
             let children = self.profile.processes.iter().enumerate();
             let children: Vec<usize> = children
                 .filter(|(child, entry)| {
@@ -146,24 +170,35 @@ impl<'p> Traced<'p> {
         }
     }
 
-    /// A program that is neither the server's nor above it, and was there while it served, or listened.
-    pub fn beside(&self, server: Server) -> Option<&'p str> {
-        let mut above = BTreeSet::new();
-        let mut at = server.process;
-        while let Some((parent, _)) =
-            self.profile.processes.get(at as usize).and_then(|process| process.parent)
-        {
-            if parent >= at || !above.insert(parent) {
-                break;
+    /// Processes that are neither the server's nor above it.
+    pub fn others(&self, server: Server) -> impl Iterator<Item = Other<'p>> {
+        let above: BTreeSet<u32> = self.above(server.process).collect();
+        let traced = *self;
+        self.profile.processes.iter().enumerate().filter_map(move |(number, process)| {
+            let number = u32::try_from(number).ok()?;
+            let own = Actor { process: number, exec: 0, phase: Phase::StartUp };
+            if number == server.process || above.contains(&number) || traced.descends(&own, server) {
+                return None;
             }
-            at = parent;
-        }
-        let is_beside = |by: &&Actor| {
-            !self.descends(by, server) && by.process != server.process && !above.contains(&by.process)
+            let program = process.execs.last().map(|exec| exec.file.as_str());
+            Some(Other {
+                program: program.or_else(|| traced.program(&own)).unwrap_or_default(),
+                lasted: process.lasted,
+                listens: traced.listening(number),
+                // All that the first process started has a higher number than it has itself.
+                is_later: !above.is_empty() && number > server.process,
+            })
+        })
+    }
+
+    /// The processes above one, nearest first.
+    fn above(&self, process: u32) -> impl Iterator<Item = u32> + use<'p> {
+        let profile = self.profile;
+        let parent = move |&at: &u32| {
+            let (parent, _) = profile.processes.get(at as usize)?.parent?;
+            (parent < at).then_some(parent)
         };
-        let listeners = self.profile.sockets.iter().flat_map(|socket| &socket.by);
-        let mut acts = listeners.chain(self.acts().filter(|by| by.phase == Phase::Steady));
-        acts.find(is_beside).and_then(|by| self.program(by))
+        std::iter::successors(Some(process), parent).skip(1)
     }
 
     /// Everything that somebody did, but for listening.
@@ -230,12 +265,21 @@ impl<'p> Traced<'p> {
         Some(self.program(&before).or_else(|| self.program(first)).unwrap_or_default().to_owned())
     }
 
-    /// Programs that were executed, each with the one that executed it.
+    /// Programs that were executed, each with the one that executed it: as they were called, and links followed.
     pub fn executed(&self) -> impl Iterator<Item = Use> {
-        self.profile
-            .executed
-            .iter()
-            .filter_map(|used| Some(Use { path: path(&used.path)?, by: self.doer(&used.by, 1)? }))
+        let called = self.profile.processes.iter().enumerate().flat_map(|(number, process)| {
+            process.execs.iter().enumerate().filter_map(move |(before, exec)| {
+                let after = u32::try_from(before).ok()?.checked_add(1)?;
+                let by = Actor { process: u32::try_from(number).ok()?, exec: after, phase: Phase::StartUp };
+                Some((exec.path.as_str(), [by]))
+            })
+        });
+        let called =
+            called.filter_map(|(called, by)| Some(Use { path: path(called)?, by: self.doer(&by, 1)? }));
+        let followed = self.profile.executed.iter();
+        let followed =
+            followed.filter_map(|used| Some(Use { path: path(&used.path)?, by: self.doer(&used.by, 1)? }));
+        followed.chain(called)
     }
 
     /// Files and directories that were opened for reading, or mapped as code.
@@ -252,6 +296,7 @@ impl<'p> Traced<'p> {
                 Some(Write {
                     place: Use { path: path(&written.path)?, by: self.doer(&written.by, 0)? },
                     is_around: written.how == [How::Unnamed],
+                    is_directory: written.how.contains(&How::Directory),
                 })
             },
         )

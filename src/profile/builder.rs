@@ -16,7 +16,7 @@ use super::{MEDIA_TYPE, SCHEMA_VERSION};
 use crate::path::{Escaped, ImagePath};
 
 /// Most processes told apart; what further ones do is their parent's. A start of the busiest image measured has 400.
-const MAX_PROCESSES: usize = 20_000;
+pub(super) const MAX_PROCESSES: usize = 20_000;
 /// Most programs that one process becomes; further ones are not told. Chains of entrypoints have up to six.
 const MAX_EXECS: usize = 256;
 /// Most paths in each list: twice the files of the largest images, so that a loop that makes files ends here.
@@ -149,6 +149,7 @@ impl Builder {
             Act::Found(name) => self.found(place, &name),
             Act::Searched => self.searches = self.searches.saturating_add(1),
             Act::Ended(end) => {
+                process.lasted = event.phase != Phase::StartUp;
                 if event.process == 0 {
                     self.end = Some((end, event.phase));
                 }
@@ -171,7 +172,7 @@ impl Builder {
                 let chance = parent.is_some_and(|parent| self.threaded.contains(&parent));
                 let order = if chance { Order::Chance } else { Order::Told };
                 let parent = parent.map(|place| (place, u32::try_from(execs(place)).unwrap_or(u32::MAX)));
-                self.processes.push(Raw { parent, execs: Vec::new(), order, runs: 1 });
+                self.processes.push(Raw { parent, execs: Vec::new(), order, lasted: true, runs: 1 });
                 self.processes.len() - 1
             }
         };

@@ -108,6 +108,7 @@ fn raws(processes: Vec<Process>, offset: usize) -> Vec<Raw> {
             parent: process.parent.map(|(parent, exec)| (offset.saturating_add(parent as usize), exec)),
             execs: process.execs,
             order: Order::Told,
+            lasted: process.lasted,
             runs: process.runs,
         })
         .collect()

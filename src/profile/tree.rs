@@ -17,6 +17,8 @@ pub(super) struct Raw {
     pub(super) execs: Vec<Exec>,
     /// Whether its place among its parent's children says something.
     pub(super) order: Order,
+    /// Whether it was still there when the first process was ready.
+    pub(super) lasted: bool,
     /// In how many runs.
     pub(super) runs: u32,
 }
@@ -78,6 +80,7 @@ pub(super) fn number(raws: &[Raw], likes_order: Order) -> (Vec<Process>, Vec<u32
         processes.push(Process {
             parent,
             execs: united(&members),
+            lasted: members.iter().any(|member| member.lasted),
             runs: members.iter().map(|member| member.runs).fold(0, u32::saturating_add),
         });
         let below: Vec<usize> =

@@ -85,6 +85,8 @@ pub struct Process {
     pub parent: Option<(u32, u32)>,
     /// Programs that it became, in order; none where it stayed what its parent was.
     pub execs: Vec<Exec>,
+    /// Whether one of them was still there when it was ready.
+    pub lasted: bool,
     /// In how many runs at least one of them was.
     pub runs: u32,
 }

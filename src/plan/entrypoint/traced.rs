@@ -12,7 +12,7 @@ use crate::path::{ImagePath, unescape};
 use crate::plan::known::Known;
 use crate::plan::traced::{Part, Reached, Traced, Whose, is_content};
 use crate::plan::{Role, Step};
-use crate::profile::{Exec, How, Phase};
+use crate::profile::{Exec, How, Phase, Profile};
 
 /// Runs that must agree: one says nothing about what is constant.
 const RUNS: u32 = 2;
@@ -26,6 +26,21 @@ const SECRET: &[&str] =
 
 /// Trees that are no part of an image: what a script writes there it writes to the kernel.
 const KERNEL: &[&str] = &["/dev", "/proc", "/sys"];
+
+/// Trees of what is of the moment: marks, process numbers, messages. A server that needs one of these opens it.
+const MOMENTARY: &[&str] = &["/tmp", "/run", "/var/run", "/var/lock", "/var/tmp", "/var/log"];
+
+/// Programs that carry on what comes through a pipe.
+const READERS: &[&[u8]] = &[b"logger", b"tee", b"cat"];
+
+/// Wrappers whose settings a container does not have, or a runtime makes itself.
+const HARMLESS: &[&[u8]] = &[b"nohup", b"setsid", b"stdbuf", b"nice", b"timeout"];
+
+/// Programs that are no wrappers of kiln's catalog, and that leave a limit, a root or a namespace to what they become.
+const INHERITED: &[&[u8]] = &[b"chroot", b"unshare", b"nsenter", b"prlimit", b"capsh"];
+
+/// What an open file of a script is called.
+const DESCRIPTORS: &[&str] = &["/dev/fd/", "/proc/self/fd/"];
 
 /// Files named in one message.
 const NAMED: usize = 3;
@@ -49,6 +64,9 @@ pub(super) struct Shown {
 /// not known.
 pub(super) fn shown(known: &Known<'_>) -> Option<Result<Shown, String>> {
     let traced = known.traced?;
+    if traced.first().is_none() {
+        return Some(Err("the runs that were watched started differently".into()));
+    }
     let reached = server(known, traced)?;
     let words: Vec<&str> = reached.exec.argv.iter().map(String::as_str).collect();
     let ended = words.join(" ");
@@ -56,6 +74,14 @@ pub(super) fn shown(known: &Known<'_>) -> Option<Result<Shown, String>> {
         lower(known, traced, &reached)
             .map_err(|why| format!("runs showed that it ends as `{ended}`, but {why}")),
     )
+}
+
+/// Whether `program`, links followed, is what `exec` ran.
+pub(super) fn is_program(exec: &Exec, program: &ImagePath) -> bool {
+    [Some(&exec.file), exec.interpreter.as_ref()]
+        .into_iter()
+        .flatten()
+        .any(|file| image_path(file).as_ref() == Some(program))
 }
 
 /// The server of the runs that are known.
@@ -79,23 +105,10 @@ pub fn server<'p>(known: &Known<'_>, traced: Traced<'p>) -> Option<Reached<'p>> 
 
 fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result<Shown, String> {
     let profile = traced.profile();
-    let started: Vec<&String> = known.config.entrypoint.iter().chain(&known.config.cmd).collect();
-    if !profile.start.argv.iter().eq(started) {
-        return Err("they were started with other arguments".into());
-    }
-    if profile.runs < RUNS {
-        return Err("one run does not say what is constant: watch several, `--runs 2`".into());
-    }
-    if !profile.cut.is_empty() {
-        return Err("not all that they did was written down".into());
-    }
-    if profile.endings.iter().any(|ending| ending.phase == Phase::StartUp) {
-        return Err("one of them ended before it was ready".into());
-    }
-    if let Some(beside) = traced.beside(reached.server) {
-        return Err(format!("the script starts `{beside}` beside it"));
-    }
-    let first = traced.first().and_then(<[Exec]>::first).ok_or("they do not agree")?;
+    let first = traced.first().and_then(<[Exec]>::first).ok_or("nothing of its start is known")?;
+    are_of_this_start(known, traced, first)?;
+    let beside = beside(known, traced, reached)?;
+    on_the_way(reached)?;
     let masks = [&first.umask, &reached.exec.umask].map(|mask| u32::from_str_radix(mask, 8).ok());
     let [Some(before), Some(after)] = masks else { return Err("with no umask".into()) };
     // Whose files everybody may write, others rely on; user and group are the pod's.
@@ -113,17 +126,102 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
         argv.extend(words_of_init(above)?);
     }
     argv.extend(words(known, reached.exec, directory, &env)?);
-    if argv.iter().any(|word| is_given(word, &profile.start.env)) {
-        return Err("with words that only the watched runs were given".into());
-    }
-    let mut why = format!("{} runs ended as this, and it reads nothing that the script makes", profile.runs);
+    are_constant(profile, &argv, &env)?;
+    let mut why = format!("{} runs ended as this, and it read nothing that the script makes", profile.runs);
     if before != after {
         let _ = write!(why, "; the script's umask of {} is not set any more", reached.exec.umask);
     }
-    if !unread.is_empty() {
-        let _ = write!(why, "; not made any more: {}", some_of(&unread));
+    for (what, names) in [("not made any more", unread), ("not started any more", beside)] {
+        if !names.is_empty() {
+            let _ = write!(why, "; {what}: {}", some_of(&names));
+        }
     }
     Ok(Shown { argv, env, working_dir, directories, why })
+}
+
+/// Refuses runs that say nothing of how the image starts by itself.
+fn are_of_this_start(known: &Known<'_>, traced: Traced<'_>, first: &Exec) -> Result<(), String> {
+    let (profile, config) = (traced.profile(), known.config);
+    let words = config.entrypoint.iter().chain(&config.cmd);
+    if !profile.start.argv.iter().eq(words) {
+        return Err("they were started with other arguments".into());
+    }
+    let cwd = if config.working_dir.is_empty() { "/" } else { config.working_dir.as_str() };
+    let has = |(name, value): &(String, String)| {
+        let variable = first.env.iter().find(|variable| variable.name == *name);
+        variable.is_some_and(|variable| variable.values.iter().all(|other| text(other).as_ref() == Ok(value)))
+    };
+    let is_given = |name: &String| {
+        profile.start.env.iter().any(|pair| pair.split_once('=').is_some_and(|(given, _)| given == name))
+    };
+    let is_own = config.env.iter().all(|pair| is_given(&pair.0) || has(pair));
+    if !is_own || profile.start.user != config.user || profile.start.cwd != cwd {
+        return Err("they were started with another user, directory or environment".into());
+    }
+    if profile.runs < RUNS {
+        return Err("one run does not say what is constant: watch several, `--runs 2`".into());
+    }
+    if !profile.cut.is_empty() {
+        return Err("not all that they did was written down".into());
+    }
+    if profile.endings.iter().any(|ending| ending.phase == Phase::StartUp) {
+        return Err("one of them ended before it was ready".into());
+    }
+    Ok(())
+}
+
+/// Readers of a pipe that only carry on what a server says, which a runtime does as well: they may go.
+fn beside(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result<Vec<ImagePath>, String> {
+    let mut gone = Vec::new();
+    for other in traced.others(reached.server) {
+        let program = image_path(other.program);
+        let is_utility = program.as_ref().is_some_and(|path| known.class(path) == Some(Class::Utility));
+        let is_reader = is_utility && program.as_ref().is_some_and(|path| READERS.contains(&path.name()));
+        if is_reader && !other.listens {
+            gone.extend(program);
+        } else if other.listens || other.lasted {
+            return Err(format!("the script starts `{}` beside it", other.program));
+        } else if other.is_later
+            && !is_utility
+            && program.is_none_or(|path| known.class(&path) != Some(Class::Shell))
+        {
+            return Err(format!("the script starts `{}` after it", other.program));
+        }
+    }
+    gone.sort();
+    gone.dedup();
+    Ok(gone)
+}
+
+/// Refuses what its process was before, where that leaves something behind that a server inherits.
+fn on_the_way(reached: &Reached<'_>) -> Result<(), String> {
+    let name = |exec: &Exec| image_path(&exec.path).map(|path| path.name().to_vec()).unwrap_or_default();
+    let sets = |exec: &&Exec| {
+        let name = name(exec);
+        let wrapper = Catalog::builtin().wrapper(&name);
+        let is_setting = wrapper.is_some_and(|wrapper| wrapper.kind == WrapperKind::Settings);
+        (is_setting && !HARMLESS.contains(&name.as_slice())) || INHERITED.contains(&name.as_slice())
+    };
+    match reached.before.iter().find(sets) {
+        Some(exec) => Err(format!("through `{}`, whose settings it keeps", exec.path)),
+        None => Ok(()),
+    }
+}
+
+/// Refuses words and variables that are constant only in the runs that were watched.
+fn are_constant(profile: &Profile, argv: &[String], env: &[(String, String)]) -> Result<(), String> {
+    let mut all = argv.iter().chain(env.iter().map(|(_, value)| value));
+    let names: Vec<&str> = profile.chance.iter().filter_map(|path| path.rsplit('/').next()).collect();
+    if let Some(word) = all.clone().find(|word| names.iter().any(|name| word.contains(name))) {
+        return Err(format!("with a name that is another in each run, `{word}`"));
+    }
+    if let Some(word) = all.find(|word| DESCRIPTORS.iter().any(|tree| word.contains(tree))) {
+        return Err(format!("with a file that its script holds open, `{word}`"));
+    }
+    if argv.iter().any(|word| is_given(word, &profile.start.env)) {
+        return Err("with words that only the watched runs were given".into());
+    }
+    Ok(())
 }
 
 /// Where `exec` starts, if not where the image does: a directory of the image, or one that was `made`.
@@ -241,47 +339,56 @@ struct Prepared {
     directories: Vec<ImagePath>,
     /// All directories.
     made: BTreeSet<ImagePath>,
-    /// What it does not open, nor execute.
+    /// What it did not open, nor execute, and that is of the moment.
     unread: Vec<ImagePath>,
 }
 
-/// What others than the server made; an error where it reads more of that than directories.
+/// What others than the server made; an error where more of that may be read than directories.
 fn prepared(known: &Known<'_>, server: Traced<'_>) -> Result<Prepared, String> {
     let read: BTreeSet<ImagePath> = server.read().chain(server.executed()).map(|used| used.path).collect();
+    let read_below: BTreeSet<ImagePath> = read.iter().flat_map(ImagePath::ancestors).collect();
     let written: BTreeSet<ImagePath> = server.written().map(|write| write.place.path).collect();
     let mut prepared = Prepared { directories: Vec::new(), made: BTreeSet::new(), unread: Vec::new() };
-    let mut needed = Vec::new();
+    let (mut needed, mut lasting) = (Vec::new(), Vec::new());
     for (path, how) in server.prepared() {
         let is_gone = how.contains(&How::Removed) || how.contains(&How::RenamedAway);
-        if KERNEL.iter().any(|tree| path.is_within(&ImagePath::literal(tree))) {
+        let is_within = |trees: &[&str]| trees.iter().any(|tree| path.is_within(&ImagePath::literal(tree)));
+        if is_within(KERNEL) {
             continue;
         }
-        if how.contains(&How::Linked) && !is_gone {
+        // `ln -f` makes it under another name.
+        if how.contains(&How::Linked) && !how.contains(&How::Removed) {
             return Err(format!("the script makes a link, {path}"));
         }
         if is_gone && known.rootfs.node(&path).is_some() {
             return Err(format!("the script removes {path} of the image"));
         }
-        let is_read = read.contains(&path);
-        if how.contains(&How::Directory) && !is_gone {
-            prepared.made.insert(path.clone());
-        }
+        let is_new_directory = how.contains(&How::Directory) && !is_gone;
+        let is_read = read.contains(&path) || how.contains(&How::RenamedHere) && read_below.contains(&path);
         if !how.iter().any(is_content) {
             if is_read && is_opened_by(known, &path, &how) {
                 return Err(format!("it reads {path}, whose mode or owner the script sets"));
             }
-        } else if is_read && how.contains(&How::Directory) {
-            prepared.directories.push(path);
+        } else if is_new_directory && !how.contains(&How::RenamedHere) {
+            // Whether a directory is there is asked without opening it.
+            prepared.made.insert(path.clone());
+            if !known.rootfs.is_directory(&path) {
+                prepared.directories.push(path);
+            }
         } else if is_read {
             needed.push(path);
-        } else if !is_gone && !written.iter().any(|other| other.is_within(&path)) {
-            prepared.unread.push(path);
+        } else if !is_gone && !written.contains(&path) {
+            if is_within(MOMENTARY) { prepared.unread.push(path) } else { lasting.push(path) }
         }
     }
-    match needed.as_slice() {
-        [] => Ok(prepared),
-        [only] => Err(format!("it reads {only}, which the script writes")),
-        many => Err(format!("it reads {} files that the script writes: {}", many.len(), some_of(many))),
+    match (needed.as_slice(), lasting.as_slice()) {
+        ([], []) => Ok(prepared),
+        ([only], _) => Err(format!("it reads {only}, which the script writes")),
+        ([], [only]) => Err(format!("it may read {only}, which the script writes")),
+        ([], many) => {
+            Err(format!("it may read {} files that the script writes: {}", many.len(), some_of(many)))
+        }
+        (many, _) => Err(format!("it reads {} files that the script writes: {}", many.len(), some_of(many))),
     }
 }
 
@@ -306,7 +413,9 @@ pub(super) fn frozen(known: &Known<'_>, chain: &[Step]) -> Vec<Frozen> {
     scripts
         .map(|step| {
             let bytes = known.rootfs.bytes(&step.file).unwrap_or_default();
-            Frozen { script: step.path.clone(), variables: variables(&String::from_utf8_lossy(&bytes)) }
+            let mut variables = variables(&String::from_utf8_lossy(&bytes));
+            variables.retain(|name| !known.config.env.iter().any(|(own, _)| own == name));
+            Frozen { script: step.path.clone(), variables }
         })
         .collect()
 }

@@ -32,7 +32,6 @@ impl Closure<'_> {
         for mention in &start.mentioned {
             self.add_following(&mention.path, &Why::Mentioned(mention.by.clone()));
         }
-        self.traced(start);
         self.named(start);
         self.asked_for();
         // `--keep`, then recipes: each glob is asked for its own use, so each is matched alone.
@@ -70,6 +69,7 @@ impl Closure<'_> {
                 self.add(path, Why::Application);
             }
         }
+        self.traced(start);
     }
 
     /// What was executed and read when the app was watched.

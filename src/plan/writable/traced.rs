@@ -29,8 +29,8 @@ pub(super) fn candidates(inputs: &Inputs<'_>) -> Vec<Candidate> {
         .written()
         .filter_map(|write| around(&write))
         .map(|directory| standing(inputs, &directory, &given))
-        .filter(is_brought)
         .collect();
+    let standing: BTreeSet<ImagePath> = standing.into_iter().filter(is_brought).collect();
     let mut told = BTreeSet::new();
     let mut out = Vec::new();
     for write in traced.written() {
@@ -43,7 +43,7 @@ pub(super) fn candidates(inputs: &Inputs<'_>) -> Vec<Candidate> {
         }
         let why = evidence(EvidenceKind::Trace, TRACE, format!("{by} wrote there while it was watched"));
         let refused = place::refuse(inputs, &kept).is_some();
-        out.push(if refused && kept == directory && !write.is_around {
+        out.push(if refused && kept == directory && !write.is_around && !write.is_directory {
             // Its directory cannot be a volume, and a person must know which file it is.
             told.remove(&(kept, by));
             Candidate::file(path, Confidence::Proven, why)
@@ -57,7 +57,8 @@ pub(super) fn candidates(inputs: &Inputs<'_>) -> Vec<Candidate> {
 /// The directory in which something was written; none in the kernel's.
 fn around(write: &Write) -> Option<ImagePath> {
     let path = &write.place.path;
-    let directory = if write.is_around { Some(path.clone()) } else { path.parent() };
+    let is_one = write.is_around || write.is_directory;
+    let directory = if is_one { Some(path.clone()) } else { path.parent() };
     directory.filter(|directory| !place::is_kernel(directory))
 }
 

@@ -33,6 +33,8 @@ struct Runs {
     umask: u32,
     uid: u32,
     count: u32,
+    /// Whether the script's program is still there when the server is ready.
+    stays: bool,
 }
 
 impl Default for Runs {
@@ -45,6 +47,7 @@ impl Default for Runs {
             umask: 0o22,
             uid: 33,
             count: 2,
+            stays: false,
         }
     }
 }
@@ -92,6 +95,9 @@ impl Runs {
         tell(1, wrote("/run/app", How::Directory));
         for (_, act) in self.events.iter().filter(|(process, _)| *process == 1) {
             tell(1, act.clone());
+        }
+        if !self.stays {
+            tell(1, Act::Ended(End::Exit(0)));
         }
         let mut env: Vec<Vec<u8>> = self.env[run % 2].iter().map(|pair| pair.as_bytes().to_vec()).collect();
         env.push(format!("HOSTNAME=kiln-{run}").into_bytes());
@@ -156,7 +162,7 @@ fn script_that_ends_as_a_server_makes_way_for_it() {
             medium KN036 /entry.sh: it read MODE at each start, and what runs instead reads none of them: a deployment that sets one has to set it in the image before it is hardened
             low KN007 /usr/bin/dash: 1 of its scripts went with it: /entry.sh
             low KN030 /usr/bin/app: no recipe knows it: what it writes is what it wrote while it was watched, and what the image says
-            info KN002 /entry.sh app --serve: replaced by `app --serve`: 2 runs ended as this, and it reads nothing that the script makes
+            info KN002 /entry.sh app --serve: replaced by `app --serve`: 2 runs ended as this, and it read nothing that the script makes
             info KN015 33:33: the image ran as `root`, and now as www-data (33:33): the server ran as it when it was watched
         "#]]);
 }
@@ -174,6 +180,7 @@ fn what_the_script_adds_to_the_environment_is_added_to_the_image() {
 fn shell_stays_where_runs_do_not_say_for_certain_what_to_start_instead() {
     let both = |env: &'static [&'static str]| [env; 2];
     for (runs, why) in [
+        (Runs { stays: true, ..Runs::default() }, "the script starts `/usr/bin/mkdir` beside it"),
         (Runs { count: 1, ..Runs::default() }, "one run does not say what is constant"),
         (
             Runs { cwd: "/var/none", ..Runs::default() },
@@ -220,7 +227,8 @@ fn shell_stays_where_runs_do_not_say_for_certain_what_to_start_instead() {
 
 #[test]
 fn shell_stays_where_the_server_reads_what_the_script_makes() {
-    let runs = |events: Vec<(u32, Act)>| Runs { events, ..Runs::default() };
+    let words: &[&str] = &["app", "--file=/tmp/app.Ab3dEf"];
+    let runs = |events: Vec<(u32, Act)>| Runs { events, words, ..Runs::default() };
     for (events, why) in [
         (
             vec![(1, wrote("/etc/app.conf", How::Opened)), (0, opened("/etc/app.conf"))],
@@ -244,11 +252,28 @@ fn shell_stays_where_the_server_reads_what_the_script_makes() {
             ],
             "it reads 2 files that the script writes: /run/app/a, /run/app/b",
         ),
+        // Made under another name and put in its place; a tree that is moved there.
+        (
+            vec![(1, wrote("/etc/new", How::Linked)), (1, wrote("/etc/new", How::RenamedAway))],
+            "the script makes a link, /etc/new",
+        ),
+        (
+            vec![(1, wrote("/srv/tree", How::RenamedHere)), (0, opened("/srv/tree/conf/x"))],
+            "it reads /srv/tree, which the script writes",
+        ),
+        (
+            vec![(1, wrote("/srv/page.html", How::Created))],
+            "it may read /srv/page.html, which the script writes",
+        ),
         (vec![(1, wrote("/run/app/link", How::Linked))], "the script makes a link, /run/app/link"),
         (vec![(1, wrote("/etc/app.conf", How::Removed))], "the script removes /etc/app.conf of the image"),
         (
             vec![(1, wrote("/etc/app.conf", How::Mode)), (0, opened("/etc/app.conf"))],
             "it reads /etc/app.conf, whose mode or owner the script sets",
+        ),
+        (
+            vec![(1, Act::MadePrivate(path("/tmp/app.Ab3dEf"))), (1, wrote("/tmp/app.Ab3dEf", How::Created))],
+            "with a name that is another in each run, `--file=/tmp/app.XXXXXX`",
         ),
         (vec![(1, listens("0.0.0.0", 9))], "the script starts `/usr/bin/mkdir` beside it"),
         (vec![(0, Act::Ended(End::Exit(1)))], "one of them ended before it was ready"),
@@ -266,7 +291,7 @@ fn shell_stays_where_the_server_reads_what_the_script_makes() {
         (1, wrote("/run/app/log", How::Created)),
         (0, wrote("/run/app/log", How::Opened)),
     ]);
-    assert_eq!(harmless.verdict(), "app --serve");
+    assert_eq!(harmless.verdict(), words.join(" "));
     let plan = image().watched(harmless.profile()).plan();
     let why = &plan.entrypoint.lowerings.first().unwrap().why;
     assert!(why.ends_with("not made any more: /run/app/pid"), "{why}");
@@ -312,12 +337,14 @@ fn what_the_server_executes_and_reads_stays_and_what_it_writes_is_declared() {
 
 #[test]
 fn shell_that_the_server_executes_stays_and_the_report_says_who_executes_it() {
-    let shell = Runs::program(0, "/usr/bin/dash", &["sh", "-c", "date"]);
+    let shell = Program { path: path("/bin/sh"), ..Runs::program(0, "/usr/bin/dash", &["sh", "-c", "date"]) };
     let plan = image()
         .watched(Runs { events: vec![(2, Act::Exec(Box::new(shell)))], ..Runs::default() }.profile())
         .plan();
     let residual = plan.residual.iter().find(|residual| residual.path == path("/usr/bin/dash")).unwrap();
     assert_eq!(residual.why, "`/usr/bin/app` executed it while it was watched");
+    let name = plan.residual.iter().find(|residual| residual.path == path("/usr/bin/sh"));
+    assert!(name.is_some(), "it is called by this name");
     assert_eq!(plan.entrypoint.argv, ["app", "--serve"]);
 }
 
@@ -333,4 +360,26 @@ fn server_starts_where_the_script_went() {
     assert_eq!(plan.entrypoint.working_dir, Some(path("/srv/data")));
     assert!(plan.writable.iter().any(|declared| declared.path == path("/srv/data")));
     assert_eq!(image().watched(Runs::default().profile()).plan().entrypoint.working_dir, None);
+}
+
+#[test]
+fn runs_of_another_configuration_say_nothing_of_this_start() {
+    let profile = || Runs::default().profile();
+    for image in [image().env(&["MODE=b"]), image().user("www-data"), image().working_dir("/var")] {
+        let plan = image.watched(profile()).plan();
+        let stays = plan.findings.iter().find(|finding| finding.code == Code::ShellStays).unwrap();
+        assert!(stays.message.contains("with another user, directory or environment"), "{}", stays.message);
+    }
+}
+
+#[test]
+fn what_is_not_replaced_happens_again_all_of_it() {
+    // A launcher that is no script: it makes a directory and becomes the server.
+    let events =
+        vec![(1, wrote("/var/lib/made", How::Directory)), (1, wrote("/var/lib/made/x", How::Created))];
+    let profile = Runs { events, ..Runs::default() }.profile();
+    let plan = image().entrypoint(&["/usr/bin/app"]).cmd(&[]).watched(profile).plan();
+    assert!(plan.writable.iter().any(|declared| declared.path == path("/var/lib/made")));
+    let mkdir = plan.findings.iter().find(|finding| finding.code == Code::ShellStays);
+    assert!(mkdir.is_none() && plan.entrypoint.lowerings.is_empty());
 }
