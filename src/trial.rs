@@ -201,9 +201,19 @@ pub fn run(
         init,
         volumes: &volumes.made,
     };
-    let (proofs, last_words) = try_all(&case, pod_proof, asked.probe.is_some(), &mut sandbox, heard)?;
+    let Outcome { proofs, last_words } =
+        try_all(&case, pod_proof, asked.probe.is_some(), &mut sandbox, heard)?;
+    // Now all that it said has come.
     sandbox.close();
+    let last_words = last_words.unwrap_or_else(|| last_lines(heard));
     Ok(Tried { pod, proofs, last_words })
+}
+
+/// What all starts showed.
+struct Outcome {
+    proofs: Vec<Proof<Shown>>,
+    /// `None` where they are those of the only start, which may not all have come yet.
+    last_words: Option<Vec<String>>,
 }
 
 fn try_all(
@@ -212,16 +222,21 @@ fn try_all(
     has_own_probe: bool,
     sandbox: &mut Sandbox,
     heard: &Heard,
-) -> Result<(Vec<Proof<Shown>>, Vec<String>), TrialError> {
+) -> Result<Outcome, TrialError> {
     // Kubernetes does not start it at all.
     if let Some(why) = compare::refused(case.container, &case.settings, &case.subject.image.config) {
         let mut start = Proof::new(Shown::Start);
         start.break_at("runAsNonRoot", why);
-        return Ok((vec![pod, start], Vec::new()));
+        return Ok(Outcome { proofs: vec![pod, start], last_words: Some(Vec::new()) });
     }
     let seen = start(case, &case.settings, sandbox, heard)?;
     let is_well = seen.complaints.is_empty() && seen.refused.is_none() && seen.unprepared.is_none();
-    let last_words = if is_well { Vec::new() } else { last_lines(heard) };
+    let last_words = match (is_well, judge::is_ready(&seen)) {
+        (true, _) => Some(Vec::new()),
+        // The next start is heard, too.
+        (false, true) => Some(last_lines(heard)),
+        (false, false) => None,
+    };
     let mut proofs = vec![pod, judge::start(case, &seen), judge::ready(case, &seen, has_own_probe)];
     proofs.extend(judge::driven(case, &seen));
     proofs.push(judge::stop(case, &seen));
@@ -232,7 +247,7 @@ fn try_all(
             if judge::is_ready(&seen) { start(case, &settings, sandbox, heard)? } else { Seen::default() };
         proofs.push(judge::attack(case, Shown::AttackWritable, Root::Writable, &again));
     }
-    Ok((proofs, last_words))
+    Ok(Outcome { proofs, last_words })
 }
 
 fn last_lines(heard: &Heard) -> Vec<String> {
