@@ -55,6 +55,8 @@ pub(super) struct Recorder {
     roots: Roots,
     /// Where the code of each process has what it takes to send itself a signal.
     gadgets: BTreeMap<i32, Gadgets>,
+    /// Threads and processes that were seen before the stop of who made them.
+    early: BTreeSet<i32>,
     /// Threads that were let go for a signal, and are asked to stop again.
     away: BTreeSet<i32>,
 }
@@ -93,6 +95,7 @@ impl Recorder {
             chosen: BTreeSet::new(),
             roots: Roots::One,
             gadgets: BTreeMap::new(),
+            early: BTreeSet::new(),
             away: BTreeSet::new(),
         };
         recorder.add_process(pid, None);
@@ -129,7 +132,10 @@ impl Recorder {
     }
 
     fn ended(&mut self, tid: i32, end: End) {
-        let Some(task) = self.tasks.remove(&tid) else { return };
+        let Some(task) = self.tasks.remove(&tid) else {
+            self.early.insert(tid);
+            return;
+        };
         self.away.remove(&tid);
         // A process ends with its first thread, which is told last.
         if task.process != tid {
@@ -146,6 +152,7 @@ impl Recorder {
     fn stopped(&mut self, tid: i32, signal: i32, event: i32) {
         if !self.tasks.contains_key(&tid) {
             // Its own first stop came before that of who made it.
+            self.early.insert(tid);
             self.meet(tid);
         }
         let pid = Pid::from_raw(tid);
@@ -159,6 +166,8 @@ impl Recorder {
             .any(|made| *made as i32 == event)
         {
             if let Some(child) = ptrace::getevent(pid).ok().and_then(|child| i32::try_from(child).ok())
+                // What was met before may be gone by now: it is no second one.
+                && !self.early.remove(&child)
                 && !self.tasks.contains_key(&child)
             {
                 self.meet(child);
