@@ -13,6 +13,7 @@ use crate::plan::known::Known;
 use crate::plan::traced::{Part, Reached, Traced, Whose, is_content};
 use crate::plan::{Role, Step};
 use crate::profile::{Exec, How, Phase, Profile};
+use crate::rootfs::Content;
 
 /// Runs that must agree: one says nothing about what is constant.
 const RUNS: u32 = 2;
@@ -38,6 +39,10 @@ const HARMLESS: &[&[u8]] = &[b"nohup", b"setsid", b"stdbuf", b"nice", b"timeout"
 
 /// Programs that are no wrappers of kiln's catalog, and that leave a limit, a root or a namespace to what they become.
 const INHERITED: &[&[u8]] = &[b"chroot", b"unshare", b"nsenter", b"prlimit", b"capsh"];
+
+/// Programs that answer with what the machine of the watched runs has, and another may have not.
+const MACHINE: &[&[u8]] =
+    &[b"nproc", b"free", b"lscpu", b"getconf", b"hostname", b"hostid", b"ip", b"ifconfig"];
 
 /// What an open file of a script is called.
 const DESCRIPTORS: &[&str] = &["/dev/fd/", "/proc/self/fd/"];
@@ -109,6 +114,7 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
     are_of_this_start(known, traced, first)?;
     let beside = beside(known, traced, reached)?;
     on_the_way(reached)?;
+    reads_nothing_given(known, traced)?;
     let masks = [&first.umask, &reached.exec.umask].map(|mask| u32::from_str_radix(mask, 8).ok());
     let [Some(before), Some(after)] = masks else { return Err("with no umask".into()) };
     // Whose files everybody may write, others rely on; user and group are the pod's.
@@ -127,6 +133,14 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
     }
     argv.extend(words(known, reached.exec, directory, &env)?);
     are_constant(profile, &argv, &env)?;
+    let own = |word: &String| known.config.entrypoint.contains(word) || known.config.cmd.contains(word);
+    if let Some(asks) = asks_the_machine(traced, reached)
+        && !(env.is_empty() && argv.iter().skip(1).all(own))
+    {
+        return Err(format!(
+            "the script asks the machine (`{asks}`), and what it answers may be in the words"
+        ));
+    }
     let mut why = format!("{} runs ended as this, and it read nothing that the script makes", profile.runs);
     if before != after {
         let _ = write!(why, "; the script's umask of {} is not set any more", reached.exec.umask);
@@ -206,6 +220,30 @@ fn on_the_way(reached: &Reached<'_>) -> Result<(), String> {
         Some(exec) => Err(format!("through `{}`, whose settings it keeps", exec.path)),
         None => Ok(()),
     }
+}
+
+/// Refuses scripts that read what only the watched runs were given: it may have switched something on.
+fn reads_nothing_given(known: &Known<'_>, traced: Traced<'_>) -> Result<(), String> {
+    let given =
+        traced.profile().start.env.iter().filter_map(|pair| pair.split_once('=')).map(|(name, _)| name);
+    let scripts = traced.read().filter(|used| {
+        let file = known.rootfs.entry(&used.path).and_then(|entry| entry.file());
+        file.is_some_and(|file| matches!(file.content, Content::Script(_)))
+    });
+    let texts: Vec<String> = scripts
+        .filter_map(|used| Some(String::from_utf8_lossy(&known.rootfs.bytes(&used.path)?).into_owned()))
+        .chain(known.config.entrypoint.iter().chain(&known.config.cmd).cloned())
+        .collect();
+    match given.into_iter().find(|name| texts.iter().any(|text| text.contains(name))) {
+        Some(name) => Err(format!("its script reads `{name}`, which only the watched runs were given")),
+        None => Ok(()),
+    }
+}
+
+/// A program that others than the server ran, and whose answer is that of the machine.
+fn asks_the_machine<'p>(traced: Traced<'p>, reached: &Reached<'_>) -> Option<&'p str> {
+    let asks = |program: &&str| image_path(program).is_some_and(|path| MACHINE.contains(&path.name()));
+    traced.others(reached.server).map(|other| other.program).find(asks)
 }
 
 /// Refuses words and variables that are constant only in the runs that were watched.

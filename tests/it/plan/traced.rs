@@ -363,6 +363,25 @@ fn server_starts_where_the_script_went() {
 }
 
 #[test]
+fn answers_of_the_machine_are_not_taken_for_constants() {
+    let events = vec![(1, Act::Exec(Box::new(Runs::program(0, "/usr/bin/nproc", &["nproc"]))))];
+    let of = |words| Runs { events: events.clone(), words, ..Runs::default() }.verdict();
+    assert_eq!(of(&["app", "--serve"]), "app --serve");
+    let stays = of(&["app", "--workers=4"]);
+    assert!(stays.contains("the script asks the machine (`/usr/bin/nproc`)"), "{stays}");
+}
+
+#[test]
+fn script_that_reads_what_only_the_watched_runs_were_given_stays() {
+    let own = image().entrypoint(&["sh", "-c", "[ $GIVEN ] && exec app --serve"]).cmd(&[]);
+    let mut profile = Runs::default().profile();
+    profile.start.argv = ["sh", "-c", "[ $GIVEN ] && exec app --serve"].map(str::to_owned).to_vec();
+    let plan = own.watched(profile).plan();
+    let stays = plan.findings.iter().find(|finding| finding.code == Code::ShellStays).unwrap();
+    assert!(stays.message.contains("its script reads `GIVEN`"), "{}", stays.message);
+}
+
+#[test]
 fn runs_of_another_configuration_say_nothing_of_this_start() {
     let profile = || Runs::default().profile();
     for image in [image().env(&["MODE=b"]), image().user("www-data"), image().working_dir("/var")] {
