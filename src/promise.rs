@@ -183,7 +183,7 @@ impl Shown {
             Self::Pod => {
                 "the pod allows no more than the image's manifest asks for, and mounts what it asks for"
             }
-            Self::Start => "the app starts under exactly the settings of the pod",
+            Self::Start => "the app starts under the user, rights, root and mounts of the pod",
             Self::Ready => "it serves, before the attack and after it",
             Self::Driven => "what drove it went well",
             Self::Stop => "it ends by its stop signal within the pod's grace",

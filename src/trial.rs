@@ -22,7 +22,7 @@ use crate::promise::{Proof, Shown};
 use crate::run::{self, RunError};
 use crate::sandbox::{
     self, Attack, Attacked, Bytes, Door, End, Limits, Mount, Place, Process, Root, Sandbox, SandboxError,
-    Settings,
+    Settings, WhyLeftOut,
 };
 use crate::verify::manifest_inside;
 
@@ -103,6 +103,8 @@ struct Case<'a> {
     asked: observe::Asked,
     /// Why all files are the app's own, where they are.
     single_id: Option<String>,
+    /// How many files have another owner or other attributes than in the image.
+    left_out: usize,
 }
 
 /// One start, and what was seen.
@@ -156,11 +158,10 @@ pub fn run(
     }
     let mut pod_proof = Proof::new(Shown::Pod);
     compare::image(container, &digests(subject), &mut pod_proof);
-    compare::pod(&given, container, &settings, manifest.as_ref(), &mut pod_proof);
+    let from = compare::From { manifest: manifest.as_ref(), rootfs: subject.rootfs };
+    compare::pod(&given, container, &settings, &from, &mut pod_proof);
     for (init, settings) in &init {
-        if let Some(settings) = settings {
-            compare::init(init, settings, &mut pod_proof);
-        }
+        compare::init(init, settings.as_ref(), &subject.image.config, &mut pod_proof);
     }
     settings.watch = Some(observe::filter().map_err(TrialError::Observe)?);
     let failed = |error: SandboxError| TrialError::Observe(ObserveError::Run(RunError::Sandbox(error)));
@@ -172,11 +173,17 @@ pub fn run(
         rootfs: subject.rootfs,
         limits: subject.limits,
     };
-    sandbox.unpack(&image).map_err(failed)?;
-    let mounts = settings.mounts.iter().map(|mount| Bytes(mount.path.clone().into_bytes())).collect();
+    let left_out = sandbox.unpack(&image).map_err(failed)?;
+    // Devices are the runtime's, whatever the image has.
+    let left_out = left_out.iter().filter(|entry| entry.why != WhyLeftOut::Device).count();
+    let of = |read_only: bool| {
+        let mounts = settings.mounts.iter().filter(|mount| mount.read_only == read_only);
+        mounts.map(|mount| Bytes(mount.path.clone().into_bytes())).collect()
+    };
     let probe = asked.probe.clone().or_else(|| container.probes.iter().find_map(|(_, ask)| as_probe(ask)));
     let case = Case {
-        attack: Attack { mounts, programs: judge::tools(subject.rootfs) },
+        attack: Attack { mounts: of(false), read_only: of(true), programs: judge::tools(subject.rootfs) },
+        left_out,
         single_id: sandbox.ids().why_single.map(|why| why.to_string()),
         asked: observe::Asked {
             run: run::Asked {

@@ -71,7 +71,11 @@ fn read_pod(path: &Path) -> Result<Given, Failure> {
     let within = || format!("--pod `{}`", path.display());
     let read = |input: &mut dyn Read| {
         let mut text = String::new();
-        input.take(MAX_POD).read_to_string(&mut text).map(|_| text)
+        input.take(MAX_POD + 1).read_to_string(&mut text)?;
+        if text.len() as u64 > MAX_POD {
+            return Err(std::io::Error::other(format!("longer than {MAX_POD} bytes")));
+        }
+        Ok(text)
     };
     let text = if path.as_os_str() == "-" {
         read(&mut std::io::stdin().lock())

@@ -363,7 +363,7 @@ mod tests {
 
             run under Pod `p\x1b`
 
-              start            BROKEN  the app starts under exactly the settings of the pod
+              start            BROKEN  the app starts under the user, rights, root and mounts of the pod
                                        app: does not start
               attack-writable  open    the same on a writable root, where only modes and owners protect
                                        not checked: not attacked

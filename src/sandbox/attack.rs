@@ -11,6 +11,8 @@ use super::wire::Bytes;
 pub struct Attack {
     /// Where the app may write, absolute. Nothing below is looked at or touched, but for one file of the attacker's own.
     pub mounts: Vec<Bytes>,
+    /// Mounts that the app may only read, absolute: as the image's own.
+    pub read_only: Vec<Bytes>,
     /// Programs to execute whatever they are called, absolute.
     pub programs: Vec<Bytes>,
 }
@@ -61,8 +63,8 @@ pub struct Attacked {
     pub holes: Vec<Hole>,
     /// Directories of the image that the user may not look into; what is in them is out of its reach.
     pub closed: u64,
-    /// Where the app may write, and whether a file could be made there.
-    pub mounts: Vec<(Bytes, bool)>,
+    /// Where the app may write, and whether a file could be made there; `None` where it could not be reached.
+    pub mounts: Vec<(Bytes, Option<bool>)>,
     /// What can be written in every container, as runtimes set it up: directories, files and devices, sorted.
     pub common: Vec<Bytes>,
     /// What was made and could not be removed again.
@@ -82,6 +84,12 @@ pub enum Cut {
     Enough,
     /// More programs than are executed.
     Programs,
+    /// Programs that did not start, and nothing says that they cannot.
+    NotTried,
+    /// Directories that the user may pass through and not list: what is in them can be reached by name.
+    Hidden,
+    /// Files or directories that could not be looked at.
+    Unread,
 }
 
 impl Attacked {

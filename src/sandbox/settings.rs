@@ -114,13 +114,13 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// Most bytes in it.
+    /// Most bytes in it: it is in this machine's memory, so that no more than the limit may be asked for.
     pub fn bytes(&self, limits: Limits) -> u64 {
         let medium = match self.medium {
             Medium::Disk => limits.disk,
             Medium::Memory => limits.memory,
         };
-        self.size.unwrap_or(medium)
+        self.size.unwrap_or(medium).min(medium)
     }
 }
 

@@ -2,13 +2,14 @@
 //!
 //! Runs nothing: what is looser is told even where this start did not suffer from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::image::Config;
 use crate::kube::given::{Container, Given, ImageGroups, Medium};
 use crate::manifest::{Manifest, Volume};
 use crate::path::ImagePath;
 use crate::promise::{Proof, Shown};
+use crate::rootfs::Rootfs;
 use crate::sandbox::{Root, Seccomp, Settings};
 
 /// Whether `container` names the image that has `digests`.
@@ -18,8 +19,20 @@ pub(super) fn image(container: &Container, digests: &[String], proof: &mut Proof
             proof.break_at("image", format!("the pod names another image, {digest}"));
         }
         Some(_) => proof.prove("the pod names this very image, by its digest"),
-        None => {}
+        // The pod that follows from the manifest names none.
+        None if container.image.is_empty() => {}
+        None => {
+            proof.leave_open("the pod names its image without a digest: whether it is this one is not known");
+        }
     }
+}
+
+/// What a pod is held against.
+pub(super) struct From<'a> {
+    /// The image's manifest.
+    pub(super) manifest: Option<&'a Manifest>,
+    /// Its tree, whose links lead to mount points.
+    pub(super) rootfs: &'a Rootfs,
 }
 
 /// Why the kubelet would not start the container of an image with `config`.
@@ -40,19 +53,26 @@ pub(super) fn pod(
     given: &Given,
     container: &Container,
     settings: &Settings,
-    manifest: Option<&Manifest>,
+    from: &From<'_>,
     proof: &mut Proof<Shown>,
 ) {
     rights(container, settings, proof);
-    match manifest {
+    match from.manifest {
         Some(manifest) => {
-            let uid = settings.process.uid;
-            if uid == 0 && manifest.process.uid != 0 {
-                let expected = manifest.process.uid;
+            let (uid, expected) = (settings.process.uid, manifest.process.uid);
+            if uid == 0 && expected != 0 {
                 proof.break_at("runAsUser", format!("runs as root, where the manifest says {expected}"));
+            } else if uid != expected {
+                proof.leave_open(format!("it runs as user {uid}, where the manifest says {expected}"));
+            }
+            if settings.process.argv != manifest.process.argv {
+                proof.leave_open(format!(
+                    "it starts `{}`, not what the image does",
+                    settings.process.argv.join(" ")
+                ));
             }
             groups(container, settings, manifest, proof);
-            mounts(container, manifest, proof);
+            mounts(container, manifest, from.rootfs, proof);
         }
         None => proof.leave_open("mounts and user: the image has no manifest to compare the pod with"),
     }
@@ -70,12 +90,41 @@ pub(super) fn pod(
     }
 }
 
-/// Whether an init container is as strict.
-pub(super) fn init(container: &Container, settings: &Settings, proof: &mut Proof<Shown>) {
+/// Whether an init container is as strict; `settings` are what it is started with, if it is of the same image.
+pub(super) fn init(
+    container: &Container,
+    settings: Option<&Settings>,
+    config: &Config,
+    proof: &mut Proof<Shown>,
+) {
+    let named = |subject: &str| format!("init container {}: {subject}", container.name);
+    let security = &container.security;
+    let Some(settings) = settings else {
+        if security.privileged {
+            proof.break_at(named("privileged"), "asks for all of the machine");
+        }
+        for capability in &security.add {
+            proof.break_at(named(capability), "the pod adds this capability");
+        }
+        if security.user == Some(0) {
+            proof.break_at(named("runAsUser"), "runs as root");
+        }
+        proof.leave_open(format!(
+            "init container {} is of another image: what it may besides was not compared",
+            container.name
+        ));
+        return;
+    };
     let mut own = Proof::new(Shown::Pod);
     rights(container, settings, &mut own);
+    if settings.process.uid == 0 {
+        own.break_at("runAsUser", "runs as root");
+    }
+    if let Some(why) = refused(container, settings, config) {
+        own.break_at("runAsNonRoot", why);
+    }
     for breach in own.breaches {
-        proof.break_at(format!("init container {}: {}", container.name, breach.subject), breach.message);
+        proof.break_at(named(&breach.subject), breach.message);
     }
 }
 
@@ -117,24 +166,24 @@ fn rights(container: &Container, settings: &Settings, proof: &mut Proof<Shown>) 
 
 fn groups(container: &Container, settings: &Settings, manifest: &Manifest, proof: &mut Proof<Shown>) {
     let process = &manifest.process;
-    let known = |group: &u32| {
-        *group == process.gid || process.groups.contains(group) || container.security.fs_group == Some(*group)
-    };
+    let has_claim = container.mounts.iter().any(|mount| mount.medium == Medium::Claim);
+    // A claim is given to a group of its own.
+    let is_of_claim = |group: u32| group != 0 && has_claim && container.security.fs_group == Some(group);
+    let known = |group: u32| group == process.gid || process.groups.contains(&group) || is_of_claim(group);
     let given =
         if container.security.image_groups == ImageGroups::Left { "the pod" } else { "the pod or the image" };
-    for group in
-        std::iter::once(&settings.process.gid).chain(&settings.process.groups).filter(|group| !known(group))
-    {
-        if *group == 0 || container.security.groups.contains(group) {
-            proof.break_at(
-                format!("group {group}"),
-                format!("{given} gives the user this group, which the manifest does not name"),
-            );
-        }
+    let all = std::iter::once(&settings.process.gid).chain(&settings.process.groups);
+    let fs_group = container.security.fs_group.iter();
+    let more: BTreeSet<u32> = all.chain(fs_group).copied().filter(|group| !known(*group)).collect();
+    for group in more {
+        proof.break_at(
+            format!("group {group}"),
+            format!("{given} gives the user this group, which the manifest does not name"),
+        );
     }
 }
 
-fn mounts(container: &Container, manifest: &Manifest, proof: &mut Proof<Shown>) {
+fn mounts(container: &Container, manifest: &Manifest, rootfs: &Rootfs, proof: &mut Proof<Shown>) {
     let mut declared: BTreeMap<ImagePath, bool> = manifest
         .paths
         .iter()
@@ -146,6 +195,8 @@ fn mounts(container: &Container, manifest: &Manifest, proof: &mut Proof<Shown>) 
             proof.break_at(&mount.path, "is no path of an image");
             continue;
         };
+        // `/var/run` is `/run`.
+        let path = rootfs.canonicalize_missing(&path).unwrap_or(path);
         match declared.remove(&path) {
             Some(false) if mount.read_only => {
                 proof.break_at(&path, "is mounted read-only, where the app must write");

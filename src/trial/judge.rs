@@ -261,11 +261,11 @@ pub(super) fn attack(case: &Case<'_>, shown: Shown, root: Root, seen: &Seen) -> 
             return proof;
         }
         Some(Err(why)) => {
-            proof.break_at("attack", format!("did not come to its end: {why}"));
+            proof.leave_open(format!("the attack did not come to its end: {why}"));
             return proof;
         }
         Some(Ok(None)) => {
-            proof.break_at("attack", "did not come to its end in time");
+            proof.leave_open("the attack did not come to its end in time");
             return proof;
         }
         Some(Ok(Some(attacked))) => attacked,
@@ -280,6 +280,11 @@ pub(super) fn attack(case: &Case<'_>, shown: Shown, root: Root, seen: &Seen) -> 
             ));
         }
         None => changes(attacked, &mut proof),
+    }
+    own(attacked, &mut proof);
+    if case.left_out > 0 {
+        let count = case.left_out;
+        proof.leave_open(format!("{count} files of the image have another owner or attributes here"));
     }
     told(attacked, &mut proof);
     proof
@@ -322,9 +327,16 @@ fn changes(attacked: &Attacked, proof: &mut Proof<Shown>) {
     if more > 0 {
         proof.break_at("…", format!("and {more} times more"));
     }
+}
+
+/// What of the app's own directories is not as it should be.
+fn own(attacked: &Attacked, proof: &mut Proof<Shown>) {
     for (path, can_write) in &attacked.mounts {
-        if !can_write {
-            proof.break_at(Escaped::new(&path.0), "is mounted for the app to write, and it cannot");
+        let path = Escaped::new(&path.0);
+        match can_write {
+            Some(true) => {}
+            Some(false) => proof.break_at(path, "is mounted for the app to write, and it cannot"),
+            None => proof.leave_open(format!("{path} is mounted where the user cannot come to")),
         }
     }
     for path in &attacked.left {
@@ -380,7 +392,8 @@ fn told(attacked: &Attacked, proof: &mut Proof<Shown>) {
             attacked.closed
         ));
     }
-    let mounts: Vec<&Bytes> = attacked.mounts.iter().filter(|(_, can)| *can).map(|(path, _)| path).collect();
+    let mounts: Vec<&Bytes> =
+        attacked.mounts.iter().filter(|(_, can)| *can == Some(true)).map(|(path, _)| path).collect();
     if !mounts.is_empty() {
         proof.prove(format!(
             "writable as the pod says, tried with a file that was removed again: {}",
@@ -399,6 +412,11 @@ fn told(attacked: &Attacked, proof: &mut Proof<Shown>) {
             Cut::Depth => "paths that are too long to be named were not tried",
             Cut::Enough => "so much could be changed that the rest was not tried",
             Cut::Programs => "more programs than are started have names of the catalog",
+            Cut::NotTried => "programs of the catalog did not start, and nothing says that they cannot",
+            Cut::Hidden => {
+                "directories that the user may pass through and not list: what is in them was not tried"
+            }
+            Cut::Unread => "files or directories that could not be looked at were not tried",
         });
     }
 }

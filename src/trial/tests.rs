@@ -3,6 +3,8 @@
 use super::*;
 use crate::image::Config;
 use crate::promise::State;
+use crate::rootfs::Rootfs;
+use crate::rootfs::dump::parse_image;
 
 /// A pod's spec, and what is said of it.
 fn compared(spec: &str, manifest: Option<&Manifest>) -> Proof<Shown> {
@@ -18,8 +20,13 @@ fn compared(spec: &str, manifest: Option<&Manifest>) -> Proof<Shown> {
     )
     .unwrap();
     let mut proof = Proof::new(Shown::Pod);
-    compare::pod(&given, container, &settings, manifest, &mut proof);
+    let rootfs = rootfs();
+    compare::pod(&given, container, &settings, &compare::From { manifest, rootfs: &rootfs }, &mut proof);
     proof
+}
+
+fn rootfs() -> Rootfs {
+    parse_image("/run d\n/var d\n/var/run l ../run")
 }
 
 /// The manifest of an app that runs as 33 and writes to `/run`, and to `/etc/app`, which a volume would hide.
@@ -53,6 +60,9 @@ const STRICT: &str = "  securityContext: {seccompProfile: {type: RuntimeDefault}
 fn pod_as_strict_as_the_manifest_lets_it_be_holds() {
     let proof = compared(STRICT, Some(&manifest()));
     assert_eq!(proof.state(), State::Held, "{proof:?}");
+    // A link of the image leads there.
+    let proof = compared(&STRICT.replace("mountPath: /run/", "mountPath: /var/run"), Some(&manifest()));
+    assert_eq!(proof.state(), State::Held, "{proof:?}");
     let proof = compared(STRICT, None);
     assert_eq!(proof.state(), State::Open, "{proof:?}");
 }
@@ -72,9 +82,51 @@ fn pod_that_kiln_makes_of_a_manifest_holds() {
     )
     .unwrap();
     let mut proof = Proof::new(Shown::Pod);
-    compare::pod(&given, container, &settings, Some(&manifest), &mut proof);
+    let rootfs = rootfs();
+    let from = compare::From { manifest: Some(&manifest), rootfs: &rootfs };
+    compare::pod(&given, container, &settings, &from, &mut proof);
     assert_eq!(proof.state(), State::Held, "{proof:?}");
     assert_eq!(compare::refused(container, &settings, &config), None);
+}
+
+#[test]
+fn what_is_not_known_of_a_pod_is_left_open() {
+    for (from, to) in [
+        ("- name: app\n", "- name: app\n    image: registry.example/app:1\n"),
+        ("- name: app\n", "- name: app\n    command: [/other]\n"),
+        ("runAsUser: 33", "runAsUser: 44"),
+    ] {
+        let mut proof = compared(&STRICT.replacen(from, to, 1), Some(&manifest()));
+        let text = format!("kind: Pod\nspec:\n{}", STRICT.replacen(from, to, 1));
+        compare::image(&given::parse(&text).unwrap().containers[0], &[], &mut proof);
+        assert_eq!(proof.state(), State::Open, "{to}: {proof:?}");
+    }
+}
+
+#[test]
+fn rights_of_init_containers_count_whatever_their_image() {
+    let config = Config::parse(br#"{"config": {"Entrypoint": ["/app"], "User": "0"}}"#).unwrap();
+    let of = |security: &str, is_own: bool| {
+        let text = format!(
+            "kind: Pod\nspec:\n  initContainers:\n  - {{name: first, securityContext: {security}}}\n{STRICT}"
+        );
+        let given = given::parse(&text.replacen(", runAsUser: 33", "", 1)).unwrap();
+        let container = &given.init[0];
+        let volumes = settings::volumes(&given.containers);
+        let own = settings::settings(&given, container, &config, &Accounts::default(), &volumes).unwrap();
+        let mut proof = Proof::new(Shown::Pod);
+        compare::init(container, is_own.then_some(&own), &config, &mut proof);
+        let breaches = proof.breaches.iter().map(|breach| breach.subject.clone()).collect::<Vec<_>>();
+        (breaches.join(", "), proof.open.len())
+    };
+    let strict = "allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}";
+    assert_eq!(of(&format!("{{{strict}, runAsUser: 33}}"), true), (String::new(), 0));
+    assert_eq!(of(&format!("{{{strict}}}"), true).0, "init container first: runAsUser");
+    let root = of(&format!("{{{strict}, runAsNonRoot: true}}"), true).0;
+    assert_eq!(root, "init container first: runAsUser, init container first: runAsNonRoot");
+    let foreign = of("{privileged: true, runAsUser: 0, capabilities: {add: [SYS_ADMIN]}}", false);
+    assert_eq!(foreign.0.matches("init container first").count(), 3, "{foreign:?}");
+    assert_eq!(of("{}", false).1, 1, "what was not compared is said");
 }
 
 #[test]
@@ -89,6 +141,9 @@ fn everything_that_is_looser_is_named() {
         ("runAsUser: 33", "runAsUser: 0", "runAsUser"),
         ("runAsGroup: 33", "runAsGroup: 0", "group 0"),
         ("runAsGroup: 33", "runAsGroup: 33, supplementalGroups: [42]", "group 42"),
+        ("runAsGroup: 33", "runAsGroup: 42", "group 42"),
+        ("runAsGroup: 33", "runAsGroup: 33, fsGroup: 42", "group 42"),
+        ("runAsGroup: 33", "runAsGroup: 33, fsGroup: 0", "group 0"),
         ("mountPath: /run/}", "mountPath: /run}, {name: x, mountPath: /srv}", "/srv"),
         ("mountPath: /run/}", "mountPath: /run}, {name: x, mountPath: /etc/app}", "/etc/app"),
         ("mountPath: /run/}", "mountPath: /run, readOnly: true}", "/run"),

@@ -10,8 +10,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, StatVfsMountFlags, Statx, StatxFlags, chmodat,
-    fstatvfs, openat, openat2, statx, unlinkat,
+    Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, StatVfsMountFlags, Statx, StatxFlags,
+    accessat, chmodat, fstatvfs, openat, openat2, statx, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -41,6 +41,8 @@ pub(super) fn run(control: &UnixStream) -> Result<u8, Failed> {
     let Request::Attack(attack) = listen(control)? else { return Err(unexpected()) };
     let confinement = Confinement::new(&settings, ids)?;
     drop_privileges(&settings, ids)?;
+    // Who becomes another user outlives its parent again (prctl(2), `PR_SET_PDEATHSIG`).
+    super::die_with_parent()?;
     // The app has the same user: it must not write down what is found here.
     step(Step::Confine, "dumpable", set_dumpable_behavior(DumpableBehavior::NotDumpable))?;
     confinement.install()?;
@@ -72,6 +74,8 @@ struct Attacker {
     image: u64,
     /// Mounts of the app, and whether a file could be made in each.
     mounts: BTreeMap<u64, (Bytes, Option<bool>)>,
+    /// Mounts that the app may only read.
+    read_only: BTreeSet<u64>,
     programs: BTreeSet<Vec<u8>>,
     executed: BTreeSet<Vec<u8>>,
     seen: u64,
@@ -85,20 +89,28 @@ impl Attacker {
     fn new(attack: &Attack) -> Result<Self, Errno> {
         let root = openat(CWD, "/", DIRECTORY, Mode::empty())?;
         let image = statx(&root, "", AtFlags::EMPTY_PATH, FACTS)?.stx_mnt_id;
-        let mut mounts = BTreeMap::new();
+        // Links of the image may lead there, as they led who mounted it.
+        let mount = |path: &Bytes| {
+            statx(CWD, path.0.as_slice(), AtFlags::empty(), FACTS).map(|facts| facts.stx_mnt_id)
+        };
+        let (mut mounts, mut found) = (BTreeMap::new(), Attacked::default());
         for path in &attack.mounts {
-            // Links of the image may lead there, as they led who mounted it.
-            let mount = statx(CWD, path.0.as_slice(), AtFlags::empty(), FACTS)?.stx_mnt_id;
-            mounts.insert(mount, (path.clone(), None));
+            match mount(path) {
+                Ok(mount) => drop(mounts.insert(mount, (path.clone(), None))),
+                // In a directory that is closed to the user.
+                Err(_) => found.mounts.push((path.clone(), None)),
+            }
         }
+        let read_only = attack.read_only.iter().filter_map(|path| mount(path).ok()).collect();
         Ok(Self {
             root,
             image,
             mounts,
+            read_only,
             programs: BTreeSet::new(),
             executed: BTreeSet::new(),
             seen: 0,
-            found: Attacked::default(),
+            found,
             cut: BTreeSet::new(),
         })
     }
@@ -117,7 +129,11 @@ impl Attacker {
                     continue;
                 }
                 // It is gone, or is something else by now.
-                Err(_) => continue,
+                Err(error) if is_gone(error) => continue,
+                Err(_) => {
+                    self.cut.insert(Cut::Unread);
+                    continue;
+                }
             };
             let facts = statx(&directory, "", AtFlags::EMPTY_PATH, FACTS)?;
             let whose = self.whose(&facts);
@@ -152,16 +168,35 @@ impl Attacker {
         let listed =
             openat(directory, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         let Ok(listed) = listed.and_then(Dir::read_from) else {
-            self.found.closed += u64::from(whose == Whose::Image);
+            if whose == Whose::Image {
+                if accessat(directory, ".", Access::EXEC_OK, AtFlags::empty()).is_ok() {
+                    self.cut.insert(Cut::Hidden);
+                } else {
+                    self.found.closed += 1;
+                }
+            }
             return;
         };
-        for entry in listed.flatten() {
+        for entry in listed {
+            let Ok(entry) = entry else {
+                self.cut.insert(Cut::Unread);
+                break;
+            };
             let name = entry.file_name().to_bytes();
             if matches!(name, b"." | b"..") || (path == b"proc" && name.iter().all(u8::is_ascii_digit)) {
                 continue;
             }
             self.seen += 1;
-            let Ok(facts) = statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, FACTS) else { continue };
+            let facts = match statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, FACTS) {
+                Ok(facts) => facts,
+                Err(error) => {
+                    // Who may list and not pass through can reach nothing in it.
+                    if !is_gone(error) && error != Errno::ACCESS {
+                        self.cut.insert(Cut::Unread);
+                    }
+                    continue;
+                }
+            };
             let path = if path.is_empty() { name.to_vec() } else { [path, b"/", name].concat() };
             let kind = FileType::from_raw_mode(facts.stx_mode.into());
             let whose = self.whose(&facts);
@@ -187,7 +222,7 @@ impl Attacker {
 
     fn whose(&self, facts: &Statx) -> Whose {
         match facts.stx_mnt_id {
-            mount if mount == self.image => Whose::Image,
+            mount if mount == self.image || self.read_only.contains(&mount) => Whose::Image,
             mount if self.mounts.contains_key(&mount) => Whose::App,
             _ => Whose::Runtime,
         }
@@ -260,7 +295,10 @@ impl Attacker {
         if self.executed.insert(path.to_vec()) {
             let done = attempt::starts(path)?;
             let relative = path.strip_prefix(b"/").unwrap_or(path);
-            self.note(Act::Execute, relative, done);
+            match done {
+                Some(done) => self.note(Act::Execute, relative, done),
+                None => drop(self.cut.insert(Cut::NotTried)),
+            }
         }
         Ok(())
     }
@@ -290,12 +328,26 @@ impl Attacker {
         }
     }
 
+    /// Whether a file can be made in the directory at `path`; `None` where it cannot be reached.
+    fn can_make(&mut self, path: &Bytes) -> Option<bool> {
+        let directory = openat(CWD, path.0.as_slice(), DIRECTORY, Mode::empty()).ok()?;
+        let made = make(&directory);
+        if let Ok(name) = &made
+            && unlinkat(&directory, name.as_str(), AtFlags::empty()).is_err()
+        {
+            self.found.left.push(Bytes([path.0.as_slice(), b"/", name.as_bytes()].concat()));
+        }
+        Some(made.is_ok())
+    }
+
     fn finish(mut self) -> Attacked {
         self.found.holes.sort();
         self.found.common.sort();
-        // One that was not come by lies in a directory that is closed to the user.
-        let mounts = self.mounts.into_values();
-        self.found.mounts = mounts.map(|(path, can)| (path, can.unwrap_or(false))).collect();
+        // One in another was not come by.
+        for (path, can) in std::mem::take(&mut self.mounts).into_values() {
+            let can = can.or_else(|| self.can_make(&path));
+            self.found.mounts.push((path, can));
+        }
         self.found.mounts.sort();
         self.found.cut = self.cut.into_iter().collect();
         self.found

@@ -10,14 +10,19 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::{Failed, Stage, Step, listen, say, spawn_connected, step, unexpected};
 use crate::sandbox::message::{NotExecuted, Reply, Request};
 use crate::sandbox::wire::{self, Bytes};
 
-/// Whether the program at `path` starts.
-pub(super) fn starts(path: &[u8]) -> Result<bool, Failed> {
+/// Errors that say that a program cannot be executed; with any other it might be, the next time.
+const DENIED: [Errno; 7] =
+    [Errno::ACCESS, Errno::PERM, Errno::NOENT, Errno::NOEXEC, Errno::LIBBAD, Errno::NOTDIR, Errno::LOOP];
+
+/// Whether the program at `path` starts; `None` where that cannot be told.
+pub(super) fn starts(path: &[u8]) -> Result<Option<bool>, Failed> {
     let (mut child, near) = spawn_connected(Stage::Attempt)?;
     step(Step::Talk, "", wire::send(&near, &Request::Execute(Bytes(path.to_vec()))))?;
     let mut stopped = false;
@@ -29,12 +34,18 @@ pub(super) fn starts(path: &[u8]) -> Result<bool, Failed> {
     let _ = child.kill();
     let _ = child.wait();
     if stopped {
-        return Ok(true);
+        return Ok(Some(true));
     }
     match wire::receive(&near) {
         // Nobody may be traced here: then it is known only whether the program may be executed.
-        Ok(Some(Reply::Failed(_))) => Ok(accessat(CWD, path, Access::EXEC_OK, AtFlags::empty()).is_ok()),
-        _ => Ok(false),
+        Ok(Some(Reply::Failed(_))) => {
+            Ok(Some(accessat(CWD, path, Access::EXEC_OK, AtFlags::empty()).is_ok()))
+        }
+        Ok(Some(Reply::NotExecuted(NotExecuted::NotFound))) => Ok(Some(false)),
+        Ok(Some(Reply::NotExecuted(NotExecuted::Refused(number)))) => {
+            Ok(DENIED.iter().any(|error| error.raw_os_error() == number).then_some(false))
+        }
+        _ => Ok(None),
     }
 }
 

@@ -97,6 +97,8 @@ pub(super) fn enter(control: &UnixStream) -> Result<u8, Failed> {
     let null = step(Step::Mount, "/dev/null", std::fs::File::open("/dev/null"))?;
     let confinement = Confinement::new(&settings, ids)?;
     drop_privileges(&settings, ids)?;
+    // Who becomes another user outlives its parent again (prctl(2), `PR_SET_PDEATHSIG`).
+    super::die_with_parent()?;
     step(Step::Confine, "stdin", rustix::stdio::dup2_stdin(&null))?;
     drop(null);
     let failed = confinement.become_app(&settings.process)?;
