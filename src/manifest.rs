@@ -192,7 +192,7 @@ fn path_entry(writable: &WritablePath) -> Path {
 impl Path {
     /// The path as bytes of the image; `None` where the document's text is no escaped path.
     pub fn image_path(&self) -> Option<ImagePath> {
-        ImagePath::parse(&crate::path::unescape(&self.path)?).ok()
+        ImagePath::unescape(&self.path)
     }
 }
 

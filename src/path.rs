@@ -111,6 +111,11 @@ impl ImagePath {
         std::iter::successors(self.parent(), Self::parent)
     }
 
+    /// The path that is written as `text` in a document, escaped; `None` where it is none.
+    pub fn unescape(text: &str) -> Option<Self> {
+        Self::parse(&unescape(text)?).ok()
+    }
+
     /// As text, absolute, for documents that hold nothing else; what is not UTF-8 is replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.absolute()).into_owned()

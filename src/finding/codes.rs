@@ -196,7 +196,7 @@ codes! {
         remedy "Use a program that does one thing: a real HTTP server, or busybox built with that applet alone. The report lists the applets that are known.";
     VariablesFrozen "KN036" "variables-frozen" Medium: "variables that the replaced script read change nothing any more",
         why "The script that the image started with read these variables at each start and set the software up by them. The image sets none of them, so the hardened one starts what the script would have started without; but it starts without the script, and a deployment that sets one is not heard.",
-        example "medium KN036 /docker-entrypoint.sh: it read NGINX_ENVSUBST_TEMPLATE_DIR at each start, and what runs instead reads none of them: a deployment that sets one has to set it in the image before it is hardened",
+        example "medium KN036 /docker-entrypoint.sh: it read NGINX_ENVSUBST_TEMPLATE_DIR at each start, and is not started any more: a deployment that sets one for it has to set it in the image before it is hardened",
         remedy "Nothing, if no deployment of the image sets one of them. Otherwise set it in the image (`ENV`), bake what it configures into the image's configuration, or use a variable or a flag that the software reads itself.";
     UserUnknown "KN037" "user-unknown" Medium: "the image names a user that it does not have",
         why "The config's `USER` is in none of the image's account files, so no runtime starts the source image. kiln runs it as somebody else, and what the image's author prepared for that user (owners of files, a home) does not fit.",

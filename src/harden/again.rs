@@ -13,7 +13,7 @@ use crate::image::{FinishedImage, FinishedLayer};
 use crate::manifest::{self, Manifest, ProbeEntry, Volume};
 use crate::options::Options;
 use crate::packages::Database;
-use crate::path::{Escaped, ImagePath, unescape};
+use crate::path::{Escaped, ImagePath};
 use crate::plan::{
     Entrypoint, PackageFate, Patch, Plan, Port, Residual, Step, Totals, User, UserOrigin, Verdict,
     WritablePath,
@@ -102,10 +102,13 @@ pub fn pass_on(
 fn plan(rootfs: &Rootfs, manifest: &Manifest) -> Plan {
     let process = &manifest.process;
     let totals = totals(rootfs, manifest);
-    let chain =
-        process.entrypoint.steps.iter().filter_map(|step| {
-            Some(Step { path: path(&step.path)?, file: path(&step.file)?, role: step.role })
-        });
+    let chain = process.entrypoint.steps.iter().filter_map(|step| {
+        Some(Step {
+            path: ImagePath::unescape(&step.path)?,
+            file: ImagePath::unescape(&step.file)?,
+            role: step.role,
+        })
+    });
     Plan {
         level: manifest.options.level,
         entrypoint: Entrypoint {
@@ -151,7 +154,7 @@ fn plan(rootfs: &Rootfs, manifest: &Manifest) -> Plan {
             .iter()
             .filter_map(|program| {
                 Some(Residual {
-                    path: path(&program.path)?,
+                    path: ImagePath::unescape(&program.path)?,
                     class: program.class,
                     why: program.why.clone(),
                     remedy: program.remedy.clone(),
@@ -166,10 +169,6 @@ fn plan(rootfs: &Rootfs, manifest: &Manifest) -> Plan {
         after: totals,
         findings: Vec::new(),
     }
-}
-
-fn path(text: &str) -> Option<ImagePath> {
-    ImagePath::parse(&unescape(text)?).ok()
 }
 
 fn writable(declared: &manifest::Path) -> Option<WritablePath> {

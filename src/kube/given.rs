@@ -192,7 +192,9 @@ pub enum GivenError {
     #[error("not YAML: {0}")]
     Yaml(String),
     /// Nothing in it makes a pod.
-    #[error("expected a Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job or CronJob, found {0}")]
+    #[error(
+        "expected a Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job or CronJob, found {0}"
+    )]
     NoPod(String),
     /// More than one does.
     #[error("expected one document that makes a pod, found {0}")]

@@ -104,7 +104,7 @@ pub struct ShellNeed {
 pub struct Frozen {
     /// The script.
     pub script: ImagePath,
-    /// Variables, none of which the image sets: what runs now knows none of them.
+    /// Variables, none of which the image sets.
     pub variables: Vec<String>,
 }
 

@@ -119,7 +119,7 @@ fn start(decision: &Decision<'_>) -> Vec<Finding> {
     }
     for frozen in start.frozen.iter().filter(|frozen| !frozen.variables.is_empty()) {
         let text = format!(
-            "it read {} at each start, and what runs instead reads none of them: a deployment that sets one has to set it in the image before it is hardened",
+            "it read {} at each start, and is not started any more: a deployment that sets one for it has to set it in the image before it is hardened",
             some_of(&frozen.variables)
         );
         out.push(Finding::new(Code::VariablesFrozen, &frozen.script, text));

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::path::{ImagePath, unescape};
-use crate::profile::{Actor, Exec, How, Phase, Profile, Protocol};
+use crate::path::ImagePath;
+use crate::profile::{Actor, Exec, How, Phase, Process, Profile, Protocol};
 
 /// The process that serves, from one of its programs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +133,7 @@ impl<'p> Traced<'p> {
     pub fn server(&self, part: impl Fn(&Exec) -> Part) -> Option<Reached<'p>> {
         let mut process = 0;
         self.first()?;
+        let listening = self.listening();
         let mut above = Vec::new();
         // Each step goes to a child, which has a higher number.
         loop {
@@ -153,26 +154,25 @@ impl<'p> Traced<'p> {
                 Part::Shell => {}
             }
             let after = (number, last);
-            let children = self.profile.processes.iter().enumerate();
-            let children: Vec<usize> = children
-                .filter(|(child, entry)| {
-                    *child > process && entry.parent == Some(after) && !entry.execs.is_empty()
-                })
-                .map(|(child, _)| child)
+            let children = self.profile.processes.iter().enumerate().skip(process + 1);
+            let children: Vec<(usize, &Process)> = children
+                .filter(|(_, entry)| entry.parent == Some(after) && !entry.execs.is_empty())
                 .collect();
-            let only = |is_it: &dyn Fn(u32) -> bool| {
-                let mut found =
-                    children.iter().copied().filter(|&child| u32::try_from(child).is_ok_and(is_it));
-                found.next().filter(|_| found.next().is_none())
+            let only = |is_it: &dyn Fn(usize, &Process) -> bool| {
+                let mut found = children.iter().filter(|(child, entry)| is_it(*child, entry));
+                found.next().filter(|_| found.next().is_none()).map(|(child, _)| *child)
             };
             // `mysqld_safe` has a `logger` beside its server: who listens is the server.
-            process = only(&|child| self.listening(child)).or_else(|| only(&|child| self.lasts(child)))?;
+            let listens =
+                |child, _: &Process| u32::try_from(child).is_ok_and(|child| listening.contains(&child));
+            process = only(&listens).or_else(|| only(&|_, entry| entry.lasted))?;
         }
     }
 
     /// Processes that are neither the server's nor above it.
     pub fn others(&self, server: Server) -> impl Iterator<Item = Other<'p>> {
         let above: BTreeSet<u32> = self.above(server.process).collect();
+        let listening = self.listening();
         let traced = *self;
         self.profile.processes.iter().enumerate().filter_map(move |(number, process)| {
             let number = u32::try_from(number).ok()?;
@@ -184,7 +184,7 @@ impl<'p> Traced<'p> {
             Some(Other {
                 program: program.or_else(|| traced.program(&own)).unwrap_or_default(),
                 lasted: process.lasted,
-                listens: traced.listening(number),
+                listens: listening.contains(&number),
                 // All that the first process started has a higher number than it has itself.
                 is_later: !above.is_empty() && number > server.process,
             })
@@ -201,26 +201,17 @@ impl<'p> Traced<'p> {
         std::iter::successors(Some(process), parent).skip(1)
     }
 
-    /// Everything that somebody did, but for listening.
-    fn acts(&self) -> impl Iterator<Item = &'p Actor> + use<'p> {
-        let profile = self.profile;
-        let files = profile.executed.iter().chain(&profile.opened).chain(&profile.mapped);
-        files
-            .flat_map(|used| &used.by)
-            .chain(profile.written.iter().flat_map(|written| &written.by))
-            .chain(profile.failures.iter().flat_map(|failure| &failure.by))
-    }
-
-    /// Whether the process, or one that it started, listens.
-    fn listening(&self, process: u32) -> bool {
-        let own = |by: &Actor| self.descends(by, Server { process, exec: 0 });
-        self.profile.sockets.iter().flat_map(|socket| &socket.by).any(own)
-    }
-
-    /// Whether the process, or one that it started, was seen after the start-up.
-    fn lasts(&self, process: u32) -> bool {
-        let own = |by: &Actor| self.descends(by, Server { process, exec: 0 });
-        self.acts().any(|by| by.phase != Phase::StartUp && own(by))
+    /// Processes that listen, and all above them.
+    fn listening(&self) -> BTreeSet<u32> {
+        let mut listening = BTreeSet::new();
+        for by in self.profile.sockets.iter().flat_map(|socket| &socket.by) {
+            for process in std::iter::once(by.process).chain(self.above(by.process)) {
+                if !listening.insert(process) {
+                    break;
+                }
+            }
+        }
+        listening
     }
 
     /// Whether `by` is `server` or something that it started.
@@ -274,18 +265,22 @@ impl<'p> Traced<'p> {
                 Some((exec.path.as_str(), [by]))
             })
         });
-        let called =
-            called.filter_map(|(called, by)| Some(Use { path: path(called)?, by: self.doer(&by, 1)? }));
+        let called = called.filter_map(|(called, by)| {
+            Some(Use { path: ImagePath::unescape(called)?, by: self.doer(&by, 1)? })
+        });
         let followed = self.profile.executed.iter();
-        let followed =
-            followed.filter_map(|used| Some(Use { path: path(&used.path)?, by: self.doer(&used.by, 1)? }));
+        let followed = followed.filter_map(|used| {
+            Some(Use { path: ImagePath::unescape(&used.path)?, by: self.doer(&used.by, 1)? })
+        });
         followed.chain(called)
     }
 
     /// Files and directories that were opened for reading, or mapped as code.
     pub fn read(&self) -> impl Iterator<Item = Use> {
         let used = self.profile.opened.iter().chain(&self.profile.mapped);
-        used.filter_map(|used| Some(Use { path: path(&used.path)?, by: self.doer(&used.by, 0)? }))
+        used.filter_map(|used| {
+            Some(Use { path: ImagePath::unescape(&used.path)?, by: self.doer(&used.by, 0)? })
+        })
     }
 
     /// Paths that were written: made, opened for writing, renamed, removed. Modes, owners and times alone are no reason
@@ -294,7 +289,7 @@ impl<'p> Traced<'p> {
         self.profile.written.iter().filter(|written| written.how.iter().any(is_content)).filter_map(
             |written| {
                 Some(Write {
-                    place: Use { path: path(&written.path)?, by: self.doer(&written.by, 0)? },
+                    place: Use { path: ImagePath::unescape(&written.path)?, by: self.doer(&written.by, 0)? },
                     is_around: written.how == [How::Unnamed],
                     is_directory: written.how.contains(&How::Directory),
                 })
@@ -319,13 +314,10 @@ impl<'p> Traced<'p> {
     pub fn prepared(&self) -> impl Iterator<Item = (ImagePath, BTreeSet<How>)> {
         let others = |by: &[Actor]| by.iter().any(|by| !self.counts(by));
         let written = self.profile.written.iter().filter(move |written| others(&written.by));
-        written.filter_map(|written| Some((path(&written.path)?, written.how.iter().copied().collect())))
+        written.filter_map(|written| {
+            Some((ImagePath::unescape(&written.path)?, written.how.iter().copied().collect()))
+        })
     }
-}
-
-/// A path of the document; `None` where it is none.
-fn path(text: &str) -> Option<ImagePath> {
-    ImagePath::parse(&unescape(text)?).ok()
 }
 
 /// Whether a file or directory itself is written, and not what is said of it: its mode, owner, times, attributes.

@@ -94,7 +94,7 @@ pub fn parse_image(text: &str) -> Rootfs {
 
 fn parse_entry(line: &str) -> Option<Entry> {
     let (path, rest) = line.split_once(' ')?;
-    let path = ImagePath::parse(&unescape(path)?).ok()?;
+    let path = ImagePath::unescape(path)?;
     let (kind, mut rest) = rest.split_once(' ').unwrap_or((rest, ""));
     rest = rest.trim_start();
     let mut mode = match kind {
@@ -119,7 +119,7 @@ fn parse_entry(line: &str) -> Option<Entry> {
         "d" => Kind::Directory,
         "f" => Kind::File(parse_file(rest)?),
         "l" => Kind::Symlink(unescape(rest)?.into()),
-        "h" => Kind::Hardlink(ImagePath::parse(&unescape(rest)?).ok()?),
+        "h" => Kind::Hardlink(ImagePath::unescape(rest)?),
         "p" => Kind::Fifo,
         "w" => Kind::Whiteout,
         "o" => Kind::Opaque,

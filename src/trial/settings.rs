@@ -43,7 +43,7 @@ pub fn settings(
         root: if security.read_only { Root::ReadOnly } else { Root::Writable },
         mounts: mounts(container, volumes),
         hostname: given.hostname.clone(),
-        limits: Limits { memory: container.memory.unwrap_or(limits.memory), ..limits },
+        limits: Limits { memory: container.memory.unwrap_or(limits.memory).min(limits.memory), ..limits },
         ..Settings::new(process(given, container, config, accounts)?)
     })
 }

@@ -9,20 +9,18 @@ use crate::rootfs::dump::parse_image;
 /// A pod's spec, and what is said of it.
 fn compared(spec: &str, manifest: Option<&Manifest>) -> Proof<Shown> {
     let given = given::parse(&format!("kind: Pod\nspec:\n{spec}")).unwrap();
+    held_against(&given, manifest).0
+}
+
+/// What is said of the first container of a pod, and why the kubelet would refuse it.
+fn held_against(given: &Given, manifest: Option<&Manifest>) -> (Proof<Shown>, Option<String>) {
     let config = Config::parse(br#"{"config": {"Entrypoint": ["/app"], "User": "33"}}"#).unwrap();
-    let container = &given.containers[0];
-    let settings = settings::settings(
-        &given,
-        container,
-        &config,
-        &Accounts::default(),
-        &settings::volumes(&given.containers),
-    )
-    .unwrap();
+    let (container, volumes) = (&given.containers[0], settings::volumes(&given.containers));
+    let settings = settings::settings(given, container, &config, &Accounts::default(), &volumes).unwrap();
     let mut proof = Proof::new(Shown::Pod);
     let rootfs = rootfs();
-    compare::pod(&given, container, &settings, &compare::From { manifest, rootfs: &rootfs }, &mut proof);
-    proof
+    compare::pod(given, container, &settings, &compare::From { manifest, rootfs: &rootfs }, &mut proof);
+    (proof, compare::refused(container, &settings, &config))
 }
 
 fn rootfs() -> Rootfs {
@@ -70,23 +68,9 @@ fn pod_as_strict_as_the_manifest_lets_it_be_holds() {
 #[test]
 fn pod_that_kiln_makes_of_a_manifest_holds() {
     let manifest = manifest();
-    let given = own_pod(&manifest).unwrap();
-    let config = Config::parse(br#"{"config": {"Entrypoint": ["/app"], "User": "33"}}"#).unwrap();
-    let container = &given.containers[0];
-    let settings = settings::settings(
-        &given,
-        container,
-        &config,
-        &Accounts::default(),
-        &settings::volumes(&given.containers),
-    )
-    .unwrap();
-    let mut proof = Proof::new(Shown::Pod);
-    let rootfs = rootfs();
-    let from = compare::From { manifest: Some(&manifest), rootfs: &rootfs };
-    compare::pod(&given, container, &settings, &from, &mut proof);
+    let (proof, refused) = held_against(&own_pod(&manifest).unwrap(), Some(&manifest));
     assert_eq!(proof.state(), State::Held, "{proof:?}");
-    assert_eq!(compare::refused(container, &settings, &config), None);
+    assert_eq!(refused, None);
 }
 
 #[test]

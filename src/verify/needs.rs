@@ -119,7 +119,7 @@ pub fn starts(facts: &Facts<'_>) -> Starts {
     }
     for step in steps {
         for text in [&step.path, &step.file] {
-            let path = crate::path::unescape(text).and_then(|bytes| ImagePath::parse(&bytes).ok());
+            let path = ImagePath::unescape(text);
             match path
                 .filter(|path| facts.rootfs.entry_following(path).is_some_and(|entry| entry.file().is_some()))
             {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::digest::BlobDigest;
 use crate::options::{Builtin, Options, UserProfile, UserRecipe};
 use crate::path::glob::PathGlobs;
-use crate::path::{Escaped, ImagePath, unescape};
+use crate::path::{Escaped, ImagePath};
 use crate::plan::Level;
 
 /// Why a label records no options.
@@ -91,7 +91,7 @@ impl Recorded {
             }
             "user" => options.user = Some(value.to_owned()),
             "writable" => {
-                let path = unescape(value).and_then(|bytes| ImagePath::parse(&bytes).ok());
+                let path = ImagePath::unescape(value);
                 options.writable.push(path.ok_or_else(|| refuse("writable"))?);
             }
             "recipe" => {

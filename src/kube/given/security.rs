@@ -60,7 +60,7 @@ fn of_both(fields: &mut Fields, security: &mut Security) -> Result<(), GivenErro
         };
         profile.done()?;
     }
-    // A security module's rules come on top: without them less is refused than in the cluster, not more.
+    // A security module's rules come on top, and kiln applies none: less is refused here than in the cluster, not more.
     fields.pass(&["appArmorProfile", "seLinuxOptions"]);
     Ok(())
 }

@@ -124,7 +124,7 @@ fn what_is_not_understood_is_named() {
     for (text, expected) in [
         (
             "kind: Service",
-            "expected a Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job or CronJob, found Service",
+            "expected a Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job or CronJob, found Service",
         ),
         ("", "found none"),
         ("kind: Pod\n---\nkind: Pod\n", "expected one document that makes a pod, found 2"),

@@ -25,8 +25,8 @@ const MAX_LABEL: usize = 63;
 /// Seconds that Kubernetes waits where a pod does not say.
 const GRACE: u64 = 30;
 
-/// Who is in the cluster and where it runs, and when; nothing of it changes how a container runs, once it does. Links to
-/// services are there in a cluster only.
+/// Who is in the cluster and where it runs, and when; names and links that are there in a cluster only. What of it a container
+/// would see, kiln's does not.
 const PASSED: [&str; 24] = [
     "activeDeadlineSeconds",
     "affinity",

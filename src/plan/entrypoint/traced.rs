@@ -11,6 +11,7 @@ use crate::catalog::{Catalog, Class, WrapperKind};
 use crate::path::{ImagePath, unescape};
 use crate::plan::known::Known;
 use crate::plan::traced::{Part, Reached, Traced, Whose, is_content};
+use crate::plan::writable::is_kernel;
 use crate::plan::{Role, Step};
 use crate::profile::{Exec, How, Phase, Profile};
 use crate::rootfs::Content;
@@ -24,9 +25,6 @@ const OWN: &[&str] = &["_", "SHLVL", "PWD", "OLDPWD", "HOSTNAME"];
 /// Parts of names that secrets have.
 const SECRET: &[&str] =
     &["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE", "_KEY"];
-
-/// Trees that are no part of an image: what a script writes there it writes to the kernel.
-const KERNEL: &[&str] = &["/dev", "/proc", "/sys"];
 
 /// Trees of what is of the moment: marks, process numbers, messages. A server that needs one of these opens it.
 const MOMENTARY: &[&str] = &["/tmp", "/run", "/var/run", "/var/lock", "/var/tmp", "/var/log"];
@@ -86,15 +84,15 @@ pub(super) fn is_program(exec: &Exec, program: &ImagePath) -> bool {
     [Some(&exec.file), exec.interpreter.as_ref()]
         .into_iter()
         .flatten()
-        .any(|file| image_path(file).as_ref() == Some(program))
+        .any(|file| ImagePath::unescape(file).as_ref() == Some(program))
 }
 
 /// The server of the runs that are known.
 pub fn server<'p>(known: &Known<'_>, traced: Traced<'p>) -> Option<Reached<'p>> {
     traced.server(|exec| {
         let file = exec.interpreter.as_ref().unwrap_or(&exec.file);
-        let Some(file) = image_path(file) else { return Part::Other };
-        let name = image_path(&exec.path);
+        let Some(file) = ImagePath::unescape(file) else { return Part::Other };
+        let name = ImagePath::unescape(&exec.path);
         let wrapper = name.as_ref().and_then(|path| Catalog::builtin().wrapper(path.name()));
         match known.class(&file) {
             Some(Class::Shell) => Part::Shell,
@@ -188,7 +186,7 @@ fn are_of_this_start(known: &Known<'_>, traced: Traced<'_>, first: &Exec) -> Res
 fn beside(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result<Vec<ImagePath>, String> {
     let mut gone = Vec::new();
     for other in traced.others(reached.server) {
-        let program = image_path(other.program);
+        let program = ImagePath::unescape(other.program);
         let is_utility = program.as_ref().is_some_and(|path| known.class(path) == Some(Class::Utility));
         let is_reader = is_utility && program.as_ref().is_some_and(|path| READERS.contains(&path.name()));
         if is_reader && !other.listens {
@@ -209,7 +207,8 @@ fn beside(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Resul
 
 /// Refuses what its process was before, where that leaves something behind that a server inherits.
 fn on_the_way(reached: &Reached<'_>) -> Result<(), String> {
-    let name = |exec: &Exec| image_path(&exec.path).map(|path| path.name().to_vec()).unwrap_or_default();
+    let name =
+        |exec: &Exec| ImagePath::unescape(&exec.path).map(|path| path.name().to_vec()).unwrap_or_default();
     let sets = |exec: &&Exec| {
         let name = name(exec);
         let wrapper = Catalog::builtin().wrapper(&name);
@@ -242,7 +241,8 @@ fn reads_nothing_given(known: &Known<'_>, traced: Traced<'_>) -> Result<(), Stri
 
 /// A program that others than the server ran, and whose answer is that of the machine.
 fn asks_the_machine<'p>(traced: Traced<'p>, reached: &Reached<'_>) -> Option<&'p str> {
-    let asks = |program: &&str| image_path(program).is_some_and(|path| MACHINE.contains(&path.name()));
+    let asks =
+        |program: &&str| ImagePath::unescape(program).is_some_and(|path| MACHINE.contains(&path.name()));
     traced.others(reached.server).map(|other| other.program).find(asks)
 }
 
@@ -268,7 +268,7 @@ fn working_dir(
     exec: &Exec,
     made: &BTreeSet<ImagePath>,
 ) -> Result<Option<ImagePath>, String> {
-    let path = image_path(&exec.cwd).ok_or("in a directory that has no path")?;
+    let path = ImagePath::unescape(&exec.cwd).ok_or("in a directory that has no path")?;
     if known.rootfs.resolve(&known.working_dir).is_some_and(|own| own.path == path)
         || path == known.working_dir
     {
@@ -289,7 +289,7 @@ fn words(
     env: &[(String, String)],
 ) -> Result<Vec<String>, String> {
     let mut words = plain(&exec.argv)?;
-    let path = image_path(&exec.path).ok_or("its program has no path")?;
+    let path = ImagePath::unescape(&exec.path).ok_or("its program has no path")?;
     let Some(first) = words.first_mut() else { return Err("without a word".into()) };
     let all: Vec<(String, String)> = known.config.env.iter().chain(env).cloned().collect();
     let is_found = find_program(known.rootfs, &all, directory, first).is_some_and(|(found, file)| {
@@ -307,7 +307,7 @@ fn words(
 /// The words of an init before those of what it starts.
 fn words_of_init(exec: &Exec) -> Result<Vec<String>, String> {
     let words = plain(&exec.argv)?;
-    let path = image_path(&exec.path);
+    let path = ImagePath::unescape(&exec.path);
     let wrapper = path.and_then(|path| Catalog::builtin().wrapper(path.name()));
     let command = wrapper.and_then(|wrapper| wrapper.unwrap_words(words.get(1..)?)).map(|all| all.command);
     let command = command.ok_or_else(|| format!("what `{}` starts cannot be told", exec.path))?;
@@ -391,7 +391,8 @@ fn prepared(known: &Known<'_>, server: Traced<'_>) -> Result<Prepared, String> {
     for (path, how) in server.prepared() {
         let is_gone = how.contains(&How::Removed) || how.contains(&How::RenamedAway);
         let is_within = |trees: &[&str]| trees.iter().any(|tree| path.is_within(&ImagePath::literal(tree)));
-        if is_within(KERNEL) {
+        // What a script writes there it writes to the kernel.
+        if is_kernel(&path) {
             continue;
         }
         // `ln -f` makes it under another name.
@@ -487,10 +488,6 @@ fn variables(script: &str) -> Vec<String> {
             .any(|value| !value.contains(&format!("${name}")) && !value.contains(&format!("${{{name}")))
     };
     out.into_iter().filter(|name| !is_set(name)).collect()
-}
-
-fn image_path(text: &str) -> Option<ImagePath> {
-    ImagePath::parse(&unescape(text)?).ok()
 }
 
 fn plain(words: &[String]) -> Result<Vec<String>, String> {

@@ -98,7 +98,7 @@ pub(super) fn refuse(inputs: &Inputs<'_>, path: &ImagePath) -> Option<Refusal> {
 }
 
 /// Whether `path` is the kernel's: nothing there is the image's to write.
-pub(super) fn is_kernel(path: &ImagePath) -> bool {
+pub fn is_kernel(path: &ImagePath) -> bool {
     ["/dev", "/proc", "/sys"].iter().any(|tree| path.is_within(&ImagePath::literal(tree)))
 }
 

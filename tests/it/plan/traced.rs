@@ -159,7 +159,7 @@ fn script_that_ends_as_a_server_makes_way_for_it() {
             recipes 
             port 8080 http
             probe None
-            medium KN036 /entry.sh: it read MODE at each start, and what runs instead reads none of them: a deployment that sets one has to set it in the image before it is hardened
+            medium KN036 /entry.sh: it read MODE at each start, and is not started any more: a deployment that sets one for it has to set it in the image before it is hardened
             low KN007 /usr/bin/dash: 1 of its scripts went with it: /entry.sh
             low KN030 /usr/bin/app: no recipe knows it: what it writes is what it wrote while it was watched, and what the image says
             info KN002 /entry.sh app --serve: replaced by `app --serve`: 2 runs ended as this, and it read nothing that the script makes

@@ -36,7 +36,7 @@ fn nginx_loses_its_script_and_says_which_variables_it_read() {
         writable /run Empty 0755 101:101
         writable /var/cache/nginx Empty 0755 101:101
         writable /var/log/nginx LogLinks 0755 0:0
-        medium KN036 /docker-entrypoint.sh: it read NGINX_ENVSUBST_TEMPLATE_DIR, NGINX_ENTRYPOINT_LOCAL_RESOLVERS, NGINX_ENTRYPOINT_WORKER_PROCESSES_AUTOTUNE at each start, and what runs instead reads none of them: a deployment that sets one has to set it in the image before it is hardened
+        medium KN036 /docker-entrypoint.sh: it read NGINX_ENVSUBST_TEMPLATE_DIR, NGINX_ENTRYPOINT_LOCAL_RESOLVERS, NGINX_ENTRYPOINT_WORKER_PROCESSES_AUTOTUNE at each start, and is not started any more: a deployment that sets one for it has to set it in the image before it is hardened
         low KN007 /usr/bin/dash: 1 of its scripts went with it: /docker-entrypoint.sh
         info KN002 /docker-entrypoint.sh nginx -g daemon off;: replaced by `nginx -g daemon off;`: recipe `nginx`: the script executes its arguments after its hooks, and on a read-only root none of the image's hooks does anything: no template, resolver or worker tuning is asked for, and the default site cannot be given an IPv6 listener
         info KN015 101:101: the image ran as `root`, and now as nginx (101:101): recipe `nginx` names the account
