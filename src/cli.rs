@@ -31,7 +31,7 @@ use args::{Args, Command, Document};
 use output::World;
 pub use pipeline::{
     BuiltinRecipe, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline, Referrers, RunRequest,
-    Said, TraceRequest, Traced, VerifiedImage, VerifyRequest,
+    Said, Settled, TraceRequest, Traced, TrialRequest, VerifiedImage, VerifyRequest,
 };
 pub use status::{Failure, Outcome, Status};
 

@@ -112,22 +112,26 @@ pub fn harden(
     destinations: Destinations,
     progress: &dyn Progress,
 ) -> Result<Hardened, HardenError> {
-    harden_with(source, options, destinations, &mut |_, _| Vec::new(), progress)
+    harden_with(source, options, destinations, &mut |_, _| Ok(Vec::new()), progress)
 }
 
+/// Makes the documents that go with a hardened image, or says why it is not to be written.
+pub type MakeCompanions<'a> =
+    dyn FnMut(&mut Hardened, &Published) -> Result<Vec<Companion>, HardenError> + 'a;
+
 /// As [`harden`]; `companions` makes the documents that go with the image where a destination keeps them, before it is
-/// visible.
+/// visible; where it fails, it never is.
 pub fn harden_with(
     source: &dyn Source,
     options: &Options,
     destinations: Destinations,
-    companions: &mut dyn FnMut(&mut Hardened, &Published) -> Vec<Companion>,
+    companions: &mut MakeCompanions<'_>,
     progress: &dyn Progress,
 ) -> Result<Hardened, HardenError> {
     let (mut hardened, finished) =
         make(source, platform(options)?.as_ref(), options, &destinations, progress)?;
     let published = Published::Image(finished);
-    let companions = companions(&mut hardened, &published);
+    let companions = companions(&mut hardened, &published)?;
     destinations.commit(&published, &companions).map_err(HardenError::Sink)?;
     Ok(hardened)
 }

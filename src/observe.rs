@@ -183,7 +183,7 @@ pub fn watch(
     heard.forget();
     let held = sandbox.hold(settings).map_err(failed)?;
     let pid = i32::try_from(held.pid()).unwrap_or_else(|_| unreachable!("a process number is positive"));
-    let attached = trace::attach(pid).map_err(ObserveError::Trace)?;
+    let attached = trace::attach(pid, Arc::clone(&serving.gone)).map_err(ObserveError::Trace)?;
     let live = Arc::clone(&attached.live);
     let program = || settings.process.argv.first().cloned().unwrap_or_default();
     let not_executed = |reason| ObserveError::Run(RunError::NotExecuted { program: program(), reason });

@@ -15,6 +15,7 @@ mod size;
 mod style;
 mod summary;
 mod table;
+mod trial;
 mod verification;
 
 use crate::digest::BlobDigest;
@@ -28,6 +29,7 @@ pub use size::{count, human};
 pub use style::{Style, safe};
 pub use summary::{render_hardened, render_hardened_index, render_inspected};
 pub use table::columns;
+pub use trial::{Gained, Round, Trial};
 pub use verification::{Verification, render_verified, verification_schema};
 
 /// What a report says besides the plan.
@@ -45,6 +47,8 @@ pub struct Context {
     pub options: String,
     /// Layers of the result, bottom first; empty while nothing is written.
     pub layers: Vec<LayerChange>,
+    /// What trying it showed, if it was tried.
+    pub trial: Option<Trial>,
 }
 
 /// An image by name and content.

@@ -49,6 +49,7 @@ pub use door::{Connection, Door};
 pub use error::SandboxError;
 pub use ids::IdMode;
 pub use message::{Change, ChangeKind, End, Failed, LeftOut, LimitKind, NotExecuted, WhyLeftOut};
+pub use private::Private;
 pub use refusal::Refusal;
 pub use running::{Held, Running};
 pub use rustix::process::Signal;

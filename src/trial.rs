@@ -7,6 +7,7 @@ mod compare;
 mod judge;
 mod settings;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::kube::given::{self, Ask, Container, Given, GivenError, Scheme};
 use crate::kube::pod::{PodOptions, RunAs, render_pod};
 use crate::manifest::Manifest;
 use crate::observe::{self, Complaint, Exercise, Heard, ObserveError, Serving, Subject, Times};
+use crate::path::ImagePath;
 use crate::profile::{Probe, Profile};
 use crate::promise::{Proof, Shown};
 use crate::run::{self, RunError};
@@ -44,14 +46,18 @@ pub struct Asked {
     pub pod: Option<Given>,
     /// What the user calls the image: a pod's container may call it so.
     pub name: String,
+    /// Environment that it gets besides the pod's.
+    pub env: Vec<(String, String)>,
     /// What says that it is ready; `None`: the pod's probe, or a port that accepts, or quiet.
     pub probe: Option<Probe>,
     /// What is done when it is.
     pub exercises: Vec<Exercise>,
+    /// Files of the source that the image has no more: where the app looks for one, that is told.
+    pub gone: Arc<BTreeSet<ImagePath>>,
 }
 
 /// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Tried {
     /// Which pod it was.
     pub pod: String,
@@ -59,6 +65,8 @@ pub struct Tried {
     pub proofs: Vec<Proof<Shown>>,
     /// The end of what the app said, by line, where it did not do what it should.
     pub last_words: Vec<String>,
+    /// What was seen of its first start under the pod; none where it could not be started.
+    pub watched: Option<Profile>,
 }
 
 /// Why an image cannot be tried.
@@ -105,6 +113,7 @@ struct Case<'a> {
     single_id: Option<String>,
     /// How many files have another owner or other attributes than in the image.
     left_out: usize,
+    gone: Arc<BTreeSet<ImagePath>>,
 }
 
 /// One start, and what was seen.
@@ -132,7 +141,7 @@ pub fn run(
     heard: &Arc<Heard>,
 ) -> Result<Tried, TrialError> {
     let manifest = manifest_inside(subject.rootfs);
-    let (given, pod) = match (&asked.pod, &manifest) {
+    let (mut given, pod) = match (&asked.pod, &manifest) {
         (Some(given), _) => (given.clone(), format!("{} `{}`", given.kind, given.name)),
         (None, Some(manifest)) => {
             (own_pod(manifest)?, "the pod that follows from the image's manifest".to_owned())
@@ -141,6 +150,9 @@ pub fn run(
     };
     run::check_platform(&subject.image.config)
         .map_err(|error| TrialError::Observe(ObserveError::Run(error)))?;
+    for container in &mut given.containers {
+        container.env.extend(asked.env.iter().cloned());
+    }
     let container = choose(&given, &digests(subject), &asked.name)?;
     let accounts = Accounts::read(subject.rootfs);
     let inits = inits(&given, container, &digests(subject), &asked.name);
@@ -184,6 +196,7 @@ pub fn run(
     let case = Case {
         attack: Attack { mounts: of(false), read_only: of(true), programs: judge::tools(subject.rootfs) },
         left_out,
+        gone: Arc::clone(&asked.gone),
         single_id: sandbox.ids().why_single.map(|why| why.to_string()),
         asked: observe::Asked {
             run: run::Asked {
@@ -208,12 +221,12 @@ pub fn run(
         init,
         volumes: &volumes.made,
     };
-    let Outcome { proofs, last_words } =
+    let Outcome { proofs, last_words, watched } =
         try_all(&case, pod_proof, asked.probe.is_some(), &mut sandbox, heard)?;
     // Now all that it said has come.
     sandbox.close();
     let last_words = last_words.unwrap_or_else(|| last_lines(heard));
-    Ok(Tried { pod, proofs, last_words })
+    Ok(Tried { pod, proofs, last_words, watched })
 }
 
 /// What all starts showed.
@@ -221,6 +234,7 @@ struct Outcome {
     proofs: Vec<Proof<Shown>>,
     /// `None` where they are those of the only start, which may not all have come yet.
     last_words: Option<Vec<String>>,
+    watched: Option<Profile>,
 }
 
 fn try_all(
@@ -234,7 +248,7 @@ fn try_all(
     if let Some(why) = compare::refused(case.container, &case.settings, &case.subject.image.config) {
         let mut start = Proof::new(Shown::Start);
         start.break_at("runAsNonRoot", why);
-        return Ok(Outcome { proofs: vec![pod, start], last_words: Some(Vec::new()) });
+        return Ok(Outcome { proofs: vec![pod, start], last_words: Some(Vec::new()), watched: None });
     }
     let seen = start(case, &case.settings, sandbox, heard)?;
     let is_well = seen.complaints.is_empty() && seen.refused.is_none() && seen.unprepared.is_none();
@@ -254,7 +268,7 @@ fn try_all(
             if judge::is_ready(&seen) { start(case, &settings, sandbox, heard)? } else { Seen::default() };
         proofs.push(judge::attack(case, Shown::AttackWritable, Root::Writable, &again));
     }
-    Ok(Outcome { proofs, last_words })
+    Ok(Outcome { proofs, last_words, watched: seen.profile })
 }
 
 fn last_lines(heard: &Heard) -> Vec<String> {
@@ -283,7 +297,11 @@ fn start(
         seen.attacked = Some(attacked.map_err(|error| chain(&error)));
         seen.after = ask_all(case.container, door, process, TO_ANSWER_AGAIN);
     };
-    let serving = Serving { then: Some(&mut then), grace: Duration::from_secs(case.given.grace) };
+    let serving = Serving {
+        then: Some(&mut then),
+        grace: Duration::from_secs(case.given.grace),
+        gone: Arc::clone(&case.gone),
+    };
     match observe::watch(sandbox, settings, case.subject, &case.asked, heard, serving) {
         Ok((profile, complaints)) => {
             seen.profile = Some(profile);
@@ -468,7 +486,7 @@ fn untried() -> Tried {
         "/.kiln/manifest.json",
         "the image has no writable manifest that a pod would follow from, so it was not run; `--pod` names a pod",
     );
-    Tried { pod: "no pod".to_owned(), proofs: vec![pod], last_words: Vec::new() }
+    Tried { pod: "no pod".to_owned(), proofs: vec![pod], last_words: Vec::new(), watched: None }
 }
 
 #[cfg(test)]

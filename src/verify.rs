@@ -17,6 +17,7 @@ mod repeat;
 
 use std::sync::Arc;
 
+pub use facts::User;
 use facts::{Embedded, Facts};
 
 use crate::digest::BlobDigest;

@@ -7,7 +7,7 @@ mod values;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::limits::MAX_ENTRIES;
 use crate::observe::{Exercise, parse_probe};
@@ -96,17 +96,31 @@ pub(super) struct HardenArgs {
     pub(super) talk: TalkArgs,
 }
 
-/// How an app is watched before its image is hardened.
+/// How an app is watched before its image is hardened, and tried afterwards.
 #[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("start").multiple(true))]
 pub(super) struct WatchArgs {
     /// Watch the app start twice, as `kiln trace` does, and harden with what that showed
-    #[arg(long, conflicts_with = "profile", help_heading = "Watching the app")]
+    #[arg(long, group = "start", conflicts_with = "profile", help_heading = "Watching and trying the app")]
     pub(super) trace: bool,
+    /// Try the hardened image under its pod, as `kiln verify --run` does, and harden again with what it lacked, until it holds; if
+    /// it does not, write nothing and exit with 1
+    #[arg(long, group = "start", help_heading = "Watching and trying the app")]
+    pub(super) verify: bool,
+    /// Harden and try it so often at the most
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "5",
+        requires = "verify",
+        help_heading = "Watching and trying the app"
+    )]
+    pub(super) rounds: NonZeroU32,
     /// What says that it is ready, as for `kiln trace`
-    #[arg(long, value_name = "PROBE", value_parser = parse_probe, requires = "trace", help_heading = "Watching the app")]
+    #[arg(long, value_name = "PROBE", value_parser = parse_probe, requires = "start", help_heading = "Watching and trying the app")]
     pub(super) probe: Option<Probe>,
     /// What drives it, as for `kiln trace`; may be given several times
-    #[arg(long, value_name = "URL|PROGRAM", value_parser = exercise, requires = "trace", help_heading = "Watching the app")]
+    #[arg(long, value_name = "URL|PROGRAM", value_parser = exercise, requires = "start", help_heading = "Watching and trying the app")]
     pub(super) exercise: Vec<Exercise>,
     /// Watch on for so many seconds after that
     #[arg(
@@ -114,14 +128,15 @@ pub(super) struct WatchArgs {
         value_name = "SECONDS",
         default_value_t = 2,
         requires = "trace",
-        help_heading = "Watching the app"
+        help_heading = "Watching and trying the app"
     )]
     pub(super) duration: u32,
-    /// Set this in the environment of the watched app; may be given several times
-    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, requires = "trace", help_heading = "Watching the app")]
+    /// Set this in the environment of the app that is watched and tried; it is not in the hardened image, nor in its pod. May be
+    /// given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, requires = "start", help_heading = "Watching and trying the app")]
     pub(super) trace_env: Vec<(String, String)>,
     /// Write the profile there: `kiln verify --against` needs it
-    #[arg(long, value_name = "FILE", requires = "trace", help_heading = "Watching the app")]
+    #[arg(long, value_name = "FILE", requires = "trace", help_heading = "Watching and trying the app")]
     pub(super) save_profile: Option<PathBuf>,
 }
 
@@ -172,6 +187,9 @@ pub(super) struct VerifyArgs {
     /// Fetch this page when it is ready, or run this program, as `kiln trace` does; may be given several times
     #[arg(long, value_name = "URL|PROGRAM", value_parser = exercise, requires = "run", help_heading = "Running it")]
     pub(super) exercise: Vec<Exercise>,
+    /// Set this in its environment, besides what the pod sets; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, requires = "run", help_heading = "Running it")]
+    pub(super) env: Vec<(String, String)>,
     /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
     #[arg(long, value_name = "PLATFORM", value_parser = platform)]
     pub(super) platform: Option<String>,

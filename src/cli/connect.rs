@@ -6,13 +6,14 @@ mod companions;
 mod failures;
 mod platforms;
 mod run;
+mod settle;
 mod trace;
 mod trial;
 
 use self::failures::{documents_failure, failure, sink_failure, source_failure};
 use super::{
     BuiltinRecipe, Failure, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline, Referrers,
-    RunRequest, TraceRequest, Traced, VerifiedImage, VerifyRequest,
+    RunRequest, Settled, TraceRequest, Traced, TrialRequest, VerifiedImage, VerifyRequest,
 };
 use crate::digest::BlobDigest;
 use crate::documents::{self, Named};
@@ -41,6 +42,9 @@ impl Pipeline for Kiln {
         let Opened { reference, source, references, destinations, beside } = Opened::for_request(request)?;
         let mut told = None;
         let mut documents = |hardened: &mut harden::Hardened, published: &Published| {
+            if let Some((tried, _)) = request.tried.as_ref().filter(|(tried, _)| *tried != hardened.digest) {
+                return Err(HardenError::Changed { tried: *tried, found: hardened.digest });
+            }
             let (context, pod) = tell(request, &references, hardened);
             let mut beside_it = Vec::new();
             if beside {
@@ -49,13 +53,22 @@ impl Pipeline for Kiln {
                 beside_it = companions::companions(published, [&hardened.manifest], &pod, report);
             }
             told = Some((context, pod));
-            beside_it
+            Ok(beside_it)
         };
         let hardened =
             harden::harden_with(&*source, &request.options, destinations, &mut documents, progress)
                 .map_err(|error| failure(error, &reference))?;
         let (context, pod) = told.unwrap_or_else(|| unreachable!("what is hardened is told"));
         Ok(Hardened { plan: hardened.plan, context, manifest: hardened.manifest.render(), pod })
+    }
+
+    fn settle(
+        &self,
+        request: &HardenRequest,
+        trial: &TrialRequest,
+        progress: &dyn Progress,
+    ) -> Result<Settled, Failure> {
+        settle::settle(request, trial, progress)
     }
 
     fn harden_platforms(
@@ -226,6 +239,7 @@ fn tell(
     let mut context = context(&request.source, &hardened.image, &request.options);
     context.destinations = destination_names(references, hardened.digest);
     context.layers = layer_changes(&hardened.image, &hardened.layers);
+    context.trial = request.tried.as_ref().map(|(_, trial)| trial.clone());
     (context, pod)
 }
 
@@ -299,6 +313,7 @@ fn context(name: &str, image: &SourceImage, options: &Options) -> Context {
         destinations: Vec::new(),
         options: options.canonical(),
         layers: Vec::new(),
+        trial: None,
     }
 }
 

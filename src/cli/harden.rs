@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
-use super::args::{Format, HardenArgs, Platforms, TalkArgs};
+use super::args::{Format, HardenArgs, Platforms, TalkArgs, WatchArgs};
 use super::output::{Target, World};
 use super::progress::Drawn;
-use super::{Failure, HardenRequest, Outcome, Pipeline, Referrers, analysis, trace};
+use super::{Failure, HardenRequest, Outcome, Pipeline, Referrers, TrialRequest, analysis, trace};
 use crate::progress::{Progress, Silent};
 use crate::report::{Detail, Report, ReportIndex, Style, render_hardened, render_hardened_index};
 
@@ -22,7 +22,7 @@ pub(super) fn run(
 ) -> Result<Outcome, Failure> {
     let stdout = claims(&args)?;
     let all = args.analysis.platform.take_if(|platform| *platform == Platforms::All).is_some();
-    let runs_one_image = args.watch.trace || !args.analysis.profile.is_empty();
+    let runs_one_image = args.watch.trace || args.watch.verify || !args.analysis.profile.is_empty();
     if all && runs_one_image {
         return Err(Failure::usage(anyhow!(
             "`--platform all` with runs of one image: expected one platform"
@@ -55,7 +55,7 @@ pub(super) fn run(
         }
         options.profile = Some(Arc::new(own));
     }
-    let request = HardenRequest {
+    let mut request = HardenRequest {
         source: args.image,
         destinations: args.output,
         options,
@@ -63,8 +63,12 @@ pub(super) fn run(
         referrers: if args.no_referrers { Referrers::Left } else { Referrers::Pushed },
         pod_name: args.pod_name,
         pod_image: args.pod_image,
+        tried: None,
     };
     let progress = progress(&args.talk, world);
+    if args.watch.verify {
+        settle(&mut request, args.watch, &args.talk, pipeline, &*progress, world)?;
+    }
     let done =
         if all { several(pipeline, &request, &*progress)? } else { one(pipeline, &request, &*progress)? };
 
@@ -90,6 +94,37 @@ pub(super) fn run(
         }
     }
     Ok(Outcome::Clean)
+}
+
+/// Hardens and tries until it holds: what the image is written with then.
+fn settle(
+    request: &mut HardenRequest,
+    watch: WatchArgs,
+    talk: &TalkArgs,
+    pipeline: &dyn Pipeline,
+    progress: &dyn Progress,
+    world: &mut World<'_>,
+) -> Result<(), Failure> {
+    let trial = TrialRequest {
+        env: watch.trace_env,
+        probe: watch.probe,
+        exercises: watch.exercise,
+        rounds: watch.rounds,
+    };
+    let settled = pipeline.settle(request, &trial, progress)?;
+    if !settled.holds {
+        world.tell(&settled.trial.render(world.err_style, detail(talk)));
+        let error = anyhow!(
+            "`{}` does not hold under its pod once it is hardened: nothing is written",
+            request.source
+        );
+        return Err(Failure::findings(error, Vec::new()).hint(
+            "what failed is told above; `--keep`, `--writable`, `--user` and `--trace-env` give what it needs, `--level strip` removes less",
+        ));
+    }
+    request.options = settled.options;
+    request.tried = Some((settled.digest, settled.trial));
+    Ok(())
 }
 
 /// What is told of a hardening, for one platform or several.
@@ -146,9 +181,9 @@ enum Stdout {
 
 /// What goes to stdout besides the summary; two things there would be neither.
 fn claims(args: &HardenArgs) -> Result<Stdout, Failure> {
-    if args.watch.trace && is_stream(&args.image) {
+    if (args.watch.trace || args.watch.verify) && is_stream(&args.image) {
         return Err(Failure::usage(anyhow!(
-            "`--trace` reads the image twice, which stdin cannot: expected a file"
+            "`--trace` and `--verify` read the image more than once, which stdin cannot: expected a file"
         )));
     }
     let dash = |path: &Option<std::path::PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == "-");

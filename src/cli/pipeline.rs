@@ -2,20 +2,22 @@
 //!
 //! So that arguments, streams, files and exit statuses are tested without an image.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
+use crate::digest::BlobDigest;
 use crate::documents::Named;
 use crate::finding::Finding;
 use crate::limits::Limits;
-use crate::observe::{self, Observation};
+use crate::observe::{self, Exercise, Observation};
 use crate::options::{Options, UserProfile, UserRecipe};
 use crate::plan::Plan;
+use crate::profile::Probe;
 use crate::progress::Progress;
 use crate::promise::Proof;
 use crate::recipe::Recipe;
 use crate::registry;
-use crate::report::{Context, ImageFacts, ImageName, IndexContext};
+use crate::report::{Context, ImageFacts, ImageName, IndexContext, Trial};
 use crate::rootfs::Rootfs;
 use crate::run::{Asked, RunReport};
 use crate::trial::{self, Tried};
@@ -26,6 +28,14 @@ use super::Failure;
 pub trait Pipeline {
     /// Hardens an image and writes it to every destination, whole or not at all.
     fn harden(&self, request: &HardenRequest, progress: &dyn Progress) -> Result<Hardened, Failure>;
+
+    /// Hardens an image where nobody sees it and tries it, again and again, until it holds or nothing helps.
+    fn settle(
+        &self,
+        request: &HardenRequest,
+        trial: &TrialRequest,
+        progress: &dyn Progress,
+    ) -> Result<Settled, Failure>;
 
     /// Hardens an image for every Linux platform and writes an index to every destination, whole or not at all.
     fn harden_platforms(
@@ -90,6 +100,34 @@ pub struct HardenRequest {
     pub pod_name: Option<String>,
     /// The image as the pod names it: a registry's; else a placeholder.
     pub pod_image: Option<String>,
+    /// What came of trying it, and the digest that was tried: another image is not written.
+    pub tried: Option<(BlobDigest, Trial)>,
+}
+
+/// How a hardened image is tried before it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrialRequest {
+    /// Environment that the app gets besides the pod's.
+    pub env: Vec<(String, String)>,
+    /// What says that it is ready.
+    pub probe: Option<Probe>,
+    /// What is done when it is.
+    pub exercises: Vec<Exercise>,
+    /// How often it may be hardened and tried.
+    pub rounds: NonZeroU32,
+}
+
+/// What came of hardening and trying.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    /// What it is to be hardened with: what was asked for, and what failed starts taught.
+    pub options: Options,
+    /// Digest of what was tried last.
+    pub digest: BlobDigest,
+    /// Every round, and what the last showed.
+    pub trial: Trial,
+    /// Whether that one holds.
+    pub holds: bool,
 }
 
 /// Whether documents go with an image into a registry.

@@ -7,16 +7,18 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::*;
+use crate::digest::BlobDigest;
 use crate::documents::Named;
 use crate::harden::HardenError;
 use crate::observe::{Complaint, Observation};
 use crate::options::{Builtin, Options};
+use crate::path::ImagePath;
 use crate::plan::{Level, Plan};
 use crate::progress::Progress;
 use crate::promise::{Promise, Proof, Shown};
 use crate::recipe::Recipe;
 use crate::registry;
-use crate::report::{ImageFacts, ImageName, IndexContext, fixture};
+use crate::report::{Context, Gained, ImageFacts, ImageName, IndexContext, Round, Trial, fixture};
 use crate::run::{Ended, IdsEntry, RunReport};
 use crate::trial::Tried;
 
@@ -42,10 +44,42 @@ impl Pipeline for Fake {
         self.ask(request)?;
         Ok(Hardened {
             plan: self.plan.clone(),
-            context: fixture::context(),
+            context: Context {
+                trial: request.tried.as_ref().map(|(_, trial)| trial.clone()),
+                ..fixture::context()
+            },
             manifest: "the manifest\n".into(),
             pod: "the pod\n".into(),
         })
+    }
+
+    /// Holds with one directory more, unless it is called otherwise.
+    fn settle(
+        &self,
+        request: &HardenRequest,
+        trial: &TrialRequest,
+        _: &dyn Progress,
+    ) -> Result<Settled, Failure> {
+        let holds = request.source != "oci:broken";
+        let option = "--writable=/srv/data".to_owned();
+        let gained = Gained { option, why: vec!["mkdir failed at /srv/data/x: EROFS".into()] };
+        let broken = vec!["start: app: does not start".to_owned()];
+        let mut start = Proof::new(Shown::Start);
+        if holds {
+            start.prove("it runs");
+        } else {
+            start.break_at("app", "does not start");
+        }
+        let rounds = vec![
+            Round { gained: Vec::new(), broken: broken.clone() },
+            Round { gained: vec![gained], broken: if holds { Vec::new() } else { broken } },
+        ];
+        let mut options = request.options.clone();
+        options.writable.push(ImagePath::literal("/srv/data"));
+        assert_eq!(trial.rounds.get(), 3);
+        let last_words = if holds { Vec::new() } else { vec!["no \x1b[31mroom".to_owned()] };
+        let trial = Trial::new(rounds, "a pod", &[start], &last_words);
+        Ok(Settled { options, digest: BlobDigest::of(b"tried"), trial, holds })
     }
 
     fn harden_platforms(
@@ -118,7 +152,7 @@ impl Pipeline for Fake {
                     Some(pod) => start.prove(pod.name.clone()),
                     None => start.break_at("app", "does not start"),
                 }
-                Tried { pod: "a pod".into(), proofs: vec![start], last_words: Vec::new() }
+                Tried { pod: "a pod".into(), proofs: vec![start], last_words: Vec::new(), watched: None }
             }),
         })
     }
@@ -344,6 +378,41 @@ fn quiet_says_nothing_and_json_says_all() {
         let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
         assert_eq!(document["before"]["files"], 6012);
     }
+}
+
+#[test]
+fn what_is_written_is_what_was_tried_and_held() {
+    let tried = ran(&["harden", "oci:a", "-o", "oci:b", "--verify", "--rounds", "3", "--trace-env", "A=b"]);
+    assert_eq!(tried.status, 0, "{}", tried.err);
+    assert_eq!(tried.asked[0].options.writable, [ImagePath::literal("/srv/data")]);
+    assert_eq!(tried.asked[0].tried.as_ref().unwrap().0, BlobDigest::of(b"tried"));
+    let told = tried.out.split_once("tried under").unwrap().1;
+    assert_eq!(
+        told,
+        " its pod: holds after 2 rounds\n  hold: start\n  round 2, with --writable=/srv/data:\n    mkdir failed at /srv/data/x: EROFS\n"
+    );
+    let json = ran(&["harden", "oci:a", "-o", "oci:b", "--verify", "--rounds=3", "--format=json"]);
+    assert!(json.out.contains("\"rounds\": ["), "{}", json.out);
+
+    let broken = ran(&["harden", "oci:broken", "-o", "oci:b", "--verify", "--rounds", "3"]);
+    assert_eq!((broken.status, broken.asked.len()), (1, 0));
+    for words in
+        ["does not hold after 2 rounds", "app: does not start", "no \\x1b[31mroom", "nothing is written"]
+    {
+        assert!(broken.err.contains(words), "{}", broken.err);
+    }
+    for wrong in [
+        &["--rounds", "3"][..],
+        &["--verify", "--rounds", "0"],
+        &["--probe", "tcp:80"],
+        &["--trace-env", "A=b"],
+        &["--verify", "--for", "3"],
+        &["--verify", "--platform", "all"],
+    ] {
+        let arguments = [&["harden", "oci:a", "-o", "oci:b"], wrong].concat();
+        assert_eq!(ran(&arguments).status, 2, "{wrong:?}");
+    }
+    assert_eq!(ran(&["harden", "oci-archive:-", "-o", "oci:b", "--verify"]).status, 2);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::args::{Format, VerifyArgs};
 use super::harden::{detail, progress};
@@ -26,6 +27,8 @@ pub(super) fn run(
         name: args.image.clone(),
         probe: args.probe,
         exercises: args.exercise,
+        env: args.env,
+        gone: Arc::default(),
     });
     let request = VerifyRequest {
         image: args.image,

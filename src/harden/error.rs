@@ -2,6 +2,7 @@
 //!
 //! Wraps what the stages say; adds which layer it was.
 
+use crate::digest::BlobDigest;
 use crate::finding::Finding;
 use crate::image::LayerError;
 use crate::image::platform::ParsePlatformError;
@@ -70,6 +71,14 @@ pub enum HardenError {
     /// There are findings of the severity from which on nothing is to be written.
     #[error("strict: {} of severity high, and nothing is written", count(.0.len() as u64, "finding", "findings"))]
     Refused(Vec<Finding>),
+    /// The source is not what it was when the hardened image was tried.
+    #[error("the source has changed meanwhile: tried was {tried}, and now it would be {found}")]
+    Changed {
+        /// Digest of the image that was tried.
+        tried: BlobDigest,
+        /// Digest of the one that was made now.
+        found: BlobDigest,
+    },
     /// No user can be chosen.
     #[error(transparent)]
     User(UserError),

@@ -2,10 +2,13 @@
 //!
 //! Ready is what answers twice, a second apart, while the app still runs: databases open their port for a moment and die.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::output::Heard;
 use super::{Asked, Complaint, exercise, probe};
+use crate::path::ImagePath;
 use crate::profile::{Phase, Ready};
 use crate::sandbox::{Door, End, Process, Running, SandboxError, Signal};
 use crate::trace::Live;
@@ -49,12 +52,14 @@ pub struct Serving<'a> {
     pub then: Option<&'a mut dyn FnMut(&Door)>,
     /// From its stop signal to its end.
     pub grace: Duration,
+    /// Files that the app may look for and not find any more: each such search is told.
+    pub gone: Arc<BTreeSet<ImagePath>>,
 }
 
 impl Default for Serving<'_> {
     /// Nothing, and as long as Docker waits.
     fn default() -> Self {
-        Self { then: None, grace: GRACE }
+        Self { then: None, grace: GRACE, gone: Arc::default() }
     }
 }
 

@@ -88,6 +88,12 @@ impl PathGlobs {
     }
 }
 
+/// The glob that matches the absolute path `text`, and nothing else.
+pub fn literal(text: &str) -> String {
+    let is_special = |c: char| "?*[]{}\\".contains(c);
+    text.chars().flat_map(|c| is_special(c).then_some('\\').into_iter().chain([c])).collect()
+}
+
 /// Checks one glob without keeping it.
 pub fn check_glob(glob: &str) -> Result<(), GlobError> {
     compile(glob).map(drop)
@@ -130,6 +136,15 @@ mod tests {
     fn names_that_are_not_utf8_match() {
         let globs = PathGlobs::new(["/etc/*"]).unwrap();
         assert!(globs.is_match(b"/etc/\xff\xfe"));
+    }
+
+    #[test]
+    fn a_literal_matches_itself_only() {
+        let path = "/a[b]*{c,d}?\\e";
+        let globs = PathGlobs::new([literal(path)]).unwrap();
+        assert!(globs.is_match(path.as_bytes()));
+        assert!(!globs.is_match(b"/abc"));
+        assert_eq!(literal("/usr/bin/env"), "/usr/bin/env");
     }
 
     #[test]

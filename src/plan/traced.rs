@@ -238,7 +238,7 @@ impl<'p> Traced<'p> {
     }
 
     /// The program that `by` ran.
-    fn program(&self, by: &Actor) -> Option<&'p str> {
+    pub fn program(&self, by: &Actor) -> Option<&'p str> {
         let mut at = (by.process, by.exec);
         loop {
             let process = self.profile.processes.get(at.0 as usize)?;

@@ -29,7 +29,7 @@ use crate::recipe::{EnvRule, Recipe};
 use crate::rootfs::Rootfs;
 
 use candidate::Candidate;
-pub use place::is_kernel;
+pub use place::{is_kernel, is_system};
 pub use units::unit_user;
 pub use wanted::wanted;
 

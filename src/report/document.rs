@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
-use super::Context;
 use super::convert::class_word;
+use super::{Context, Trial};
 use crate::catalog::Class;
 use crate::evidence::{Confidence, Evidence};
 use crate::finding::Severity;
@@ -69,6 +69,9 @@ pub struct Report {
     pub packages: Vec<Package>,
     /// What a person should know, heaviest first.
     pub findings: Vec<Finding>,
+    /// What trying the hardened image under its pod showed; none where it was not tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
 }
 
 /// An image by name and content.
@@ -400,6 +403,7 @@ impl Report {
             residual: plan.residual.iter().map(Residual::of).collect(),
             packages: plan.packages.iter().map(Package::of).collect(),
             findings: Finding::all(&plan.findings),
+            trial: context.trial.clone(),
         }
     }
 

@@ -39,6 +39,7 @@ pub(crate) fn context() -> Context {
         platform: "linux/amd64".into(),
         destinations: vec![image("oci:out:web")],
         options: "--keep=/usr/bin/perl".into(),
+        trial: None,
         layers: vec![
             LayerChange { before: Some(blob("a", 5000)), after: blob("b", 3000) },
             LayerChange { before: Some(blob("c", 200)), after: blob("c", 200) },

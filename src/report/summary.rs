@@ -32,7 +32,12 @@ pub fn render_hardened(report: &Report, style: Style, detail: Detail) -> String 
         text.packages(report);
     }
     text.findings(&report.findings);
-    text.finish()
+    let mut out = text.finish();
+    if let Some(trial) = &report.trial {
+        out.push('\n');
+        out.push_str(&trial.render(style, detail));
+    }
+    out
 }
 
 /// What was done to an image for several platforms: a line for each, all of each where everything is asked for.

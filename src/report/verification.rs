@@ -125,9 +125,9 @@ impl Verification {
     /// The same, with what a run under `pod` showed.
     #[must_use]
     pub fn with_run(mut self, pod: &str, proofs: &[Proof<Shown>], last_words: &[String]) -> Self {
-        let shown: Vec<PromiseEntry> = proofs.iter().map(shown).collect();
-        self.outcome = of_all(&self.promises.iter().chain(&shown));
-        self.run = Some(RunEntry { pod: pod.to_owned(), shown, last_words: last_words.to_vec() });
+        let run = RunEntry::of(pod, proofs, last_words);
+        self.outcome = of_all(&self.promises.iter().chain(&run.shown));
+        self.run = Some(run);
         self
     }
 
@@ -145,6 +145,14 @@ impl Verification {
         let ids: Vec<&str> =
             self.all().filter(|promise| promise.state == state).map(|promise| promise.id).collect();
         ids.join(", ")
+    }
+}
+
+impl RunEntry {
+    /// What a run under `pod` showed.
+    pub(super) fn of(pod: &str, proofs: &[Proof<Shown>], last_words: &[String]) -> Self {
+        let shown = proofs.iter().map(shown).collect();
+        Self { pod: pod.to_owned(), shown, last_words: last_words.to_vec() }
     }
 }
 
@@ -197,16 +205,8 @@ pub fn render_verified(verification: &Verification, style: Style, detail: Detail
         render_entry(&mut out, promise, 4, style, detail);
     }
     if let Some(run) = run {
-        let _ = writeln!(out, "\nrun under {}\n", safe(&run.pod));
-        for shown in &run.shown {
-            render_entry(&mut out, shown, 17, style, detail);
-        }
-        if !run.last_words.is_empty() {
-            out.push_str("\n  the app's last words:\n");
-        }
-        for line in &run.last_words {
-            let _ = writeln!(out, "    {}", safe(line));
-        }
+        out.push('\n');
+        render_run(&mut out, run, style, detail);
     }
     out.push('\n');
     let open = verification.ids(Standing::Open);
@@ -234,6 +234,20 @@ pub fn render_verified(verification: &Verification, style: Style, detail: Detail
         let _ = writeln!(out, "`kiln explain H1` tells what a promise is good for");
     }
     out
+}
+
+/// What a run showed.
+pub(super) fn render_run(out: &mut String, run: &RunEntry, style: Style, detail: Detail) {
+    let _ = writeln!(out, "run under {}\n", safe(&run.pod));
+    for shown in &run.shown {
+        render_entry(out, shown, 17, style, detail);
+    }
+    if !run.last_words.is_empty() {
+        out.push_str("\n  the app's last words:\n");
+    }
+    for line in &run.last_words {
+        let _ = writeln!(out, "    {}", safe(line));
+    }
 }
 
 /// One promise, or one thing that a run showed; `width` is that of the longest id.

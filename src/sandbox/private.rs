@@ -55,6 +55,11 @@ impl Private {
         self.path.join(TREE)
     }
 
+    /// Removes it, where nothing in it belongs to ids that are somebody else's. What cannot be removed today is left behind.
+    pub fn remove(self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+
     /// Those of user `uid` in `directory` that nobody uses any more.
     pub fn left_behind(directory: &Path, uid: u32) -> Vec<Self> {
         let entries = fs::read_dir(directory).into_iter().flatten().flatten();

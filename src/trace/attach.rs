@@ -2,6 +2,7 @@
 //!
 //! The kernel hands stops to the thread that attached, so that one does everything.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -13,6 +14,7 @@ use nix::unistd::Pid;
 
 use super::live::Live;
 use super::recorder::{Recorded, Recorder};
+use crate::path::ImagePath;
 
 /// Why a process cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +52,8 @@ pub struct Attached {
 
 /// Watches `pid`, a process of one thread that waits and has no children, until it and all that come of it have ended.
 ///
-/// When kiln ends, they are killed.
-pub fn attach(pid: i32) -> Result<Attached, TraceError> {
+/// When kiln ends, they are killed. A file of `gone` that is looked for and not found is told as a failure: it was there once.
+pub fn attach(pid: i32, gone: Arc<BTreeSet<ImagePath>>) -> Result<Attached, TraceError> {
     if !cfg!(target_arch = "x86_64") {
         return Err(TraceError::Architecture);
     }
@@ -63,7 +65,7 @@ pub fn attach(pid: i32) -> Result<Attached, TraceError> {
         let failed = seized.is_err();
         // The other side waits for this and nothing else.
         let _ = tell.send(seized);
-        let recorder = Recorder::new(pid, Arc::clone(&shared));
+        let recorder = Recorder::new(pid, Arc::clone(&shared), gone);
         let recorded = if failed { recorder.finish() } else { recorder.run() };
         shared.over();
         recorded

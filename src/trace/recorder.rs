@@ -18,6 +18,7 @@ use rustix::process::{WaitOptions, wait};
 use super::live::Live;
 use super::place::Roots;
 use super::proc;
+use crate::path::ImagePath;
 use crate::profile::{Act, Builder, End, Event, Phase};
 use calls::Pending;
 use realtime::{Detour, Gadgets, LetGo};
@@ -41,6 +42,8 @@ pub struct Recorded {
 /// Watches from the first process on.
 pub(super) struct Recorder {
     live: Arc<Live>,
+    /// Files whose absence is a failure.
+    gone: Arc<BTreeSet<ImagePath>>,
     recorded: Recorded,
     /// Threads by number.
     tasks: BTreeMap<i32, Task>,
@@ -83,10 +86,11 @@ impl Task {
 
 impl Recorder {
     /// To watch `pid`, which is attached to or will be.
-    pub(super) fn new(pid: i32, live: Arc<Live>) -> Self {
+    pub(super) fn new(pid: i32, live: Arc<Live>, gone: Arc<BTreeSet<ImagePath>>) -> Self {
         let recorded = Recorded { events: Builder::default(), calls: 0, lost_signals: 0 };
         let mut recorder = Self {
             live,
+            gone,
             recorded,
             tasks: BTreeMap::new(),
             processes: BTreeMap::new(),

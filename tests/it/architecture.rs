@@ -42,6 +42,7 @@ const ROWS: &[(u32, &str)] = &[
     (5, "source"),
     (5, "trace"),
     // A pipeline each.
+    (6, "converge"),
     (6, "documents"),
     (6, "harden"),
     (6, "observe"),

@@ -84,9 +84,7 @@ impl std::fmt::Display for Refusal {
 
 /// Whether a volume may stand at the canonical `path`.
 pub(super) fn refuse(inputs: &Inputs<'_>, path: &ImagePath) -> Option<Refusal> {
-    if NEVER.iter().any(|never| ImagePath::literal(never) == *path)
-        || NEVER_BELOW.iter().any(|never| path.is_within(&ImagePath::literal(never)))
-    {
+    if is_system(path) {
         return Some(Refusal::System);
     }
     if let Some(code) = code_below(inputs, path) {
@@ -95,6 +93,12 @@ pub(super) fn refuse(inputs: &Inputs<'_>, path: &ImagePath) -> Option<Refusal> {
     let nameable = std::str::from_utf8(path.as_bytes())
         .is_ok_and(|text| !text.contains(':') && path.to_string() == format!("/{text}"));
     (!nameable).then_some(Refusal::Name)
+}
+
+/// Whether `path` is one of the system's own directories, or lies in a tree of programs.
+pub fn is_system(path: &ImagePath) -> bool {
+    NEVER.iter().any(|never| ImagePath::literal(never) == *path)
+        || NEVER_BELOW.iter().any(|never| path.is_within(&ImagePath::literal(never)))
 }
 
 /// Whether `path` is the kernel's: nothing there is the image's to write.

@@ -393,6 +393,9 @@ impl Recorder {
             What::Open { absolute, .. } if missing && !what.makes() && is_library(absolute) => {
                 self.resolve(absolute, Last::Kept).map(|path| Act::Missed { call: call.name, path })
             }
+            What::Open { absolute, .. } if missing && !what.makes() && self.is_gone(absolute) => {
+                self.failure(call, what, errno)
+            }
             // Somewhere on the way to what is to be made there is no directory.
             _ if missing && what.makes() => self.failure(call, what, errno),
             _ if missing => Some(Act::Searched),
@@ -402,6 +405,13 @@ impl Recorder {
         if let Some(act) = act {
             self.tell(number, act);
         }
+    }
+
+    /// Whether a file is one of those that were there once.
+    fn is_gone(&self, absolute: &[u8]) -> bool {
+        // Most of the time none is.
+        !self.gone.is_empty()
+            && self.resolve(absolute, Last::Followed).is_some_and(|path| self.gone.contains(&path))
     }
 
     fn failure(&self, call: &'static Call, what: &What, errno: i32) -> Option<Act> {
