@@ -12,8 +12,8 @@ use crate::plan::{Plan, WritablePath};
 use crate::recipe::{Probe, Purpose};
 pub use index::{ManifestIndex, PlatformManifest, index_schema};
 pub use types::{
-    Chain, ChainStep, EnvVar, Kind, Lowering, Manifest, Options, Path, Persistence, PortEntry, ProbeEntry,
-    Process, ResidualProgram, Volume,
+    BakedFile, Chain, ChainStep, EnvVar, Kind, Lowering, Manifest, Options, Path, Persistence, PortEntry,
+    ProbeEntry, Process, ResidualProgram, Volume,
 };
 pub use united::{Difference, United};
 
@@ -97,6 +97,7 @@ impl Manifest {
             process: process(plan, context),
             env_added,
             paths,
+            baked: plan.baked.iter().map(Into::into).collect(),
             ports,
             probe: plan.probe.as_ref().map(|probe| match probe {
                 Probe::Http { path } => ProbeEntry::Http { path: path.clone() },

@@ -5,10 +5,12 @@
 mod drive;
 mod exercise;
 mod forward;
+mod left;
 mod output;
 mod probe;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use exercise::{Exercise, ExerciseError, parse_url};
 pub use probe::{answers, get, is_good, parse_probe, succeeds};
@@ -142,7 +144,7 @@ pub fn observe(
     let mut profiles = Vec::new();
     let mut complaints = Vec::new();
     for run in 0..runs.max(1) {
-        rename(&mut settings, run);
+        set_apart(&mut settings, run);
         let serving = Serving::default();
         let (profile, more) = watch(&mut sandbox, &settings, subject, asked, heard, serving)?;
         profiles.push(profile);
@@ -150,12 +152,18 @@ pub fn observe(
     }
     sandbox.close();
     complaints.dedup();
-    let profile = Profile::merge(profiles).map_err(ObserveError::Merge)?;
+    let mut profile = Profile::merge(profiles).map_err(ObserveError::Merge)?;
+    // One run cannot know what the next would have in common with it.
+    if asked.times == Times::Left && profile.runs == 1 {
+        profile.prepared.clear();
+    }
     Ok(Observation { profile, complaints, single_id })
 }
 
-/// Gives a run a host name of its own, as every pod has: what an app makes of it is not constant.
-fn rename(settings: &mut sandbox::Settings, run: u32) {
+/// Gives a run a name, an address and process numbers of its own, as every pod has: what an app makes of them is not
+/// constant.
+fn set_apart(settings: &mut sandbox::Settings, run: u32) {
+    settings.replica = u8::try_from(run).unwrap_or(u8::MAX);
     let name = if run == 0 { run::HOSTNAME.to_owned() } else { format!("{}-{}", run::HOSTNAME, run + 1) };
     let is_set_by_kiln =
         |(variable, value): &&mut (String, String)| variable == "HOSTNAME" && *value == settings.hostname;
@@ -191,10 +199,11 @@ pub fn watch(
     let signal = run::stop_signal(&subject.image.config);
     let watched = drive::Watched { live: &live, process: &settings.process, heard };
     let driven = drive::drive(&mut running, &watched, asked, signal, serving).map_err(failed);
-    // What still runs is killed, so that there is an end to watch for.
-    drop(running);
+    // What still runs is killed, so that there is an end to watch for; what has ended leaves its files until then.
+    let has_ended = driven.is_ok() && matches!(running.wait(Duration::ZERO), Ok(Some(_)));
+    let mut ended = has_ended.then_some(running);
     let recorded = attached.finish();
-    let Driven { ready, complaints } = driven?;
+    let Driven { ready, complaints, left } = driven?;
     let observed = Observed {
         ready,
         duration_ms: u64::try_from(live.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -212,7 +221,11 @@ pub fn watch(
         start: start(settings, subject, asked),
         observed: (asked.times == Times::Told).then_some(observed),
     };
-    Ok((recorded.events.finish(context), complaints))
+    let mut profile = recorded.events.finish(context);
+    if let Some(running) = &mut ended {
+        profile.prepared = left::prepared(running, &profile, &left).map_err(failed)?;
+    }
+    Ok((profile, complaints))
 }
 
 fn start(settings: &sandbox::Settings, subject: &Subject<'_>, asked: &Asked) -> Start {

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod application;
+pub mod baked;
 pub mod command;
 pub mod database;
 pub mod decide;
@@ -215,6 +216,8 @@ pub struct Plan {
     pub verdicts: Vec<Vec<Verdict>>,
     /// What kiln's own layer on top holds, by path; the manifest is not in it yet.
     pub additions: Vec<Addition>,
+    /// Files that a lowered script would have written, by path.
+    pub baked: Vec<baked::Baked>,
     /// What goes, by path, then layer.
     pub removed: Vec<Removed>,
     /// Catalogued programs that stay, by path.

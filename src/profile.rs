@@ -11,12 +11,14 @@ mod chance;
 mod errno;
 mod event;
 mod merge;
+mod prepared;
 mod tree;
 mod types;
 
 pub use builder::{Builder, Context};
 pub use errno::errno_name;
 pub use event::{Act, Event, Program};
+pub use prepared::{Holds, Prepared, Untold, has_private_key, has_word, is_secret_name};
 pub use types::{
     Actor, Bind, Directory, End, Ending, EnvVar, Exec, Failure, FileUse, How, Image, Observed, Phase, Probe,
     Process, Profile, Protocol, Ready, Socket, Start, Written,

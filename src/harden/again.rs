@@ -148,6 +148,7 @@ fn plan(rootfs: &Rootfs, manifest: &Manifest) -> Plan {
             .map(|layer| vec![Verdict::Keep(Arc::new(Patch::default())); layer.entries.len()])
             .collect(),
         additions: Vec::new(),
+        baked: Vec::new(),
         removed: Vec::new(),
         residual: manifest
             .residual

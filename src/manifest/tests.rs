@@ -76,6 +76,7 @@ pub(crate) fn plan() -> Plan {
         recipes: vec!["nginx".into()],
         verdicts: Vec::new(),
         additions: Vec::new(),
+        baked: Vec::new(),
         removed: Vec::new(),
         residual: vec![Residual {
             path: ImagePath::literal("/usr/bin/perl"),

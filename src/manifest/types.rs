@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Class;
 use crate::evidence::{Confidence, Evidence};
+use crate::plan::baked::Baked;
 use crate::plan::{Level, PathContent, Role, Step};
 use crate::recipe::Purpose;
 
@@ -33,6 +34,9 @@ pub struct Manifest {
     pub env_added: Vec<EnvVar>,
     /// What must be writable, by path.
     pub paths: Vec<Path>,
+    /// Files that a script of the source wrote at each start, and that are in the image instead, by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub baked: Vec<BakedFile>,
     /// Where it listens, by port.
     pub ports: Vec<PortEntry>,
     /// How to ask whether it serves.
@@ -223,6 +227,35 @@ pub enum Volume {
         /// Bytes, a power of two.
         size_limit: u64,
     },
+}
+
+/// A file that a script of the source wrote alike in every run that was watched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BakedFile {
+    /// Where; escaped.
+    pub path: String,
+    /// Digest of its bytes; none where the script set only its mode or owner.
+    pub digest: Option<String>,
+    /// How many bytes.
+    pub bytes: Option<u64>,
+    /// The program that wrote it; escaped.
+    pub by: String,
+    /// In how many runs.
+    #[schemars(range(min = 2))]
+    pub runs: u32,
+}
+
+impl From<&Baked> for BakedFile {
+    fn from(baked: &Baked) -> Self {
+        Self {
+            path: baked.path.to_string(),
+            digest: baked.digest().map(|digest| digest.to_string()),
+            bytes: baked.content.as_ref().map(|content| content.len() as u64),
+            by: baked.by.clone(),
+            runs: baked.runs,
+        }
+    }
 }
 
 /// A port that the app listens on.

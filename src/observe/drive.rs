@@ -10,7 +10,7 @@ use super::output::Heard;
 use super::{Asked, Complaint, exercise, probe};
 use crate::path::ImagePath;
 use crate::profile::{Phase, Ready};
-use crate::sandbox::{Door, End, Process, Running, SandboxError, Signal};
+use crate::sandbox::{Door, End, Left, Process, Running, SandboxError, Signal};
 use crate::trace::Live;
 
 /// Between two questions.
@@ -34,6 +34,8 @@ pub(super) struct Driven {
     pub(super) ready: Option<Ready>,
     /// What did not go well.
     pub(super) complaints: Vec<Complaint>,
+    /// Files and links that were written and were there when it was ready.
+    pub(super) left: Vec<Left>,
 }
 
 /// What is looked at meanwhile.
@@ -72,12 +74,13 @@ pub(super) fn drive(
     serving: Serving<'_>,
 ) -> Result<Driven, SandboxError> {
     let (live, grace) = (watched.live, serving.grace);
-    let mut complaints = Vec::new();
+    let (mut complaints, mut left) = (Vec::new(), Vec::new());
     let ready = wait_until_ready(running, watched, asked);
     if ready.is_some() {
         settle(live);
         live.enter(Phase::Steady);
         live.measure();
+        left = running.left()?;
         for exercise in &asked.exercises {
             let failed = exercise::run(exercise, running.door(), live);
             complaints.extend(failed.err().map(|error| Complaint::Exercise {
@@ -111,7 +114,7 @@ pub(super) fn drive(
     if let Some(End::Limit(kind)) = end {
         complaints.push(Complaint::Limit(kind));
     }
-    Ok(Driven { ready, complaints })
+    Ok(Driven { ready, complaints, left })
 }
 
 fn wait_until_ready(running: &Running<'_>, watched: &Watched<'_>, asked: &Asked) -> Option<Ready> {

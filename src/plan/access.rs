@@ -21,6 +21,8 @@ pub struct Access<'a> {
     pub shared: BTreeSet<ImagePath>,
     /// Files, and directories on the way to them, that the user must be able to read.
     pub readable: BTreeSet<ImagePath>,
+    /// Files that a lowered script would have given other bits or another owner, and which.
+    pub set: BTreeMap<ImagePath, Permissions>,
 }
 
 /// Owner and permission bits of an inode.
@@ -41,13 +43,19 @@ impl Access<'_> {
     }
 
     /// What `entry`, at `path`, gets.
+    pub fn permissions(&self, path: &ImagePath, entry: &Entry) -> Permissions {
+        let own = Permissions { mode: entry.mode, uid: entry.uid, gid: entry.gid };
+        let before = self.set.get(path).filter(|_| !entry.is_directory()).copied().unwrap_or(own);
+        self.changed(path, before, entry.is_directory())
+    }
+
+    /// What becomes of the owner and bits `now` of what stands at `path`.
     ///
     /// Write, setuid and setgid bits go. What the user owns becomes root's, for an owner can give himself the
     /// bit back; his group, or everybody where the group is another's, keeps the right to read. What the user
     /// must read and cannot is opened to his group.
-    pub fn permissions(&self, path: &ImagePath, entry: &Entry) -> Permissions {
-        let mut now = Permissions { mode: entry.mode, uid: entry.uid, gid: entry.gid };
-        if let Some(declared) = self.writable.get(path).filter(|_| entry.is_directory()) {
+    pub fn changed(&self, path: &ImagePath, mut now: Permissions, is_directory: bool) -> Permissions {
+        if let Some(declared) = self.writable.get(path).filter(|_| is_directory) {
             return Permissions { mode: declared.mode & !0o6000, ..*declared };
         }
         if self.is_writable(path) {
@@ -67,7 +75,7 @@ impl Access<'_> {
             now.mode = now.mode & !0o070 | owner_bits << 3;
         }
         if self.readable.contains(path) {
-            let wanted = if entry.is_directory() { 0o1 } else { 0o4 | u16::from(now.mode & 0o111 != 0) };
+            let wanted = if is_directory { 0o1 } else { 0o4 | u16::from(now.mode & 0o111 != 0) };
             if self.bits(now) & wanted != wanted {
                 now.gid = self.user.gid;
                 now.mode |= wanted << 3;
@@ -118,6 +126,7 @@ mod tests {
             writable: [(ImagePath::literal("run"), Permissions { mode: 0o755, uid: 33, gid: 33 })].into(),
             shared: [ImagePath::literal("run/shared")].into(),
             readable: [ImagePath::literal("app"), ImagePath::literal("app/main")].into(),
+            set: [(ImagePath::literal("etc/set"), Permissions { mode: 0o600, uid: 33, gid: 0 })].into(),
         };
         let now = access.permissions(&entry.path, entry);
         assert_eq!(format!("{:04o} {}:{}", now.mode, now.uid, now.gid), expect, "{line}");
@@ -143,6 +152,11 @@ mod tests {
         check("/etc/x f 0640 33:44", "0440 0:44");
         check("/etc/x f 0640 33:0", "0440 0:33");
         check("/etc/x d 0700 33:0", "0550 0:33");
+    }
+
+    #[test]
+    fn what_a_script_would_have_set_counts_as_the_files_own() {
+        check("/etc/set f 0644 0:0", "0440 0:33");
     }
 
     #[test]

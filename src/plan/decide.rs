@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::access::{Access, Permissions};
-use super::entrypoint::{self, Start};
+use super::entrypoint::{self, Refusal, Start};
 use super::fate::{self, Fate};
 use super::keep::{self, Kept};
 use super::known::Known;
 use super::user::{self, UserError};
 use super::writable::{self, Found};
 use super::{Addition, Level, PackageFate, PathContent, Plan, User, UserOrigin, WritablePath};
-use super::{database, notes, residual, totals, verdict};
+use super::{baked, database, notes, residual, totals, verdict};
 use crate::accounts;
 use crate::catalog::{Catalog, Class};
 use crate::packages::Kind;
@@ -52,18 +52,11 @@ pub struct Decision<'a> {
 
 /// Makes the plan.
 pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
-    let mut start = entrypoint::resolve(known);
-    let paths: Vec<ImagePath> =
-        start.entrypoint.chain.iter().flat_map(|step| [step.path.clone(), step.file.clone()]).collect();
-    let mut recipes = recipe::matching(known.recipes, &paths);
-    if recipes.is_empty() && is_static(known, &start) {
-        recipes.extend(recipe::static_binary(known.recipes));
+    let mut begun = begin(known, None)?;
+    if let Some(refusal) = begun.hidden(known) {
+        begun = begin(known, Some(&refusal))?;
     }
-    entrypoint::explain(&mut start, &recipes);
-    let level = effective_level(known, &start, &recipes);
-    let user = user::choose(known, &start, &recipes)?;
-    let kept = keep::close_over(known, &start, &recipes, level);
-    let found = writable_paths(known, &start, &recipes, &user, &kept);
+    let Begun { start, recipes, level, user, kept, found } = begun;
     let mount_points: BTreeSet<ImagePath> =
         found.paths.iter().map(|declared| declared.path.clone()).collect();
     let working_dir = known.rootfs.canonicalize_missing(start.working_dir(known));
@@ -74,6 +67,7 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
     } else {
         must_read(known, &start, &kept, &fate, &standing)
     };
+    let set = start.baked.iter().map(|baked| (baked.path.clone(), baked.permissions)).collect();
     let mount_permissions = |declared: &WritablePath| {
         let WritablePath { path, mode, uid, gid, .. } = declared;
         (path.clone(), Permissions { mode: *mode, uid: *uid, gid: *gid })
@@ -82,9 +76,10 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
     let written = found.paths.iter().filter(|declared| declared.content != PathContent::LogLinks);
     let writable = written.map(mount_permissions).collect();
     let shared = shared_with_outside(known, &mount_points);
-    let access = Access { user: &user, writable, shared, readable };
+    let access = Access { user: &user, writable, shared, readable, set };
     let database::Filtered { contents: mut edits, failed: unfiltered } = database::filter(known, &fate);
-    let mut additions = mount_point_additions(known, &fate, &found.paths, working_dir.as_ref());
+    let new = baked::carry(known, &start.baked, &fate, &access, &mut edits);
+    let mut additions = mount_point_additions(known, &fate, &found.paths, working_dir.as_ref(), new);
     add_account(known, &user, &mut edits, &mut additions);
     let judged = verdict::judge(known, &fate, &access, level, &edits);
     let residual = residual::list(known, &start, &kept, &fate);
@@ -115,6 +110,7 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
         recipes: recipes.iter().map(|recipe| recipe.name.clone()).collect(),
         verdicts: judged.members,
         additions,
+        baked: start.baked.iter().filter(|baked| fate.stays(&baked.path)).cloned().collect(),
         removed: judged.removed,
         residual,
         packages,
@@ -123,6 +119,46 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
         findings,
         user,
     })
+}
+
+/// What runs, as whom, what that needs and where it writes.
+struct Begun<'k> {
+    start: Start,
+    recipes: Vec<&'k Recipe>,
+    level: Level,
+    user: User,
+    kept: Kept,
+    found: Found,
+}
+
+/// Follows the start; what runs showed of it does not count where it is `refused`.
+fn begin<'k>(known: &'k Known<'_>, refused: Option<&Refusal>) -> Result<Begun<'k>, UserError> {
+    let mut start = entrypoint::resolve(known, refused);
+    let paths: Vec<ImagePath> =
+        start.entrypoint.chain.iter().flat_map(|step| [step.path.clone(), step.file.clone()]).collect();
+    let mut recipes = recipe::matching(known.recipes, &paths);
+    if recipes.is_empty() && is_static(known, &start) {
+        recipes.extend(recipe::static_binary(known.recipes));
+    }
+    entrypoint::explain(&mut start, &recipes);
+    let level = effective_level(known, &start, &recipes);
+    let user = user::choose(known, &start, &recipes)?;
+    let kept = keep::close_over(known, &start, &recipes, level);
+    let found = writable_paths(known, &start, &recipes, &user, &kept);
+    Ok(Begun { start, recipes, level, user, kept, found })
+}
+
+impl Begun<'_> {
+    /// Why the start is not lowered after all: a volume would hide what the script writes.
+    fn hidden(&self, known: &Known<'_>) -> Option<Refusal> {
+        let volume = |path: &ImagePath| {
+            let mut mounted = self.found.paths.iter().filter(|declared| declared.is_mounted());
+            mounted.find(|declared| path.is_within(&declared.path)).map(|declared| &declared.path)
+        };
+        let mut files = self.start.baked.iter().map(|baked| &baked.path);
+        let (file, volume) = files.find_map(|file| Some((file, volume(file)?)))?;
+        Some(entrypoint::hidden(known, file, volume))
+    }
 }
 
 /// Whether the main program needs neither loader nor library.
@@ -222,6 +258,10 @@ fn must_read(
             out.extend(known.names_of(path).iter().cloned());
         }
     }
+    for baked in start.baked.iter().filter(|baked| baked.is_read) {
+        out.extend(baked.path.ancestors());
+        out.insert(baked.path.clone());
+    }
     out
 }
 
@@ -243,13 +283,14 @@ fn is_account_secret(path: &ImagePath) -> bool {
         || path.is_within(&ImagePath::literal("etc/ssl/private"))
 }
 
-/// Directories that are not there yet: mount points, and the working directory, which not every runtime makes on a
-/// read-only root.
+/// What is not there yet: mount points, the working directory, which not every runtime makes on a read-only root, and
+/// `files`, all with the directories above.
 fn mount_point_additions(
     known: &Known<'_>,
     fate: &Fate,
     declared: &[WritablePath],
     working_dir: Option<&ImagePath>,
+    files: Vec<Addition>,
 ) -> Vec<Addition> {
     let mut out: BTreeMap<ImagePath, Addition> = BTreeMap::new();
     // A directory without an entry of its own is only there while something in it is.
@@ -261,7 +302,7 @@ fn mount_point_additions(
         .filter(|path| declared.iter().all(|other| other.path != **path))
         .map(|path| directory(path, DIRECTORY_MODE, 0, 0));
     let mount_points = declared.iter().map(|path| directory(&path.path, path.mode, path.uid, path.gid));
-    for wanted in mount_points.chain(working_dir) {
+    for wanted in mount_points.chain(working_dir).chain(files) {
         if has_entry(&wanted.path) {
             continue;
         }

@@ -18,6 +18,7 @@ use super::{Entrypoint, Lowered, Role, Step};
 use crate::catalog::{Catalog, Class};
 use crate::path::ImagePath;
 use crate::path::glob::PathGlobs;
+use crate::plan::baked::Baked;
 use crate::plan::known::Known;
 use crate::plan::traced::Whose;
 use crate::recipe::{self, Recipe, ShellRule};
@@ -27,7 +28,7 @@ use traced::Shown;
 
 pub use lookup::find_program;
 pub use mention::wanted;
-pub use traced::server;
+pub use traced::{Refusal, hidden, server};
 
 /// Programs started one by another before kiln gives up: far above any real chain.
 const MAX_STEPS: usize = 32;
@@ -57,6 +58,8 @@ pub struct Start {
     pub doubts: Vec<Doubt>,
     /// Directories that a lowered script would have made.
     pub directories: Vec<ImagePath>,
+    /// Files that it would have written, by path, and that are constants of the image.
+    pub baked: Vec<Baked>,
     /// Scripts that were lowered and the variables that they read at each start.
     pub frozen: Vec<Frozen>,
     /// Whose doings in a watched run are the hardened image's.
@@ -67,6 +70,16 @@ impl Start {
     /// Where it starts.
     pub fn working_dir<'a>(&'a self, known: &'a Known<'_>) -> &'a ImagePath {
         self.entrypoint.working_dir.as_ref().unwrap_or(&known.working_dir)
+    }
+
+    /// Says why the shell stays.
+    fn refuse(&mut self, refusal: &Refusal) {
+        if let Some(need) = &mut self.shell {
+            need.why.clone_from(&refusal.why);
+            if let Some(remedy) = &refusal.remedy {
+                need.remedy.clone_from(remedy);
+            }
+        }
     }
 }
 
@@ -117,17 +130,19 @@ pub struct Mention {
     pub by: ImagePath,
 }
 
-/// Resolves the start of the image in `known`.
-pub fn resolve(known: &Known<'_>) -> Start {
+/// Resolves the start of the image in `known`; what runs showed does not count where it is `refused`.
+pub fn resolve(known: &Known<'_>, refused: Option<&Refusal>) -> Start {
     let source: Vec<String> = known.config.entrypoint.iter().chain(&known.config.cmd).cloned().collect();
     let mut walk = Walk::new(known, &source);
     walk.run(source.clone());
     walk.others();
     let mut start = walk.start;
-    if start.shell.is_some() {
+    if let Some(refusal) = refused {
+        start.refuse(refusal);
+    } else if start.shell.is_some() {
         match traced::shown(known) {
             Some(Ok(shown)) => start = instead(known, &source, shown, start),
-            Some(Err(why)) => start.shell.as_mut().into_iter().for_each(|need| need.why.clone_from(&why)),
+            Some(Err(refusal)) => start.refuse(&refusal),
             None => {}
         }
     }
@@ -144,12 +159,13 @@ pub fn resolve(known: &Known<'_>) -> Start {
 
 /// The start that runs showed, in place of `before`, which needs a shell.
 fn instead(known: &Known<'_>, source: &[String], shown: Shown, before: Start) -> Start {
-    let Shown { argv, env, working_dir, directories, why } = shown;
+    let Shown { argv, env, working_dir, directories, baked, why } = shown;
     let mut walk = Walk::new(known, source);
     walk.start.entrypoint.working_dir = working_dir;
     walk.start.assigned.clone_from(&env);
     walk.start.entrypoint.env = env;
     walk.start.directories = directories;
+    walk.start.baked = baked;
     walk.start.frozen = traced::frozen(known, &before.entrypoint.chain);
     walk.lower(source, argv.clone(), why);
     walk.run(argv);

@@ -3,6 +3,7 @@
 //! Looks at what was decided; changes nothing.
 
 mod alike;
+mod baked;
 mod named;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ pub fn findings(decision: &Decision<'_>, residual: &[Residual]) -> Vec<Finding> 
     out.extend(start(decision));
     out.extend(tools(decision, residual));
     out.extend(alike::gone(decision));
+    out.extend(baked::findings(decision));
     out.extend(named::shared(decision));
     out.extend(needs(decision));
     out.extend(scripts(decision));

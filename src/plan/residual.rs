@@ -118,6 +118,8 @@ fn reason(
             ("level `strip` keeps what may run the application".into(), Some("use level `distroless`".into()))
         }
         Some(Why::Read(by)) => (format!("`{by}` read it while it was watched"), None),
-        Some(Why::Chain | Why::Package(_) | Why::Always(_)) | None => ("part of what stays".into(), None),
+        Some(Why::Chain | Why::Package(_) | Why::Always(_) | Why::Baked) | None => {
+            ("part of what stays".into(), None)
+        }
     }
 }

@@ -91,6 +91,17 @@ pub struct Other<'p> {
     pub is_later: bool,
 }
 
+/// Something that others than the server wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preparation<'p> {
+    /// Links followed.
+    pub path: ImagePath,
+    /// In what ways.
+    pub how: BTreeSet<How>,
+    /// By which program; escaped. The last of several.
+    pub by: &'p str,
+}
+
 /// The part that a program plays above a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -310,12 +321,38 @@ impl<'p> Traced<'p> {
         })
     }
 
-    /// What those whose doings do not count had a hand in, and in what ways it was written.
-    pub fn prepared(&self) -> impl Iterator<Item = (ImagePath, BTreeSet<How>)> {
-        let others = |by: &[Actor]| by.iter().any(|by| !self.counts(by));
-        let written = self.profile.written.iter().filter(move |written| others(&written.by));
-        written.filter_map(|written| {
-            Some((ImagePath::unescape(&written.path)?, written.how.iter().copied().collect()))
+    /// What those whose doings do not count had a hand in.
+    pub fn prepared(&self) -> impl Iterator<Item = Preparation<'p>> {
+        let traced = *self;
+        self.profile.written.iter().filter_map(move |written| {
+            // Who had it last: of `sed -i` and what came before it, `sed`.
+            let by = written.by.iter().rev().find(|by| !traced.counts(by))?;
+            Some(Preparation {
+                path: ImagePath::unescape(&written.path)?,
+                how: written.how.iter().copied().collect(),
+                by: traced.program(by).unwrap_or_default(),
+            })
+        })
+    }
+
+    /// Programs that those became whose doings do not count.
+    pub fn others_became(&self) -> impl Iterator<Item = &'p Exec> {
+        let traced = *self;
+        self.profile.processes.iter().enumerate().flat_map(move |(number, process)| {
+            process.execs.iter().enumerate().filter_map(move |(before, exec)| {
+                let (process, exec_number) = (u32::try_from(number).ok()?, u32::try_from(before).ok()?);
+                let by = Actor { process, exec: exec_number.checked_add(1)?, phase: Phase::StartUp };
+                (!traced.counts(&by)).then_some(exec)
+            })
+        })
+    }
+
+    /// Files that those opened for reading whose doings do not count, each with the last of them.
+    pub fn others_read(&self) -> impl Iterator<Item = (ImagePath, &'p str)> {
+        let traced = *self;
+        self.profile.opened.iter().filter_map(move |used| {
+            let by = used.by.iter().rev().find(|by| !traced.counts(by))?;
+            Some((ImagePath::unescape(&used.path)?, traced.program(by).unwrap_or_default()))
         })
     }
 }

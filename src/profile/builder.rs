@@ -254,6 +254,7 @@ impl Builder {
             opened: uses(self.opened),
             mapped: uses(self.mapped),
             written: written.collect(),
+            prepared: Vec::new(),
             sockets: self
                 .sockets
                 .into_iter()

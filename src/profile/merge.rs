@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::MergeError;
+use super::prepared::{self, Prepared};
 use super::tree::{self, Order, Raw};
 use super::types::{Actor, Ending, Failure, FileUse, Process, Profile, Socket, Written};
 
@@ -40,6 +41,14 @@ pub(super) fn merge(one: Profile, other: Profile) -> Result<Profile, MergeError>
             add(&mut written, entry.path, renumber(entry.by, offset), entry.runs);
         }
     }
+    let mut prepared: BTreeMap<String, Prepared> = BTreeMap::new();
+    for entry in one.prepared.into_iter().chain(other.prepared) {
+        let entry = match prepared.remove(&entry.path) {
+            Some(before) => prepared::united(before, entry),
+            None => entry,
+        };
+        prepared.insert(entry.path.clone(), entry);
+    }
     let mut sockets = BTreeMap::new();
     for (offset, list) in [(0, one.sockets), (offset, other.sockets)] {
         for entry in list {
@@ -74,6 +83,7 @@ pub(super) fn merge(one: Profile, other: Profile) -> Result<Profile, MergeError>
                 runs,
             })
             .collect(),
+        prepared: prepared.into_values().collect(),
         sockets: sockets.into_iter().map(|(bind, (by, runs))| Socket { bind, by, runs }).collect(),
         failures: failures
             .into_iter()

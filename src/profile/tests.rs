@@ -299,3 +299,63 @@ fn other_versions_and_other_documents_are_refused() {
     assert!(matches!(Profile::parse(&later), Err(ParseProfileError::Version(2))));
     assert!(matches!(Profile::parse("{}"), Err(ParseProfileError::Shape(_))));
 }
+
+#[test]
+fn of_what_programs_left_behind_only_that_is_told_which_is_alike_in_all_runs() {
+    let left = |path: &str, mode: &str, holds: Holds| Prepared {
+        path: path.into(),
+        mode: mode.into(),
+        uid: 0,
+        gid: 0,
+        holds,
+        runs: 1,
+    };
+    let text = |text: &str| Holds::Text(text.into());
+    let with = |prepared: Vec<Prepared>| Profile { prepared, ..profile() };
+    let one = with(vec![
+        left("/a", "0644", text("same")),
+        left("/b", "0644", text("one")),
+        left("/c", "0644", text("same")),
+        left("/d", "0644", Holds::Untold(Untold::Secret)),
+        left("/e", "0644", text("only here")),
+    ]);
+    let other = with(vec![
+        left("/a", "0644", text("same")),
+        left("/b", "0644", text("other")),
+        left("/c", "0600", text("same")),
+        left("/d", "0644", text("now not")),
+    ]);
+    let told = |profiles| -> Vec<_> {
+        let merged = Profile::merge(profiles).unwrap();
+        let told = merged.prepared.into_iter();
+        told.map(|left| (left.path, left.holds, left.runs)).collect()
+    };
+    let differs = || Holds::Untold(Untold::Differs);
+    let expected = [
+        ("/a", text("same"), 2),
+        ("/b", differs(), 2),
+        ("/c", differs(), 2),
+        ("/d", Holds::Untold(Untold::Secret), 2),
+        ("/e", text("only here"), 1),
+    ];
+    let expected = expected.map(|(path, holds, runs)| (path.to_owned(), holds, runs));
+    assert_eq!(told(vec![one.clone(), other.clone()]), expected);
+    assert_eq!(told(vec![other, one]), expected);
+}
+
+#[test]
+fn short_values_are_found_as_words_and_long_ones_anywhere() {
+    for (text, value, is_in) in [
+        ("workers 1;", "1", true),
+        ("port 8081", "1", false),
+        ("x=on\n", "on", true),
+        ("connection", "on", false),
+        ("http://example.org/", "example", true),
+    ] {
+        assert_eq!(has_word(text, value), is_in, "{value} in {text}");
+    }
+    assert!(
+        has_private_key("x\n -----BEGIN EC PRIVATE KEY-----\n")
+            && !has_private_key("-----BEGIN CERTIFICATE-----")
+    );
+}

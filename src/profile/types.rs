@@ -5,6 +5,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::prepared::Prepared;
+
 /// What the runs of an image showed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +34,9 @@ pub struct Profile {
     pub mapped: Vec<FileUse>,
     /// What was created, written, renamed, removed or changed, by path.
     pub written: Vec<Written>,
+    /// Files and links that programs left behind which were gone when it was ready, by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prepared: Vec<Prepared>,
     /// Where it listened.
     pub sockets: Vec<Socket>,
     /// Calls that failed, but for those that only look whether something is there.

@@ -14,6 +14,7 @@ use crate::catalog::Class;
 use crate::evidence::{Confidence, Evidence};
 use crate::finding::Severity;
 use crate::json;
+use crate::manifest::BakedFile;
 use crate::plan::{self, Plan};
 use crate::recipe::Purpose;
 
@@ -46,6 +47,8 @@ pub struct Report {
     pub user: User,
     /// What it must be able to write, by path.
     pub writable: Vec<Writable>,
+    /// Files that a script of the source wrote at each start, and that are in the image instead, by path.
+    pub baked: Vec<BakedFile>,
     /// What it listens on, by port.
     pub ports: Vec<Port>,
     /// How to ask whether it serves.
@@ -384,6 +387,7 @@ impl Report {
             entrypoint: Entrypoint::of(&plan.entrypoint),
             user: User::of(&plan.user),
             writable: plan.writable.iter().map(Writable::of).collect(),
+            baked: plan.baked.iter().map(Into::into).collect(),
             ports: plan.ports.iter().map(Port::of).collect(),
             probe: plan.probe.as_ref().map(ProbeText::of),
             env: plan

@@ -102,6 +102,7 @@ pub(crate) fn plan() -> Plan {
         recipes: vec!["nginx".into()],
         verdicts: Vec::new(),
         additions: Vec::new(),
+        baked: Vec::new(),
         removed: vec![
             removed("/usr/bin/dash", catalogued(Class::Shell), Some("dash"), 0, 125_640),
             removed("/usr/bin/apt", catalogued(Class::PackageManager), Some("apt"), 0, 18_752),

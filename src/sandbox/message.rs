@@ -7,6 +7,7 @@ use std::{fmt, io};
 use serde::{Deserialize, Serialize};
 
 use super::attack::{Attack, Attacked};
+use super::left::Left;
 use super::settings::{Limits, Mount, Settings};
 use super::wire::Bytes;
 use crate::path::Escaped;
@@ -54,6 +55,8 @@ pub enum Request {
     Go,
     /// To the keeper: what was written so far?
     Changes,
+    /// To the keeper: which files and links that were written are there?
+    Left,
     /// To the keeper: the bytes of a file as the container has it, up to a limit.
     Read(Bytes, u64),
     /// To the keeper: end.
@@ -104,6 +107,8 @@ pub enum Reply {
     Ended(End),
     /// What was written.
     Changes(Vec<Change>),
+    /// What was written and is there.
+    Left(Vec<Left>),
     /// A file's bytes.
     Content(Bytes),
     /// It cannot be read.

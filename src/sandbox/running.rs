@@ -13,6 +13,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use super::cell::Sandbox;
 use super::door::Door;
 use super::error::SandboxError;
+use super::left::Left;
 use super::message::{Change, End, NotExecuted, Reply, Request};
 use super::settings::Settings;
 use super::wire::Bytes;
@@ -99,6 +100,14 @@ impl Running<'_> {
     pub fn changes(&mut self) -> Result<Vec<Change>, SandboxError> {
         match self.ask(&Request::Changes)? {
             Reply::Changes(changes) => Ok(changes),
+            _ => Err(SandboxError::Confused),
+        }
+    }
+
+    /// Files and links above the image that are there now, sorted; mounts apart.
+    pub fn left(&mut self) -> Result<Vec<Left>, SandboxError> {
+        match self.ask(&Request::Left)? {
+            Reply::Left(left) => Ok(left),
             _ => Err(SandboxError::Confused),
         }
     }

@@ -34,6 +34,8 @@ pub struct Settings {
     pub mounts: Vec<Mount>,
     /// Its name.
     pub hostname: String,
+    /// Which of several it is: its address, its name server and the numbers of its processes are those of one of them.
+    pub replica: u8,
     /// How much it may use.
     pub limits: Limits,
 }
@@ -50,6 +52,7 @@ impl Settings {
             root: Root::Writable,
             mounts: Vec::new(),
             hostname: "kiln".to_owned(),
+            replica: 0,
             limits: Limits::default(),
         }
     }

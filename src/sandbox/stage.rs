@@ -14,6 +14,7 @@ mod guard;
 mod init;
 mod join;
 mod keeper;
+mod left;
 mod loopback;
 mod outer;
 mod server;

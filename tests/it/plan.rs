@@ -6,6 +6,7 @@ mod access;
 mod alike;
 mod alpine;
 mod application;
+mod baked;
 mod doubt;
 mod layers;
 mod loaded;
@@ -43,6 +44,11 @@ const DEBIAN: &str = r#"
 /// [`DEBIAN`] with more on top, in the same layer.
 pub fn debian(more: &str) -> crate::fixture::Fixture {
     crate::fixture::Fixture::new(&format!("{DEBIAN}{more}"))
+}
+
+/// An image whose script writes a file that is a constant of it.
+pub fn baking() -> crate::fixture::Fixture {
+    baked::image()
 }
 
 /// A program of the distribution's that needs the C library.

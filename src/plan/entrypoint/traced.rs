@@ -2,9 +2,11 @@
 //!
 //! Asked only where nothing in the image itself says what a script ends as. What speaks against it is said.
 
+mod bake;
 mod beside;
 mod constant;
 mod frozen;
+mod moment;
 mod prepared;
 mod words;
 
@@ -12,12 +14,14 @@ use std::fmt::Write as _;
 
 use crate::catalog::{Catalog, Class, WrapperKind};
 use crate::path::ImagePath;
+use crate::plan::baked::Baked;
 use crate::plan::known::Known;
 use crate::plan::traced::{Part, Reached, Traced, Whose};
 use crate::profile::Exec;
 use beside::{beside, on_the_way};
 use constant::{are_constant, are_of_this_start, asks_the_machine, reads_nothing_given};
 pub use frozen::frozen;
+use moment::asks_the_moment;
 use prepared::{Prepared, prepared};
 use words::{added, words, words_of_init, working_dir};
 
@@ -35,24 +39,63 @@ pub(super) struct Shown {
     pub(super) working_dir: Option<ImagePath>,
     /// Directories that it made and the server uses.
     pub(super) directories: Vec<ImagePath>,
+    /// Files that it wrote, which are constants of the image.
+    pub(super) baked: Vec<Baked>,
     /// Why.
     pub(super) why: String,
 }
 
+/// Why a start is not lowered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// In words.
+    pub why: String,
+    /// What would help, where that is another thing than usual.
+    pub remedy: Option<String>,
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Self {
+        Self { why, remedy: None }
+    }
+}
+
+impl Refusal {
+    /// For a file that only the script can write.
+    pub(super) fn of_file(why: String, file: &ImagePath) -> Self {
+        let remedy = format!(
+            "mount {file} from a ConfigMap, or from a Secret if it holds one, and start in the image what the script ends in; or let its build write the file"
+        );
+        Self { why, remedy: Some(remedy) }
+    }
+
+    /// As it is said of `reached`.
+    fn of(self, reached: &Reached<'_>) -> Self {
+        let words: Vec<&str> = reached.exec.argv.iter().map(String::as_str).collect();
+        let ended = words.join(" ");
+        Self { why: format!("runs showed that it ends as `{ended}`, but {}", self.why), ..self }
+    }
+}
+
 /// What runs showed that a start with a shell ends as: `Err` says why that cannot be started instead; `None` where it is
 /// not known.
-pub(super) fn shown(known: &Known<'_>) -> Option<Result<Shown, String>> {
+pub(super) fn shown(known: &Known<'_>) -> Option<Result<Shown, Refusal>> {
     let traced = known.traced?;
     if traced.first().is_none() {
-        return Some(Err("the runs that were watched started differently".into()));
+        return Some(Err(Refusal::from("the runs that were watched started differently".to_owned())));
     }
     let reached = server(known, traced)?;
-    let words: Vec<&str> = reached.exec.argv.iter().map(String::as_str).collect();
-    let ended = words.join(" ");
-    Some(
-        lower(known, traced, &reached)
-            .map_err(|why| format!("runs showed that it ends as `{ended}`, but {why}")),
-    )
+    Some(lower(known, traced, &reached).map_err(|refusal| refusal.of(&reached)))
+}
+
+/// Why a start is not lowered whose script writes `file`: the volume at `volume` hides it.
+pub fn hidden(known: &Known<'_>, file: &ImagePath, volume: &ImagePath) -> Refusal {
+    let why = format!("the script writes {file}, which the volume at {volume} hides");
+    let refusal = Refusal::of_file(why, file);
+    match known.traced.and_then(|traced| server(known, traced)) {
+        Some(reached) => refusal.of(&reached),
+        None => refusal,
+    }
 }
 
 /// Whether `program`, links followed, is what `exec` ran.
@@ -82,20 +125,21 @@ pub fn server<'p>(known: &Known<'_>, traced: Traced<'p>) -> Option<Reached<'p>> 
     })
 }
 
-fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result<Shown, String> {
+fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result<Shown, Refusal> {
     let profile = traced.profile();
-    let first = traced.first().and_then(<[Exec]>::first).ok_or("nothing of its start is known")?;
+    let first =
+        traced.first().and_then(<[Exec]>::first).ok_or_else(|| "nothing of its start is known".to_owned())?;
     are_of_this_start(known, traced, first)?;
     let beside = beside(known, traced, reached)?;
     on_the_way(reached)?;
     reads_nothing_given(known, traced)?;
     let masks = [&first.umask, &reached.exec.umask].map(|mask| u32::from_str_radix(mask, 8).ok());
-    let [Some(before), Some(after)] = masks else { return Err("with no umask".into()) };
+    let [Some(before), Some(after)] = masks else { return Err(Refusal::from("with no umask".to_owned())) };
     // Whose files everybody may write, others rely on; user and group are the pod's.
     if before & !after & 0o7 != 0 {
-        return Err(format!("with the umask {}", reached.exec.umask));
+        return Err(Refusal::from(format!("with the umask {}", reached.exec.umask)));
     }
-    let Prepared { mut directories, made, unread } =
+    let Prepared { mut directories, made, unread, baked } =
         prepared(known, traced.of(Whose::Server(reached.server)))?;
     let working_dir = working_dir(known, reached.exec, &made)?;
     directories.extend(working_dir.clone().filter(|path| made.contains(path)));
@@ -108,14 +152,25 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
     argv.extend(words(known, reached.exec, directory, &env)?);
     are_constant(profile, &argv, &env)?;
     let own = |word: &String| known.config.entrypoint.contains(word) || known.config.cmd.contains(word);
-    if let Some(asks) = asks_the_machine(traced, reached)
-        && !(env.is_empty() && argv.iter().skip(1).all(own))
-    {
-        return Err(format!(
-            "the script asks the machine (`{asks}`), and what it answers may be in the words"
-        ));
+    let file = baked.iter().find(|baked| baked.content.is_some());
+    if let Some(asks) = asks_the_machine(traced, reached) {
+        if !(env.is_empty() && argv.iter().skip(1).all(own)) {
+            let why =
+                format!("the script asks the machine (`{asks}`), and what it answers may be in the words");
+            return Err(Refusal::from(why));
+        }
+        refuse_answer(file, &format!("the machine (`{asks}`)"))?;
     }
-    let mut why = format!("{} runs ended as this, and it read nothing that the script makes", profile.runs);
+    if let Some(asks) = asks_the_moment(known, traced.of(Whose::Server(reached.server))) {
+        refuse_answer(file, &asks)?;
+    }
+    let files: Vec<ImagePath> = baked.iter().map(|baked| baked.path.clone()).collect();
+    let besides = match files.as_slice() {
+        [] => String::new(),
+        some => format!(" but what is the same in all of them and in the image now: {}", some_of(some)),
+    };
+    let mut why =
+        format!("{} runs ended as this, and it read nothing that the script makes{besides}", profile.runs);
     if before != after {
         let _ = write!(why, "; the script's umask of {} is not set any more", reached.exec.umask);
     }
@@ -124,7 +179,14 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
             let _ = write!(why, "; {what}: {}", some_of(&names));
         }
     }
-    Ok(Shown { argv, env, working_dir, directories, why })
+    Ok(Shown { argv, env, working_dir, directories, baked, why })
+}
+
+/// Refuses to bake `file` where a script asked what answers otherwise elsewhere.
+fn refuse_answer(file: Option<&Baked>, asks: &str) -> Result<(), Refusal> {
+    let Some(Baked { path, .. }) = file else { return Ok(()) };
+    let why = format!("the script asks {asks}, and what it answers may be in {path}, which it writes");
+    Err(Refusal::of_file(why, path))
 }
 
 /// The first of `paths`, and how many more there are.

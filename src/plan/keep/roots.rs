@@ -78,6 +78,9 @@ impl Closure<'_> {
         for used in traced.executed() {
             self.add_following(&used.path, &Why::Executed(used.by));
         }
+        for baked in &start.baked {
+            self.add(&baked.path, Why::Baked);
+        }
         for used in traced.read() {
             self.add_following(&used.path, &Why::Read(used.by));
         }

@@ -20,7 +20,7 @@ pub(super) const TRACE: &str = "trace";
 pub(super) fn candidates(inputs: &Inputs<'_>) -> Vec<Candidate> {
     let Some(traced) = inputs.traced else { return Vec::new() };
     let given: BTreeSet<ImagePath> =
-        traced.prepared().filter(|(_, how)| how.contains(&How::Directory)).map(|(path, _)| path).collect();
+        traced.prepared().filter(|made| made.how.contains(&How::Directory)).map(|made| made.path).collect();
     // What holds content somebody else has to bring, with all that is below it.
     let is_brought = |path: &ImagePath| {
         place::refuse(inputs, path).is_none() && matches!(content(inputs, path), PathContent::Seed { .. })

@@ -96,18 +96,18 @@ impl Trees {
 }
 
 /// Opens `path` below `root`, through no link.
-fn open(root: &OwnedFd, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+pub(super) fn open(root: &OwnedFd, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
     let path: &[u8] = if path.is_empty() { b"." } else { path };
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     Ok(openat2(root, path, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)?)
 }
 
-fn stat(root: &OwnedFd, path: &[u8]) -> io::Result<Stat> {
+pub(super) fn stat(root: &OwnedFd, path: &[u8]) -> io::Result<Stat> {
     Ok(fstat(open(root, path, OFlags::PATH)?)?)
 }
 
 /// The paths of what is in a directory.
-fn names(root: &OwnedFd, directory: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+pub(super) fn names(root: &OwnedFd, directory: &[u8]) -> io::Result<Vec<Vec<u8>>> {
     let opened = open(root, directory, OFlags::RDONLY | OFlags::DIRECTORY)?;
     let mut paths = Vec::new();
     for entry in Dir::read_from(opened)? {

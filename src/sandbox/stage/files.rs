@@ -11,12 +11,14 @@ pub(super) const FILES: [(&str, &str); 3] = [
     ("etc/resolv.conf", "scratch/resolv.conf"),
 ];
 
-/// Writes them.
-pub(super) fn write(hostname: &str) -> Result<(), Failed> {
+/// Writes them for one of several containers: no two have one name, one address and one name server.
+pub(super) fn write(hostname: &str, replica: u8) -> Result<(), Failed> {
+    // All of 127.0.0.0/8 is this machine (RFC 1122, 3.2.1.3).
+    let address = format!("127.0.0.{}", replica.saturating_add(1));
     let hosts =
-        format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.0.1\t{hostname}\n");
+        format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n{address}\t{hostname}\n");
     // Nobody answers there: a question about a name fails at once.
-    let resolver = "nameserver 127.0.0.1\n".to_owned();
+    let resolver = format!("nameserver {address}\n");
     for ((_, file), text) in FILES.iter().zip([hosts, format!("{hostname}\n"), resolver]) {
         step(Step::Mount, *file, std::fs::write(file, text))?;
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);

@@ -71,6 +71,7 @@ fn set_up(settings: &Settings, ids: IdNumber) -> Result<Vec<Bytes>, Failed> {
     let proc = step(Step::Mount, "/proc", new_mount("proc", &[], attributes))?;
     let target = image.own_directory("proc")?;
     step(Step::Mount, "/proc", attach(&proc, &target))?;
+    count_from(&proc, settings.replica);
     mount_sys(&mut image, attributes)?;
     let devices = devices::make()?;
     let target = image.own_directory("dev")?;
@@ -114,6 +115,19 @@ fn set_up(settings: &Settings, ids: IdNumber) -> Result<Vec<Bytes>, Failed> {
         step(Step::Mount, "/", mount_remount("/", flags, ""))?;
     }
     Ok(made)
+}
+
+/// How far apart the numbers of processes of two replicas begin: few starts take as many.
+const STRIDE: u32 = 1000;
+
+/// Lets the numbers of further processes begin elsewhere in each replica. A kernel without checkpoints cannot, and then
+/// they do not.
+fn count_from(proc: &OwnedFd, replica: u8) {
+    if replica > 0 {
+        let last = (u32::from(replica) * STRIDE).to_string();
+        let opened = openat(proc, "sys/kernel/ns_last_pid", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+        let _ = opened.and_then(|file| rustix::io::write(file, last.as_bytes()));
+    }
 }
 
 /// `/sys`, read-only; empty where the machine does not let a user namespace see it.

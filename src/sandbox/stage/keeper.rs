@@ -18,7 +18,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::usage::{Usage, is_full};
 use super::{
-    Failed, LOWER, Stage, Step, changes, end_of, files, listen, loopback, say, spawn_connected, step,
+    Failed, LOWER, Stage, Step, changes, end_of, files, left, listen, loopback, say, spawn_connected, step,
     unexpected,
 };
 use crate::sandbox::message::{End, LimitKind, Reply, Request};
@@ -53,7 +53,7 @@ pub(super) fn run(control: &UnixStream) -> Result<u8, Failed> {
         | CloneFlags::CLONE_NEWPID;
     step(Step::Namespaces, "", nix::sched::unshare(flags))?;
     mount_all(&settings)?;
-    files::write(&settings.hostname)?;
+    files::write(&settings.hostname, settings.replica)?;
     step(Step::Loopback, "", loopback::up())?;
     step(Step::HostName, &settings.hostname, rustix::system::sethostname(settings.hostname.as_bytes()))?;
     let (mut app, near) = spawn_connected(Stage::Init)?;
@@ -162,6 +162,7 @@ fn keep(control: &UnixStream, app: &mut Child, settings: &Settings, made: &[Byte
 fn answer(control: &UnixStream, made: &[Bytes]) -> Result<bool, Failed> {
     match wire::receive(control) {
         Ok(Some(Request::Changes)) => say(control, &Reply::Changes(changes::list(UPPER, LOWER, made)?))?,
+        Ok(Some(Request::Left)) => say(control, &Reply::Left(left::list(UPPER)?))?,
         Ok(Some(Request::Read(path, limit))) => {
             let reply = match read(&path, limit) {
                 Ok(bytes) => Reply::Content(Bytes(bytes)),

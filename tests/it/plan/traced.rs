@@ -15,7 +15,7 @@ use crate::fixture::Fixture;
 const SCRIPT: &str =
     "#!/bin/sh\\nmkdir -p /run/app\\nif [ \\x22$MODE\\x22 ]; then cat /etc/motd; fi\\nexec \\x22$@\\x22\\n";
 
-fn image() -> Fixture {
+pub(super) fn image() -> Fixture {
     debian(&format!(
         "/usr/bin/app {ELF}\n/usr/bin/helper {ELF}\n/entry.sh f 0755 \"{SCRIPT}\"\n/etc/app.conf f \"x\"\n/run d\n/var/lib d\n/usr/share/app/data f \"d\"\n\
         package app needs=libc6 has=/usr/bin/app,/usr/share/app/data\npackage helper needs=libc6 has=/usr/bin/helper"
@@ -25,16 +25,16 @@ fn image() -> Fixture {
 }
 
 /// Runs of [`image`]: a script that makes a directory and becomes the server. Each may do more.
-struct Runs {
-    events: Vec<(u32, Act)>,
-    env: [&'static [&'static str]; 2],
-    words: &'static [&'static str],
-    cwd: &'static str,
-    umask: u32,
-    uid: u32,
-    count: u32,
+pub(super) struct Runs {
+    pub(super) events: Vec<(u32, Act)>,
+    pub(super) env: [&'static [&'static str]; 2],
+    pub(super) words: &'static [&'static str],
+    pub(super) cwd: &'static str,
+    pub(super) umask: u32,
+    pub(super) uid: u32,
+    pub(super) count: u32,
     /// Whether the script's program is still there when the server is ready.
-    stays: bool,
+    pub(super) stays: bool,
 }
 
 impl Default for Runs {
@@ -52,11 +52,11 @@ impl Default for Runs {
     }
 }
 
-fn path(text: &str) -> ImagePath {
+pub(super) fn path(text: &str) -> ImagePath {
     ImagePath::literal(text)
 }
 
-fn wrote(text: &str, how: How) -> Act {
+pub(super) fn wrote(text: &str, how: How) -> Act {
     Act::Wrote(path(text), how)
 }
 
@@ -64,12 +64,12 @@ fn listens(address: &str, port: u16) -> Act {
     Act::Listens(Bind { protocol: Protocol::Tcp, address: address.to_owned(), port })
 }
 
-fn opened(text: &str) -> Act {
+pub(super) fn opened(text: &str) -> Act {
     Act::Opened(path(text))
 }
 
 impl Runs {
-    fn program(run: usize, file: &str, words: &[&str]) -> Program {
+    pub(super) fn program(run: usize, file: &str, words: &[&str]) -> Program {
         Program {
             path: path(file),
             file: path(file),
@@ -128,7 +128,7 @@ impl Runs {
         })
     }
 
-    fn profile(&self) -> Profile {
+    pub(super) fn profile(&self) -> Profile {
         Profile::merge((0..self.count as usize).map(|run| self.run(run)).collect()).unwrap()
     }
 

@@ -9,14 +9,10 @@ use crate::catalog::Catalog;
 use crate::path::{ImagePath, unescape};
 use crate::plan::entrypoint::find_program;
 use crate::plan::known::Known;
-use crate::profile::Exec;
+use crate::profile::{Exec, is_secret_name};
 
 /// Variables that shells set for themselves, and those that a runtime gives every container.
 pub(super) const OWN: &[&str] = &["_", "SHLVL", "PWD", "OLDPWD", "HOSTNAME"];
-
-/// Parts of names that secrets have.
-const SECRET: &[&str] =
-    &["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "PRIVATE", "_KEY"];
 
 /// Where `exec` starts, if not where the image does: a directory of the image, or one that was `made`.
 pub(super) fn working_dir(
@@ -97,8 +93,7 @@ pub(super) fn added(
         if !variable.always {
             return Err(format!("with a variable that only some runs have, `{name}`"));
         }
-        let upper = name.to_ascii_uppercase();
-        if SECRET.iter().any(|part| upper.contains(part)) {
+        if is_secret_name(name) {
             return Err(format!("with a variable that may be a secret, `{name}`, which is not baked"));
         }
         if is_given(value, given) {
