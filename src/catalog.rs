@@ -78,6 +78,8 @@ pub struct Catalog {
     package_globs: GlobSet,
     package_classes: Vec<Class>,
     dlopen: Vec<DlopenRule>,
+    libraries: Vec<DlopenRule>,
+    aside: Rules,
     always_keep: Rules,
     directories: Rules,
     state: Rules,
@@ -142,6 +144,16 @@ impl Catalog {
     /// What only `dlopen` or a compiled-in path finds.
     pub fn dlopen_rules(&self) -> &[DlopenRule] {
         &self.dlopen
+    }
+
+    /// Libraries of interpreters: a run shows the modules of one way through a program, and another loads others.
+    pub fn libraries(&self) -> &[DlopenRule] {
+        &self.libraries
+    }
+
+    /// What packages bring for people, and for software that does not run in a container.
+    pub fn aside(&self) -> &Rules {
+        &self.aside
     }
 
     /// What stays whatever leads to it.
@@ -224,11 +236,9 @@ impl Catalog {
             words: names.words.iter().map(|name| boxed(name)).collect(),
             package_globs,
             package_classes,
-            dlopen: paths
-                .dlopen
-                .into_iter()
-                .map(|raw| DlopenRule::literal(raw.needed, raw.keep, raw.why))
-                .collect(),
+            dlopen: paths.dlopen.into_iter().map(DlopenRule::literal).collect(),
+            libraries: paths.library.into_iter().map(DlopenRule::literal).collect(),
+            aside: Rules::literal(paths.aside),
             always_keep: Rules::literal(paths.always_keep),
             directories: Rules::literal(paths.directory),
             state: Rules::literal(paths.state),

@@ -24,9 +24,9 @@ use crate::manifest::Manifest;
 use crate::options::{Builtin, Options};
 use crate::packages::Database;
 use crate::path::glob::PathGlobs;
-use crate::plan::Plan;
 use crate::plan::decide::decide;
 use crate::plan::known::Known;
+use crate::plan::{Level, Plan};
 use crate::progress::Progress;
 use crate::recipe::{self, Recipe};
 use crate::rootfs::Rootfs;
@@ -79,13 +79,17 @@ fn analyse_for(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Analysed, HardenError> {
-    check_globs(options)?;
+    check(options)?;
     let (image, rootfs) = read(source, platform, options, progress)?;
     let plan = decide_on(&image, &rootfs, options)?;
     Ok(Analysed { image, rootfs, plan })
 }
 
-fn check_globs(options: &Options) -> Result<(), HardenError> {
+/// What is wrong with options whatever the image is.
+fn check(options: &Options) -> Result<(), HardenError> {
+    if options.level == Level::Minimal && options.profile.is_none() {
+        return Err(HardenError::Unwatched);
+    }
     for globs in [&options.keep, &options.strip] {
         PathGlobs::new(globs).map_err(HardenError::Glob)?;
     }
@@ -144,7 +148,7 @@ fn make(
     destinations: &Destinations,
     progress: &dyn Progress,
 ) -> Result<(Hardened, FinishedImage), HardenError> {
-    check_globs(options)?;
+    check(options)?;
     let (image, rootfs) = read(source, platform, options, progress)?;
     let claim = again::examine(&image, &rootfs);
     if let Some(Claim::True(manifest)) = claim {

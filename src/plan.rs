@@ -43,14 +43,20 @@ pub enum Level {
     /// Also every executable, library and package of the distribution that nothing kept leads to.
     #[default]
     Distroless,
+    /// Of the distribution only what runs of the app used, what that needs, and what the catalog adds.
+    Minimal,
 }
 
 impl Level {
+    /// All of them, from the one that takes least.
+    pub const ALL: [Self; 3] = [Self::Strip, Self::Distroless, Self::Minimal];
+
     /// As the command line and documents name it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Strip => "strip",
             Self::Distroless => "distroless",
+            Self::Minimal => "minimal",
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use serde::Deserialize;
 
+use super::load::RawDlopen;
 use crate::path::glob::PathGlobs;
 
 /// A glob of absolute paths and the reason it stands in its list.
@@ -63,21 +64,26 @@ pub struct DlopenRule {
     pub needed: Vec<String>,
     /// What must then stay; globs of absolute paths.
     pub keep: Vec<String>,
+    /// What of that stays where only what was seen does; all of it where this is `None`.
+    pub least: Option<Vec<String>>,
     /// Why, for the report.
     pub why: String,
     pub(super) needed_globs: PathGlobs,
     pub(super) keep_globs: PathGlobs,
+    least_globs: Option<PathGlobs>,
 }
 
 impl DlopenRule {
     /// Compiles a rule of kiln's own data. Panics where a glob is none: a bug, not input.
-    pub(super) fn literal(needed: Vec<String>, keep: Vec<String>, why: String) -> Self {
+    pub(super) fn literal(raw: RawDlopen) -> Self {
+        let RawDlopen { needed, keep, least, why } = raw;
         let compile = |globs: Vec<String>| {
             PathGlobs::new(globs).unwrap_or_else(|error| unreachable!("catalog: {error}"))
         };
         let needed_globs = compile(needed.iter().map(|name| rooted(name)).collect());
         let keep_globs = compile(keep.clone());
-        Self { needed, keep, why, needed_globs, keep_globs }
+        let least_globs = least.clone().map(compile);
+        Self { needed, keep, least, why, needed_globs, keep_globs, least_globs }
     }
 
     /// Whether a kept object that needs `soname` calls for this.
@@ -96,6 +102,11 @@ impl DlopenRule {
     /// Whether `absolute` (with its leading `/`) must stay when the rule is called for.
     pub fn keeps(&self, absolute: &[u8]) -> bool {
         self.keep_globs.is_match(absolute)
+    }
+
+    /// Whether `absolute` is among what the rule keeps only where more stays than what was seen.
+    pub fn spares(&self, absolute: &[u8]) -> bool {
+        self.keeps(absolute) && self.least_globs.as_ref().is_some_and(|least| !least.is_match(absolute))
     }
 }
 

@@ -14,6 +14,8 @@ use super::{Class, Supervisor, Wrapper};
 #[serde(deny_unknown_fields)]
 pub(super) struct Paths {
     pub(super) dlopen: Vec<RawDlopen>,
+    pub(super) library: Vec<RawDlopen>,
+    pub(super) aside: Vec<Rule>,
     #[serde(rename = "always-keep")]
     pub(super) always_keep: Vec<Rule>,
     pub(super) directory: Vec<Rule>,
@@ -29,6 +31,8 @@ pub(super) struct Paths {
 pub(super) struct RawDlopen {
     pub(super) needed: Vec<String>,
     pub(super) keep: Vec<String>,
+    #[serde(default)]
+    pub(super) least: Option<Vec<String>>,
     pub(super) why: String,
 }
 

@@ -158,6 +158,11 @@ fn libraries_that_only_dlopen_finds_are_kept() {
     ] {
         assert!(kept_by(soname, path), "{soname}: {path}");
     }
+    let rules = Catalog::builtin().dlopen_rules().iter();
+    let spared = |path: &str| rules.clone().any(|rule| rule.spares(path.as_bytes()));
+    assert!(spared("/usr/lib/x86_64-linux-gnu/gconv/BIG5.so"));
+    assert!(!spared("/usr/lib/x86_64-linux-gnu/gconv/UTF-16.so"));
+    assert!(!spared("/usr/lib/x86_64-linux-gnu/libnss_dns.so.2"));
     assert!(!kept_by("libz.so.1", "/usr/lib/x86_64-linux-gnu/libgcc_s.so.1"));
     assert!(!kept_by("libcrypto.so.3", "/usr/lib/x86_64-linux-gnu/security/pam_unix.so"));
 }
@@ -186,6 +191,13 @@ fn rules_name_the_paths_they_are_for() {
     check(catalog.spirit(), "/usr/local/lib/python3.12/site-packages/flask/__init__.py", false);
     check(catalog.spirit(), "/usr/local/lib/node_modules/npm/bin/npm-cli.js", true);
     check(catalog.spirit(), "/usr/local/lib/node_modules/express/index.js", false);
+    check(catalog.aside(), "/usr/share/man/man8/nginx.8.gz", true);
+    check(catalog.aside(), "/usr/share/locale/de/LC_MESSAGES/libc.mo", true);
+    check(catalog.aside(), "/usr/share/locale/locale.alias", false);
+    check(catalog.aside(), "/usr/share/zoneinfo/right/UTC", true);
+    check(catalog.aside(), "/usr/share/zoneinfo/UTC", false);
+    check(catalog.aside(), "/var/lib/dpkg/info/libc6:amd64.postinst", true);
+    check(catalog.aside(), "/var/lib/dpkg/info/libc6:amd64.list", false);
     check(catalog.secrets(), "/etc/ssh/ssh_host_rsa_key", true);
     check(catalog.secrets(), "/etc/ssh/ssh_host_rsa_key.pub", false);
     check(catalog.secrets(), "/var/lib/rabbitmq/.erlang.cookie", true);

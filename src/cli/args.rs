@@ -329,7 +329,8 @@ pub(super) struct LimitArgs {
 /// What decides what happens to an image.
 #[derive(Debug, ClapArgs)]
 pub(super) struct AnalysisArgs {
-    /// How much goes: `strip` takes what the catalog names, `distroless` also what nothing kept leads to
+    /// How much goes: `strip` takes what the catalog names, `distroless` also what nothing kept leads to, `minimal`
+    /// also what no watched run used (with `--trace` or `--profile`)
     #[arg(long, value_name = "LEVEL", default_value = "distroless", value_parser = level)]
     pub(super) level: Level,
     /// Which image of an index: OS/ARCH[/VARIANT]; for `kiln harden` also `all`: every Linux image, into a new

@@ -68,6 +68,9 @@ pub enum HardenError {
         /// That of the profile's.
         found: String,
     },
+    /// The level goes by runs, and there are none.
+    #[error("level `minimal` keeps what runs of the image used: expected a profile of some, found none")]
+    Unwatched,
     /// There are findings of the severity from which on nothing is to be written.
     #[error("strict: {} of severity high, and nothing is written", count(.0.len() as u64, "finding", "findings"))]
     Refused(Vec<Finding>),

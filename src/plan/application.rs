@@ -68,6 +68,14 @@ pub fn byte_code_source(path: &ImagePath) -> Option<ImagePath> {
     Some(cache.parent()?.child(&name))
 }
 
+/// Whether a script is named as what an interpreter inside another program loads: half of Python's standard
+/// library begins with `#!` and has an execute bit.
+pub fn is_module_script(path: &ImagePath) -> bool {
+    const MODULES: &[&[u8]] =
+        &[b".py", b".pm", b".pl", b".al", b".rb", b".js", b".mjs", b".cjs", b".lua", b".tcl", b".php"];
+    MODULES.iter().any(|end| path.name().ends_with(end))
+}
+
 /// Symbolic links between the first word of a `#!` line and the file it leads to.
 pub fn interpreter_links(known: &Known<'_>, line: &[u8]) -> Vec<ImagePath> {
     let first = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();

@@ -61,7 +61,14 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
         found.paths.iter().map(|declared| declared.path.clone()).collect();
     let working_dir = known.rootfs.canonicalize_missing(start.working_dir(known));
     let standing: BTreeSet<ImagePath> = mount_points.iter().chain(&working_dir).cloned().collect();
-    let fate = fate::settle(known, &kept, level, &standing);
+    let mut staying = standing.clone();
+    if let Some(traced) = known.traced.filter(|_| level == Level::Minimal) {
+        // An empty directory that is looked into is there for that.
+        let traced = traced.of(start.whose);
+        let looked_into = traced.read().map(|used| used.path);
+        staying.extend(looked_into.filter(|path| known.rootfs.is_directory(path)));
+    }
+    let fate = fate::settle(known, &kept, level, &staying);
     let readable = if is_same_user(known, &user) {
         BTreeSet::new()
     } else {
@@ -173,14 +180,16 @@ fn is_static(known: &Known<'_>, start: &Start) -> bool {
 /// Where kiln cannot tell what the image is for, or what belongs to which package, it keeps.
 fn effective_level(known: &Known<'_>, start: &Start, recipes: &[&Recipe]) -> Level {
     let limited = database::limit(known).is_some();
-    let unknown = start.program.is_none()
+    let unwatched = known.options.level == Level::Minimal && known.traced.is_none();
+    let unknown = unwatched
+        || start.program.is_none()
         || !start.doubts.is_empty()
         || unknown_interpreter(known, start, recipes).is_some();
     if unknown || limited { Level::Strip } else { known.options.level }
 }
 
 /// The program, if it is an interpreter that no recipe knows: which modules of the distribution its scripts load
-/// is in no file that kiln reads.
+/// is in no file that kiln reads. Where it was watched it is enough that the catalog knows where its library stands.
 pub fn unknown_interpreter<'s>(
     known: &Known<'_>,
     start: &'s Start,
@@ -189,7 +198,11 @@ pub fn unknown_interpreter<'s>(
     let program = start.program.as_ref().filter(|_| recipes.is_empty())?;
     // A JVM loads what its class path names, and its own libraries.
     let loads_modules = known.class(program) == Some(Class::Interpreter) && program.name() != b"java";
-    loads_modules.then_some(program)
+    let mut libraries = Catalog::builtin().libraries().iter();
+    let is_seen = known.options.level == Level::Minimal
+        && known.traced.is_some()
+        && libraries.any(|rule| rule.called_by_path(&program.absolute()));
+    (loads_modules && !is_seen).then_some(program)
 }
 
 /// Whether the image ran as `user` before: then it read all it needs, and nothing is opened to it.

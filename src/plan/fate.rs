@@ -91,6 +91,9 @@ impl Settling<'_> {
         if self.strip.is_match(&path.absolute()) || self.kept.catalogued.contains_key(path) {
             return false;
         }
+        if self.is_aside(path) {
+            return false;
+        }
         let unowned = self.known.owners(path).is_empty();
         if let Some(source) = application::byte_code_source(path)
             && unowned
@@ -102,7 +105,18 @@ impl Settling<'_> {
         }
         // Packages list `/bin` as a directory; where it is a link, it is nobody's.
         let of_merged_usr = application::is_spirit(self.known, path) && self.known.leads_to_directory(path);
-        (unowned || of_merged_usr) && self.known.is_link(path) && !application::is_state(self.known, path)
+        // Nothing says through which links a file was reached, and one that leads to what stays costs nothing.
+        let may_be_passed = self.level == Level::Minimal
+            && self.known.owners(path).iter().any(|id| !self.known.for_tools.contains(id))
+            && self.known.class(path).is_none();
+        (unowned || of_merged_usr || may_be_passed)
+            && self.known.is_link(path)
+            && !application::is_state(self.known, path)
+    }
+
+    /// Whether `path` is there for people or for software that does not run in a container, and that counts.
+    fn is_aside(&self, path: &ImagePath) -> bool {
+        self.level == Level::Minimal && self.known.rule(Catalog::builtin().aside(), path).is_some()
     }
 
     fn reason(&self, path: &ImagePath) -> Reason {
@@ -117,7 +131,7 @@ impl Settling<'_> {
         if !self.known.owners(path).is_empty() {
             return Reason::UnneededPackage;
         }
-        if application::is_state(self.known, path) {
+        if application::is_state(self.known, path) || packages::is_database(path) {
             return Reason::PackageManagerState;
         }
         Reason::Derived
@@ -135,7 +149,7 @@ impl Settling<'_> {
             if self.fate.gone.contains_key(last) {
                 // A link of the application is no reason to keep what cannot start.
                 let is_weak = match why {
-                    Why::Loaded(_) | Why::InNamed(_) => !is_module(path),
+                    Why::Loaded(_) | Why::InNamed(_) => !application::is_module_script(path),
                     Why::Needed(by) => self.known.is_link(by),
                     why => !why.is_strong(),
                 };
@@ -261,9 +275,10 @@ impl Settling<'_> {
             }
             let owners = self.known.owners(path);
             // A package of which only some data stays is not there for its directories.
-            let by_package = owners
-                .iter()
-                .any(|id| self.fate.packages.contains(id) && self.kept.packages.contains_key(id));
+            let by_package = !self.is_aside(path)
+                && owners
+                    .iter()
+                    .any(|id| self.fate.packages.contains(id) && self.kept.packages.contains_key(id));
             let expected = self.known.rule(Catalog::builtin().directories(), path).is_some();
             let is_state = application::is_state(self.known, path);
             // An empty directory is there for a reason; one that became empty is not.
@@ -283,14 +298,6 @@ impl Settling<'_> {
             }
         }
     }
-}
-
-/// Whether a script is named as what an interpreter inside another program loads: half of Python's standard
-/// library begins with `#!` and has an execute bit.
-fn is_module(path: &ImagePath) -> bool {
-    const MODULES: &[&[u8]] =
-        &[b".py", b".pm", b".pl", b".al", b".rb", b".js", b".mjs", b".cjs", b".lua", b".tcl", b".php"];
-    MODULES.iter().any(|end| path.name().ends_with(end))
 }
 
 fn mark_ancestors(set: &mut BTreeSet<ImagePath>, path: &ImagePath) {

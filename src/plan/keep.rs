@@ -3,6 +3,7 @@
 //! Grows a set from roots; what goes, and under which name for it, is `plan::fate`'s.
 
 mod admit;
+mod least;
 mod named;
 mod needs;
 mod roots;
@@ -97,6 +98,8 @@ pub struct Kept {
     pub shared: BTreeMap<ImagePath, String>,
     /// Libraries that were never there.
     pub missing: BTreeSet<Missing>,
+    /// Modules that were not loaded while the app was watched, and that need a library that goes.
+    pub unfit: BTreeSet<ImagePath>,
     /// Names of `--keep` and `--strip` globs, and recipe rules, that matched nothing.
     pub unused: Vec<(Rule, String)>,
 }
@@ -142,6 +145,12 @@ pub fn close_over<'k>(known: &'k Known<'k>, start: &'k Start, recipes: &[&Recipe
     };
     closure.roots(start, recipes);
     closure.run();
+    if level == Level::Minimal {
+        while closure.modules_that_fit() {
+            closure.run();
+        }
+        closure.licences();
+    }
     closure.kept
 }
 
@@ -192,7 +201,8 @@ impl Closure<'_> {
 
     /// A file leads to its package, and the package to what it depends on.
     fn lead_to_package(&mut self, path: &ImagePath, why: &Why) {
-        if matches!(why, Why::Level) || self.known.leads_to_directory(path) {
+        let is_left_open = self.level == Level::Minimal || matches!(why, Why::Level);
+        if is_left_open || self.known.leads_to_directory(path) {
             return;
         }
         let Some(packages) = self.known.packages else { return };

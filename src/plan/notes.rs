@@ -5,6 +5,7 @@
 mod alike;
 mod baked;
 mod named;
+mod unseen;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +31,7 @@ pub fn findings(decision: &Decision<'_>, residual: &[Residual]) -> Vec<Finding> 
     out.extend(alike::gone(decision));
     out.extend(baked::findings(decision));
     out.extend(named::shared(decision));
+    out.extend(unseen::finding(decision));
     out.extend(needs(decision));
     out.extend(scripts(decision));
     out.extend(privileges(decision));

@@ -163,7 +163,7 @@ impl<'a> Judge<'a> {
         match &entry.kind {
             Kind::Whiteout | Kind::Opaque => match self.level {
                 Level::Strip => Verdict::unchanged(),
-                Level::Distroless => Verdict::Drop(Reason::WhiteoutOfNothing),
+                Level::Distroless | Level::Minimal => Verdict::Drop(Reason::WhiteoutOfNothing),
             },
             Kind::Hardlink(target) => self.link(id, entry, target),
             Kind::Directory => self.directory(id, entry),
@@ -260,7 +260,7 @@ impl<'a> Judge<'a> {
 
     /// A member that the merged tree does not show.
     fn shadowed(&self, entry: &Entry) -> Verdict {
-        if self.level == Level::Distroless {
+        if self.level != Level::Strip {
             return Verdict::Drop(Reason::Shadowed);
         }
         // A hidden link may name data that goes or moves, and a hidden name may be one that data moves to.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::MergeError;
 use super::prepared::{self, Prepared};
 use super::tree::{self, Order, Raw};
-use super::types::{Actor, Ending, Failure, FileUse, Process, Profile, Socket, Written};
+use super::types::{Actor, Ending, Failure, FileUse, Process, Profile, Socket, Start, Written};
 
 /// What either shows; each entry with the number of runs that did.
 pub(super) fn merge(one: Profile, other: Profile) -> Result<Profile, MergeError> {
@@ -67,6 +67,11 @@ pub(super) fn merge(one: Profile, other: Profile) -> Result<Profile, MergeError>
         let runs: &mut u32 = endings.entry((entry.end, entry.phase)).or_default();
         *runs = runs.saturating_add(entry.runs);
     }
+    // How else the others were started is told by what their processes were.
+    let mut exercises = one.start.exercises;
+    exercises.extend(other.start.exercises);
+    let mut seen = BTreeSet::new();
+    exercises.retain(|exercise| seen.insert(exercise.clone()));
     let chance: BTreeSet<String> = one.chance.into_iter().chain(other.chance).collect();
     let cut: BTreeSet<String> = one.cut.into_iter().chain(other.cut).collect();
     Ok(Profile {
@@ -98,7 +103,7 @@ pub(super) fn merge(one: Profile, other: Profile) -> Result<Profile, MergeError>
         schema_version: one.schema_version,
         kiln_version: one.kiln_version,
         image: one.image,
-        start: one.start,
+        start: Start { exercises, ..one.start },
     })
 }
 

@@ -212,6 +212,7 @@ fn merged_profiles_are_the_union_with_counts() {
     builder.take(Event { process: 0, phase: Phase::Steady, act: wrote("/data/x", How::Created) });
     let mut other = builder.finish(context());
     other.processes[0].execs[1].env[0].values = vec!["/other".into()];
+    other.start.exercises = vec!["./load".into()];
     let merged = Profile::merge(vec![one.clone(), other, one.clone()]).unwrap();
     assert_eq!((merged.runs, merged.processes.len()), (3, 5));
     assert!(merged.processes.iter().all(|process| process.runs == 3));
@@ -220,6 +221,7 @@ fn merged_profiles_are_the_union_with_counts() {
     let home = EnvVar { name: "HOME".into(), values: vec!["/app".into(), "/other".into()], always: true };
     assert_eq!(merged.processes[0].execs[1].env, [home]);
     assert_eq!(merged.endings[0].runs, 3);
+    assert_eq!(merged.start.exercises, ["./load"]);
 
     let mut alien = one.clone();
     alien.image.chain_id = "sha256:other".into();

@@ -121,7 +121,7 @@ impl<'a> Facts<'a> {
 
     /// Whether the image is hardened at a level that leaves nothing hidden in lower layers.
     pub fn hides_nothing(&self) -> Option<bool> {
-        self.document().map(|manifest| manifest.options.level == crate::plan::Level::Distroless)
+        self.document().map(|manifest| manifest.options.level != crate::plan::Level::Strip)
     }
 
     /// The file that a process started as `word` in the image's environment runs, links not followed.

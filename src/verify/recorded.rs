@@ -80,7 +80,7 @@ impl Recorded {
         let refuse = |option| RecordedError::Value(escaped(value), option);
         match name {
             "level" => {
-                let level = [Level::Strip, Level::Distroless].into_iter().find(|level| level.name() == value);
+                let level = Level::ALL.into_iter().find(|level| level.name() == value);
                 options.level = level.ok_or_else(|| refuse("level"))?;
             }
             "keep" | "strip" => {
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn what_kiln_does_not_write_is_refused() {
         for label in [
-            "--level=minimal",
+            "--level=tiny",
             "--level=distroless",
             "--keep=/b --keep=/a",
             "--keep=/a  --keep=/b",

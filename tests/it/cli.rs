@@ -63,7 +63,7 @@ fn wrong_usage_is_status_2_and_says_so_on_stderr() {
         &[],
         &["frobnicate"],
         &["harden", "oci:a"],
-        &["harden", "oci:a", "-o", "oci:b", "--level", "minimal"],
+        &["harden", "oci:a", "-o", "oci:b", "--level", "tiny"],
         &["harden", "oci:a", "-o", "oci:b", "--platform", "linux"],
         &["harden", "oci:a", "-o", "oci:b", "--jobs", "0"],
         &["harden", "oci:a", "-o", "oci:b", "--keep", "relative"],

@@ -99,6 +99,7 @@ fn raising(code: Code) -> Option<Fixture> {
             app("/usr/share/doc/x f 1\n/var/lib/dpkg/status f \"Package: x\\nStatus: install ok installed\\nArchitecture: all\\nVersion: 1\\n\"\n/var/lib/dpkg/info/x.list f \"/usr/share/doc/x\\n\"")
                 .cmd(&["/app/main", "--serve", "/usr/share"])
         }
+        Code::UsedInRunsOnly => app("").minimal("/app/main", &[]),
         Code::PackagesBroken => app("/var/lib/dpkg/status f \"Package: a\\nStatus: inst\""),
     })
 }

@@ -19,7 +19,7 @@ use kiln::plan::decide::decide;
 use kiln::plan::known::Known;
 use kiln::plan::user::UserError;
 use kiln::plan::{Addition, Level, Patch, Plan, Reason, Verdict};
-use kiln::profile::Profile;
+use kiln::profile::{Act, Builder, Context, Event, Image, Phase, Profile, Program, Start};
 use kiln::recipe::{self, Condition, Recipe};
 use kiln::rootfs::{Content, Entry, File, Kept, Kind, LayerIndex, Rootfs, dump};
 use md5::{Digest as _, Md5};
@@ -140,6 +140,43 @@ impl Fixture {
     pub fn watched(mut self, profile: Profile) -> Self {
         self.options.profile = Some(Arc::new(UserProfile::new(profile)));
         self
+    }
+
+    /// Level `minimal`, and one run in which `program` started at once and opened `used`.
+    pub fn minimal(mut self, program: &str, used: &[&str]) -> Self {
+        let mut builder = Builder::default();
+        let mut tell = |act| builder.take(Event { process: 0, phase: Phase::StartUp, act });
+        let file = ImagePath::literal(program);
+        tell(Act::Born { parent: None });
+        tell(Act::Exec(Box::new(Program {
+            path: file.clone(),
+            file,
+            interpreter: None,
+            argv: vec![program.as_bytes().to_vec()],
+            env: Vec::new(),
+            cwd: ImagePath::root(),
+            uid: 0,
+            gid: 0,
+            groups: Vec::new(),
+            umask: 0o22,
+        })));
+        for path in used {
+            tell(Act::Opened(ImagePath::literal(path)));
+        }
+        let profile = builder.finish(Context {
+            image: Image { chain_id: String::new(), config: String::new(), platform: String::new() },
+            start: Start {
+                argv: vec![program.to_owned()],
+                cwd: "/".into(),
+                user: String::new(),
+                env: Vec::new(),
+                mounts: Vec::new(),
+                exercises: vec!["http://127.0.0.1:80/".into()],
+            },
+            observed: None,
+        });
+        self.options.level = Level::Minimal;
+        self.watched(profile)
     }
 
     pub fn recipe(mut self, text: &str) -> Self {

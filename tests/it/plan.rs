@@ -10,6 +10,7 @@ mod baked;
 mod doubt;
 mod layers;
 mod loaded;
+mod minimal;
 mod named;
 mod packages;
 mod rpm;

@@ -18,7 +18,7 @@ pub fn check(before: &Rootfs, config: &Config, plan: &Plan) {
     let after = Rootfs::merge(layers.clone()).unwrap();
     let gone = gone(plan);
     names(before, &after, plan, &gone);
-    if plan.level == Level::Distroless {
+    if plan.level != Level::Strip {
         for layer in &layers {
             for entry in &layer.entries {
                 let is_whiteout = matches!(entry.kind, Kind::Whiteout | Kind::Opaque);
@@ -176,7 +176,7 @@ fn still_there(
 fn totals(before: &Rootfs, after: &Rootfs, plan: &Plan) {
     compare(&plan.before, &count(before), "before");
     compare(&plan.after, &count(after), "after");
-    if plan.level == Level::Distroless {
+    if plan.level != Level::Strip {
         let gone = gone(plan);
         let left: BTreeSet<EntryId> = before
             .nodes()

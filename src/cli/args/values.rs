@@ -11,10 +11,10 @@ use crate::plan::Level;
 use crate::sandbox::stage::Stage;
 
 pub(super) fn level(text: &str) -> Result<Level, String> {
-    [Level::Strip, Level::Distroless]
+    Level::ALL
         .into_iter()
         .find(|level| level.name() == text)
-        .ok_or_else(|| "expected `strip` or `distroless`".into())
+        .ok_or_else(|| "expected `strip`, `distroless` or `minimal`".into())
 }
 
 pub(super) fn platforms(text: &str) -> Result<Platforms, String> {

@@ -20,6 +20,8 @@ use crate::source::SourceError;
 pub(super) fn failure(error: HardenError, source: &Reference) -> Failure {
     match error {
         HardenError::Platform(_) | HardenError::Glob(_) | HardenError::User(_) => Failure::usage(error),
+        HardenError::Unwatched => Failure::usage(error)
+            .hint("`--trace` watches the app first; `--profile` takes what `kiln trace` saw"),
         HardenError::HardenedOtherwise { ref source_digest, .. } => {
             let hint = format!(
                 "harden its source, `{source_digest}`, with these options; what is gone from an image does not come back"

@@ -51,28 +51,15 @@ impl Closure<'_> {
     /// packages put beside it is for the same program: PHP's extensions, `uWSGI`'s and `PostgreSQL`'s plugins.
     pub(super) fn modules_beside(&mut self, path: &ImagePath) {
         let Some(directory) = path.parent() else { return };
-        let is_module = |path: &ImagePath| {
-            matches!(
-                self.known.rootfs.entry(path).and_then(|entry| entry.file()).map(|file| &file.content),
-                Some(Content::Elf(facts)) if facts.interpreter.is_none() && facts.kind == ObjectKind::SharedObject
-            )
-        };
         if self.level == Level::Strip
-            || is_library_directory(&directory)
             || self.module_directories.contains(&directory)
             || self.known.owners(path).is_empty()
-            || !is_module(path)
+            || !self.is_module(path)
         {
             return;
         }
-        let beside: Vec<ImagePath> = self
-            .known
-            .rootfs
-            .children(&directory)
-            .map(|(path, _)| path)
-            .filter(|path| is_module(path) && self.may_be_loaded(path))
-            .cloned()
-            .collect();
+        // At level `minimal` each is judged on its own, when all else is known.
+        let beside = if self.level == Level::Minimal { Vec::new() } else { self.modules_in(&directory) };
         let why = Why::Loaded(format!(
             "`{directory}` is a directory of modules, and the program that loads them stays"
         ));
@@ -80,6 +67,22 @@ impl Closure<'_> {
             self.add_following(&module, &why);
         }
         self.module_directories.insert(directory);
+    }
+
+    /// Modules in `directory` that what stays may load.
+    pub(super) fn modules_in(&self, directory: &ImagePath) -> Vec<ImagePath> {
+        let children = self.known.rootfs.children(directory).map(|(path, _)| path);
+        children.filter(|path| self.is_module(path) && self.may_be_loaded(path)).cloned().collect()
+    }
+
+    /// Whether a shared object stands at `path` where the loader does not search of itself.
+    pub(super) fn is_module(&self, path: &ImagePath) -> bool {
+        let file = self.known.rootfs.entry(path).and_then(|entry| entry.file());
+        let is_shared = matches!(
+            file.map(|file| &file.content),
+            Some(Content::Elf(facts)) if facts.interpreter.is_none() && facts.kind == ObjectKind::SharedObject
+        );
+        is_shared && path.parent().is_some_and(|directory| !is_library_directory(&directory))
     }
 
     /// A script needs its interpreter, unless the catalog names it: only the chain can hold a shell.
@@ -120,11 +123,14 @@ impl Closure<'_> {
                 Some(Content::Elf(facts)) => &facts.needed,
                 _ => &[],
             };
-        for (number, rule) in Catalog::builtin().dlopen_rules().iter().enumerate() {
+        let catalog = Catalog::builtin();
+        let libraries = if self.level == Level::Minimal { catalog.libraries() } else { &[] };
+        for (number, rule) in catalog.dlopen_rules().iter().chain(libraries).enumerate() {
             let called =
                 rule.called_by_path(&absolute) || sonames.iter().any(|name| rule.called_by_soname(name));
             if called && self.fired.insert(number) {
-                for glob in &rule.keep {
+                let least = rule.least.as_ref().filter(|_| self.level == Level::Minimal);
+                for glob in least.unwrap_or(&rule.keep) {
                     self.add_matching(glob, |_| Why::Loaded(rule.why.clone()));
                 }
             }

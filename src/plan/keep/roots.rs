@@ -47,7 +47,11 @@ impl Closure<'_> {
             }
             for rule in &recipe.plugin_directories {
                 let below = format!("{}/**", rule.glob.trim_end_matches('/'));
-                let used = self.add_matching(&below, |_| Why::Loaded(rule.why.clone()));
+                let why = Why::Loaded(rule.why.clone());
+                let used = match self.level {
+                    Level::Minimal => self.plugins(&below, &why),
+                    _ => self.add_matching(&below, |_| why.clone()),
+                };
                 self.note_use(recipe, &rule.glob, used);
             }
         }
@@ -60,7 +64,7 @@ impl Closure<'_> {
         let always = Catalog::builtin().always_keep();
         let paths: Vec<ImagePath> = self.non_directories().cloned().collect();
         for path in &paths {
-            if let Some(rule) = self.known.rule(always, path) {
+            if let Some(rule) = self.known.rule(always, path).filter(|_| !self.is_aside(path)) {
                 self.add(path, Why::Always(rule.why.clone()));
             }
             if self.level == Level::Strip {
@@ -83,6 +87,13 @@ impl Closure<'_> {
         }
         for used in traced.read() {
             self.add_following(&used.path, &Why::Read(used.by));
+        }
+        if self.level == Level::Minimal {
+            // What is opened to read and write is there for both.
+            for write in traced.written() {
+                self.add_following(&write.place.path, &Why::Read(write.place.by));
+            }
+            self.data_of_packages(&traced);
         }
     }
 
