@@ -50,7 +50,7 @@ pub fn main() -> ExitCode {
         err: Box::new(stderr),
     };
     std::panic::set_hook(Box::new(status::tell_bug));
-    status::guarded(|| run(std::env::args_os(), &connect::Kiln, &mut world)).into()
+    status::guarded(|| run(std::env::args_os(), &connect::Kiln::default(), &mut world)).into()
 }
 
 /// Runs `arguments`, the program's name first.

@@ -10,6 +10,9 @@ mod settle;
 mod trace;
 mod trial;
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use self::failures::{documents_failure, failure, sink_failure, source_failure};
 use super::{
     BuiltinRecipe, Failure, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline, Referrers,
@@ -34,12 +37,35 @@ use crate::sink::{Destinations, refuse_source};
 use crate::source::{Source, SourceImage, open_source_within};
 use crate::verify::{self, Against, VerifyError};
 
-/// The library.
-pub(super) struct Kiln;
+/// The library, with the source that was opened last: what a registry, a daemon or stdin gave is kept with it, and one command
+/// may need it several times.
+#[derive(Default)]
+pub(super) struct Kiln {
+    opened: RefCell<Option<(String, Rc<dyn Source>)>>,
+}
+
+impl Kiln {
+    /// Opens what is named, or gives it again.
+    fn source(
+        &self,
+        name: &str,
+        registry: &registry::Settings,
+        options: &Options,
+    ) -> Result<(Reference, Rc<dyn Source>), Failure> {
+        let reference = parse(name)?;
+        let key = format!("{name} {registry:?} {:?}", options.limits);
+        if let Some((_, source)) = self.opened.borrow().as_ref().filter(|(known, _)| *known == key) {
+            return Ok((reference, Rc::clone(source)));
+        }
+        let source: Rc<dyn Source> = Rc::from(open(&reference, &registries(registry), options)?);
+        *self.opened.borrow_mut() = Some((key, Rc::clone(&source)));
+        Ok((reference, source))
+    }
+}
 
 impl Pipeline for Kiln {
     fn harden(&self, request: &HardenRequest, progress: &dyn Progress) -> Result<Hardened, Failure> {
-        let Opened { reference, source, references, destinations, beside } = Opened::for_request(request)?;
+        let Opened { reference, source, references, destinations, beside } = self.open(request)?;
         let mut told = None;
         let mut documents = |hardened: &mut harden::Hardened, published: &Published| {
             if let Some((tried, _)) = request.tried.as_ref().filter(|(tried, _)| *tried != hardened.digest) {
@@ -68,7 +94,8 @@ impl Pipeline for Kiln {
         trial: &TrialRequest,
         progress: &dyn Progress,
     ) -> Result<Settled, Failure> {
-        settle::settle(request, trial, progress)
+        let (reference, source) = self.source(&request.source, &request.registry, &request.options)?;
+        settle::settle(reference, source, request, trial, progress)
     }
 
     fn harden_platforms(
@@ -76,7 +103,7 @@ impl Pipeline for Kiln {
         request: &HardenRequest,
         progress: &dyn Progress,
     ) -> Result<HardenedPlatforms, Failure> {
-        platforms::harden(request, progress)
+        platforms::harden(self.open(request)?, request, progress)
     }
 
     fn inspect(
@@ -167,11 +194,11 @@ impl Pipeline for Kiln {
     }
 
     fn run(&self, request: &RunRequest, progress: &dyn Progress) -> Result<RunReport, Failure> {
-        Self::run_image(request, progress)
+        self.run_image(request, progress)
     }
 
     fn trace(&self, request: &TraceRequest, progress: &dyn Progress) -> Result<Traced, Failure> {
-        Self::trace_image(request, progress)
+        self.trace_image(request, progress)
     }
 
     fn builtin_recipes(&self) -> Vec<BuiltinRecipe> {
@@ -198,23 +225,21 @@ impl Pipeline for Kiln {
 /// What hardening reads and writes, with the names that it was asked for by.
 struct Opened {
     reference: Reference,
-    source: Box<dyn Source>,
+    source: Rc<dyn Source>,
     references: Vec<Reference>,
     destinations: Destinations,
     /// Whether documents go beside the image.
     beside: bool,
 }
 
-impl Opened {
-    fn for_request(request: &HardenRequest) -> Result<Self, Failure> {
+impl Kiln {
+    fn open(&self, request: &HardenRequest) -> Result<Opened, Failure> {
         let references =
             request.destinations.iter().map(|name| parse(name)).collect::<Result<Vec<_>, _>>()?;
-        let registries = registries(&request.registry);
-        let reference = parse(&request.source)?;
-        let source = open(&reference, &registries, &request.options)?;
-        let destinations = destinations(&*source, &reference, &references, &registries)?;
+        let (reference, source) = self.source(&request.source, &request.registry, &request.options)?;
+        let destinations = destinations(&*source, &reference, &references, &registries(&request.registry))?;
         let beside = request.referrers == Referrers::Pushed && destinations.keeps_companions();
-        Ok(Self { reference, source, references, destinations, beside })
+        Ok(Opened { reference, source, references, destinations, beside })
     }
 }
 

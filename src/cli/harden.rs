@@ -181,11 +181,6 @@ enum Stdout {
 
 /// What goes to stdout besides the summary; two things there would be neither.
 fn claims(args: &HardenArgs) -> Result<Stdout, Failure> {
-    if (args.watch.trace || args.watch.verify) && is_stream(&args.image) {
-        return Err(Failure::usage(anyhow!(
-            "`--trace` and `--verify` read the image more than once, which stdin cannot: expected a file"
-        )));
-    }
     let dash = |path: &Option<std::path::PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == "-");
     let images = args.output.iter().filter(|name| is_stream(name)).map(|name| format!("-o {name}"));
     let documents = [

@@ -3,9 +3,11 @@
 //! Text of the kernel's only. Ids are told as the process itself sees them, whatever user namespace it is in.
 
 use std::io::Read as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 
 use nix::unistd::Pid;
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 /// Longest text read: a status of a process in the most groups that Linux allows (65,536) is shorter.
 const MAX_TEXT: u64 = 1 << 20;
@@ -81,9 +83,20 @@ pub(super) fn link(pid: Pid, name: &str) -> Option<Vec<u8>> {
     Some(path.into_os_string().into_vec())
 }
 
-/// Where the descriptor of `pid` leads.
+/// Where the descriptor of the thread `pid` leads.
 pub(super) fn descriptor(pid: Pid, descriptor: i32) -> Option<Vec<u8>> {
-    link(pid, &format!("fd/{descriptor}"))
+    link(pid, &format!("fd/{descriptor}")).or_else(|| {
+        // The directory of descriptors is closed to who is neither root nor of the process' user; its tracer may borrow them.
+        let lent = lend(status(pid)?.process, descriptor)?;
+        let path = std::fs::read_link(format!("/proc/self/fd/{}", lent.as_raw_fd())).ok()?;
+        Some(path.into_os_string().into_vec())
+    })
+}
+
+/// What is behind `descriptor` of `process`, lent by the kernel.
+pub(super) fn lend(process: i32, descriptor: i32) -> Option<OwnedFd> {
+    let process = pidfd_open(rustix::process::Pid::from_raw(process)?, PidfdFlags::empty()).ok()?;
+    pidfd_getfd(process, descriptor, PidfdGetfdFlags::empty()).ok()
 }
 
 /// A file of `pid`'s directory.

@@ -6,7 +6,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use rustix::net::{SocketAddrUnix, SocketType, getsockname, ipproto, sockopt};
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use crate::path::Escaped;
 use crate::profile::{Bind, Protocol};
@@ -68,19 +67,13 @@ impl Address {
     }
 }
 
-/// The socket behind `descriptor` of `process`, lent by the kernel (`pidfd_getfd`): it says of itself where it receives. The
-/// tables in `/proc/PID/net` say so too, but to write them the kernel walks through all that it could have: milliseconds.
-pub(super) fn lend(process: i32, descriptor: i32) -> Option<OwnedFd> {
-    let process = pidfd_open(Pid::from_raw(process)?, PidfdFlags::empty()).ok()?;
-    pidfd_getfd(process, descriptor, PidfdGetfdFlags::empty()).ok()
-}
-
 /// The number of a socket: no two that are open at once have the same.
 pub(super) fn inode(socket: &OwnedFd) -> Option<u64> {
     rustix::fs::fstat(socket).ok().map(|status| status.st_ino)
 }
 
-/// Where a socket receives; `None` for one of another kind.
+/// Where a socket receives, as it says itself: the tables in `/proc/PID/net` say so too, but to write them the kernel walks
+/// through all that it could have, for milliseconds; `None` for one of another kind.
 pub(super) fn bound(socket: &OwnedFd) -> Option<Bind> {
     let address = getsockname(socket).ok()?;
     if let Ok(unix) = SocketAddrUnix::try_from(address.clone()) {

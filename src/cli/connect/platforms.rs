@@ -14,8 +14,12 @@ use crate::progress::Progress;
 use crate::reference::Reference;
 use crate::report::{Context, ImageName, IndexContext, Report, ReportIndex};
 
-pub(super) fn harden(request: &HardenRequest, progress: &dyn Progress) -> Result<HardenedPlatforms, Failure> {
-    let Opened { reference, source, references, destinations, beside } = Opened::for_request(request)?;
+pub(super) fn harden(
+    opened: Opened,
+    request: &HardenRequest,
+    progress: &dyn Progress,
+) -> Result<HardenedPlatforms, Failure> {
+    let Opened { reference, source, references, destinations, beside } = opened;
     let mut told = None;
     let mut documents = |hardened: &mut HardenedIndex, published: &Published| {
         let all = tell(request, &references, hardened);

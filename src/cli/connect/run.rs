@@ -3,8 +3,9 @@
 //! Does not know what is printed at the end.
 
 use std::io::{IsTerminal as _, Write};
+use std::rc::Rc;
 
-use super::{Kiln, failure, open, parse, registries};
+use super::{Kiln, failure};
 use crate::cli::Failure;
 use crate::cli::pipeline::{RunRequest, Said};
 use crate::harden;
@@ -20,32 +21,36 @@ use crate::source::{Source, SourceImage};
 
 impl Kiln {
     /// Runs the image of `request`.
-    pub(super) fn run_image(request: &RunRequest, progress: &dyn Progress) -> Result<RunReport, Failure> {
+    pub(super) fn run_image(
+        &self,
+        request: &RunRequest,
+        progress: &dyn Progress,
+    ) -> Result<RunReport, Failure> {
         let platform = request.platform.as_deref();
         let (source, image, rootfs) =
-            read(&request.image, platform, request.limits, &request.registry, progress)?;
+            self.read(&request.image, platform, request.limits, &request.registry, progress)?;
         let output = output(request.said);
         run::run(&*source, &image, &rootfs, request.limits, &request.asked, &place(), output)
             .map_err(run_failure)
     }
-}
 
-/// Reads the image that is named, to start it.
-pub(super) fn read(
-    image: &str,
-    platform: Option<&str>,
-    limits: Limits,
-    registry: &registry::Settings,
-    progress: &dyn Progress,
-) -> Result<(Box<dyn Source>, SourceImage, Rootfs), Failure> {
-    let reference = parse(image)?;
-    let options = Options { limits, platform: platform.map(str::to_owned), ..Options::default() };
-    let source = open(&reference, &registries(registry), &options)?;
-    let platform = platform.map(str::parse).transpose();
-    let platform = platform.map_err(|error| failure(harden::HardenError::Platform(error), &reference))?;
-    let (image, rootfs) = harden::read(&*source, platform.as_ref(), &options, progress)
-        .map_err(|error| failure(error, &reference))?;
-    Ok((source, image, rootfs))
+    /// Reads the image that is named, to start it.
+    pub(super) fn read(
+        &self,
+        image: &str,
+        platform: Option<&str>,
+        limits: Limits,
+        registry: &registry::Settings,
+        progress: &dyn Progress,
+    ) -> Result<(Rc<dyn Source>, SourceImage, Rootfs), Failure> {
+        let options = Options { limits, platform: platform.map(str::to_owned), ..Options::default() };
+        let (reference, source) = self.source(image, registry, &options)?;
+        let platform = platform.map(str::parse).transpose();
+        let platform = platform.map_err(|error| failure(harden::HardenError::Platform(error), &reference))?;
+        let (image, rootfs) = harden::read(&*source, platform.as_ref(), &options, progress)
+            .map_err(|error| failure(error, &reference))?;
+        Ok((source, image, rootfs))
+    }
 }
 
 /// Where kiln is, and where it may unpack.

@@ -2,12 +2,12 @@
 //!
 //! Does not decide what a failure teaches, nor when to give up: that is `converge`'s.
 
-use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::failures::{failure, sink_failure};
 use super::trial::try_image;
-use super::{open, parse, registries};
+use super::{open, registries};
 use crate::cli::{Failure, HardenRequest, Settled, TrialRequest};
 use crate::converge::{Attempt, Bench, Converged, Made, converge};
 use crate::digest::BlobDigest;
@@ -27,7 +27,7 @@ use crate::verify::{self, User, VerifyError};
 /// Where hardened images are tried, one after the other.
 struct Workbench<'a> {
     reference: Reference,
-    source: Box<dyn Source>,
+    source: Rc<dyn Source>,
     registries: Registries,
     /// The layout that they are in.
     layout: Reference,
@@ -38,6 +38,8 @@ struct Workbench<'a> {
 }
 
 pub(super) fn settle(
+    reference: Reference,
+    source: Rc<dyn Source>,
     request: &HardenRequest,
     trial: &TrialRequest,
     progress: &dyn Progress,
@@ -45,23 +47,28 @@ pub(super) fn settle(
     let directory = std::env::temp_dir();
     let private = Private::create(&directory)
         .map_err(|error| Failure::input(error).within(format!("a directory in `{}`", directory.display())))?;
-    let settled = settle_in(&private.tree().join("tried"), request, trial, progress);
+    let layout =
+        Reference::OciLayout { directory: private.tree().join("tried"), tag: Some("tried".to_owned()) };
+    let bench = Workbench {
+        reference,
+        source,
+        registries: registries(&request.registry),
+        layout,
+        trial,
+        progress,
+        options: request.options.clone(),
+        digest: None,
+    };
+    let settled = settle_on(bench, request, trial);
     private.remove();
     settled
 }
 
-fn settle_in(
-    layout: &Path,
+fn settle_on(
+    mut bench: Workbench<'_>,
     request: &HardenRequest,
     trial: &TrialRequest,
-    progress: &dyn Progress,
 ) -> Result<Settled, Failure> {
-    let (reference, registries) = (parse(&request.source)?, registries(&request.registry));
-    let source = open(&reference, &registries, &request.options)?;
-    let layout = Reference::OciLayout { directory: layout.to_owned(), tag: Some("tried".to_owned()) };
-    let options = request.options.clone();
-    let mut bench =
-        Workbench { reference, source, registries, layout, trial, progress, options, digest: None };
     let converged = converge(request.options.clone(), trial.rounds, &mut bench)?;
     let digest = bench.digest.unwrap_or_else(|| unreachable!("what was tried was hardened"));
     let holds = converged.holds();

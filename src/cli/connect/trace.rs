@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::Kiln;
-use super::run::{give, place, read, run_failure};
+use super::run::{give, place, run_failure};
 use crate::cli::Failure;
 use crate::cli::pipeline::{TraceRequest, Traced};
 use crate::observe::{self, Heard, ObserveError, Subject};
@@ -15,10 +15,14 @@ use crate::trace::TraceError;
 
 impl Kiln {
     /// Watches the image of `request`.
-    pub(super) fn trace_image(request: &TraceRequest, progress: &dyn Progress) -> Result<Traced, Failure> {
+    pub(super) fn trace_image(
+        &self,
+        request: &TraceRequest,
+        progress: &dyn Progress,
+    ) -> Result<Traced, Failure> {
         let platform = request.platform.as_deref();
         let (source, image, rootfs) =
-            read(&request.image, platform, request.limits, &request.registry, progress)?;
+            self.read(&request.image, platform, request.limits, &request.registry, progress)?;
         let wanted = match &request.asked.probe {
             Some(Probe::Log(text)) => Some(text.as_str()),
             _ => None,

@@ -9,13 +9,14 @@ use nix::unistd::Pid;
 use super::Recorder;
 use crate::profile::{Act, Bind, Protocol};
 use crate::trace::live::Listening;
+use crate::trace::proc;
 use crate::trace::sockets::{self, Address};
 
 impl Recorder {
     /// A socket was given an address.
     pub(super) fn was_bound(&mut self, tid: Pid, number: u32, descriptor: i32, address: Option<&Address>) {
         let Some(Address::Net(_, port)) = address else { return };
-        let Some(socket) = sockets::lend(self.process_of(tid), descriptor) else { return };
+        let Some(socket) = proc::lend(self.process_of(tid), descriptor) else { return };
         if *port != 0 {
             self.chosen.extend(sockets::inode(&socket));
         }
@@ -27,7 +28,7 @@ impl Recorder {
 
     /// A socket accepts from now on.
     pub(super) fn accepts(&mut self, tid: Pid, number: u32, descriptor: i32) {
-        let socket = sockets::lend(self.process_of(tid), descriptor);
+        let socket = proc::lend(self.process_of(tid), descriptor);
         if let Some(bind) = socket.and_then(|socket| self.bound(&socket)) {
             self.listens(tid, number, bind);
         }
