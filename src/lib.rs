@@ -29,7 +29,7 @@
 //! | --- | --- | --- |
 //! | 0 | [`digest`], [`path`], [`finding`], [`promise`], [`mod@reference`], [`progress`], [`limits`], [`json`] | values: three types of digest; a path that is never a host path; findings with codes; promises by number; how much is read; documents as text |
 //! | 1 | [`image`], [`rootfs`], [`elf`], [`packages`], [`accounts`], [`evidence`], [`profile`] | what is in the image: its documents, its tree, its programs, who owns what; what a run of it showed |
-//! | 2 | [`catalog`], [`recipe`] | what is known about software in general, as data |
+//! | 2 | [`catalog`], [`recipe`], [`seed`] | what is known about software in general, as data; what fills volumes at start |
 //! | 3 | [`options`], [`plan`] | what is asked for; what will happen, and why |
 //! | 4 | [`layer`], [`manifest`], [`kube`], [`report`] | new bytes, new documents |
 //! | 5 | [`daemon`], [`registry`], [`sandbox`], [`source`], [`sink`], [`trace`] | edges: the daemon's socket, the registries' protocol, an app in isolation; one file per place where images are; processes, watched |
@@ -109,6 +109,7 @@ pub mod run;
     reason = "edge: starts processes and makes files, of its own and of the image"
 )]
 pub mod sandbox;
+pub mod seed;
 #[expect(clippy::disallowed_methods, reason = "edge: writes images to disk and stdout")]
 pub mod sink;
 #[expect(clippy::disallowed_methods, reason = "edge: reads images from disk and stdin")]

@@ -183,6 +183,7 @@ fn path_entry(writable: &WritablePath) -> Path {
         gid: writable.gid,
         mode: format!("{:04o}", writable.mode),
         content: writable.content.clone(),
+        seeded: writable.seeded,
         persistence,
         volume,
         confidence: writable.confidence,

@@ -16,6 +16,7 @@ pub mod likeness;
 pub mod lowering;
 pub mod notes;
 pub mod residual;
+pub mod seed;
 pub mod totals;
 pub mod traced;
 pub mod user;
@@ -109,11 +110,13 @@ pub struct WritablePath {
     pub purpose: Purpose,
     /// What the image has there.
     pub content: PathContent,
-    /// Owner of the mount point.
+    /// Whether kiln's helper makes it in its volume before the app starts, with the image's content.
+    pub seeded: bool,
+    /// Owner of the mount point; where it is seeded, of the directory in the volume.
     pub uid: u32,
-    /// Group of the mount point.
+    /// Group of the same.
     pub gid: u32,
-    /// Mode of the mount point.
+    /// Mode of the same.
     pub mode: u16,
     /// Suggested size limit, bytes, a power of two.
     pub size_limit: u64,
@@ -126,9 +129,10 @@ pub struct WritablePath {
 }
 
 impl WritablePath {
-    /// Whether a volume is mounted here: one over content, or over links to the log streams, would hide them.
+    /// Whether a volume is mounted here: one over content that nobody copies, or over links to the log streams, would hide
+    /// them.
     pub fn is_mounted(&self) -> bool {
-        self.content.is_mounted()
+        self.seeded || self.content.hides_nothing()
     }
 }
 
@@ -152,8 +156,8 @@ pub enum PathContent {
 }
 
 impl PathContent {
-    /// Whether a volume mounted over it hides nothing.
-    pub fn is_mounted(&self) -> bool {
+    /// Whether an empty volume mounted over it hides nothing.
+    pub fn hides_nothing(&self) -> bool {
         matches!(self, Self::Absent | Self::Empty)
     }
 }

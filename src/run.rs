@@ -243,6 +243,7 @@ pub fn settings(config: &Config, rootfs: &Rootfs, asked: &Asked) -> Result<Setti
         gid: 0,
         read_only: false,
         volume: None,
+        sub_path: None,
     });
     Ok(Settings {
         mounts: mounts.collect(),

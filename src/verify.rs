@@ -14,6 +14,7 @@ mod programs;
 mod provenance;
 pub mod recorded;
 mod repeat;
+mod seeds;
 
 use std::sync::Arc;
 

@@ -126,10 +126,10 @@ codes! {
         why "The program worked with more rights than its caller because of a setuid or setgid bit or of file capabilities; these are removed from everything that is kept. Without them an unprivileged user cannot, for instance, open raw sockets with it, and the pod forbids gaining privileges anyway.",
         example "medium KN016 /usr/bin/app-helper: lost `cap_net_raw=ep`",
         remedy "Usually nothing: a port below 1024 needs no capability under the generated pod spec. If the app needs the right, add the capability to the container in the pod spec, knowing that it then holds for every process.";
-    WritableHasContent "KN017" "writable-has-content" High: "a path that must be writable has content in the image",
-        why "The app must write here, and the image has files here that a volume mounted on the path would hide. Kubernetes copies nothing from the image into an `emptyDir`, so the app would find its directory empty; unmounted it is read-only.",
-        example "high KN017 /var/lib/app: 12 files, 3.1 MiB, would be hidden by a mount",
-        remedy "Move the files to another place in the image's build, have an init container copy them into the volume, or mount single files or subdirectories.";
+    WritableHasContent "KN017" "writable-has-content" High: "a path that must be writable has content that is not copied",
+        why "The app must write here, and the image has files here that a volume mounted on the path would hide. Kubernetes copies nothing from the image into an `emptyDir`, so the app would find its directory empty; unmounted it is read-only. Otherwise kiln has an init container copy them, but not these: they are code, which should not be writable, or too much, or a device, or for a processor that kiln has no helper for.",
+        example "high KN017 /srv/app: it must be writable and has 12 files with 31400 bytes in the image, which a volume would hide: /srv/app/main.py is code, which could be changed in a volume (`--writable` copies it all the same); the pod spec mounts none; mount one yourself that holds the content, or let the app write elsewhere",
+        remedy "Let the app write to a directory without code, or move the files to another place in the image's build. `--writable PATH` has code copied as well. Otherwise have an init container of your own fill the volume, or mount single files or subdirectories.";
     WritableUndeclared "KN018" "writable-undeclared" Low: "a writable directory of the source is not declared writable",
         why "The source image lets some user write into this directory, yet no evidence says that the app writes there. The hardened image has it read-only; if the app does use it, it will fail with `EROFS` or `EACCES` at that moment.",
         example "low KN018 /srv/uploads: mode 0777 in the source, read-only now",
@@ -266,6 +266,10 @@ codes! {
         why "The labels of a hardened image are in it, and what the image promises is not true: it was built upon, edited, or the labels were copied from another image. Whoever trusts the labels is deceived. The image is hardened as any other, but what its first hardening took away and its manifest knew, such as volumes, is not found again.",
         example "medium KN064 dev.kiln.version: the image says that kiln 0.1.0 hardened it, but H3 does not hold (/etc/app.conf: has a write bit and is no declared writable path: mode 0664): it is hardened as any other image",
         remedy "Find out who changed the image: `kiln verify IMAGE` names all that does not hold. Build on the source and harden the result; where the base has to be a hardened image, name what the app writes with `--writable`.";
+    WritableSeeded "KN065" "writable-seeded" Info: "a path that must be writable is filled at start",
+        why "The app must write here, and Kubernetes copies nothing from the image into a volume. The pod therefore has an init container that runs `/.kiln/seed`, a static program of some kilobytes without arguments, shell or library: it copies the image's content into the volume, as the app's own user, with the modes of the source. The image's own files stay read-only. A volume that was filled before is left as it is.",
+        example "info KN065 /var/lib/mysql: an init container copies its 149 files with 127926272 bytes to its volume: what the app writes there is lost with the pod, unless the volume is a claim",
+        remedy "Replace the `emptyDir` by a claim where the data must outlive the pod, and give it the user's group by `fsGroup`; keep both mounts and the `subPath`. All pods begin with the same content, passwords and identities that an installation made included: see the findings about secrets.";
 }
 
 #[cfg(test)]

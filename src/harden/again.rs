@@ -182,6 +182,7 @@ fn writable(declared: &manifest::Path) -> Option<WritablePath> {
         path: declared.image_path()?,
         purpose: declared.purpose,
         content: declared.content.clone(),
+        seeded: declared.seeded,
         uid: declared.uid,
         gid: declared.gid,
         mode: u16::from_str_radix(&declared.mode, 8).ok()?,

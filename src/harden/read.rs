@@ -16,7 +16,7 @@ use crate::path::ImagePath;
 use crate::progress::Progress;
 use crate::rootfs::LayerIndex;
 use crate::source::Source;
-use crate::{accounts, elf, packages, plan};
+use crate::{accounts, elf, packages, plan, seed};
 
 /// Indexes of all layers, bottom first.
 pub fn indexes(
@@ -63,6 +63,7 @@ fn wanted(path: &ImagePath) -> Option<u64> {
         .or_else(|| plan::writable::wanted(path))
         .or_else(|| plan::entrypoint::wanted(path))
         .or_else(|| record::wanted(path))
+        .or_else(|| seed::wanted(path))
 }
 
 /// The tar stream of a layer, decoded and hashed on a thread of its own.

@@ -115,6 +115,8 @@ pub struct Mount {
     pub volume: String,
     /// Where, absolute.
     pub path: String,
+    /// The directory of the volume that is mounted, where it is not the volume's top.
+    pub sub_path: Option<String>,
     /// Whether nothing can be written there.
     pub read_only: bool,
     /// What it is.

@@ -5,6 +5,7 @@
 mod again;
 mod comments;
 mod probes;
+mod seeding;
 mod volumes;
 
 use std::collections::BTreeMap;
@@ -80,6 +81,7 @@ pub fn pod(manifest: &Manifest, options: &PodOptions) -> Pod {
         annotations.insert(format!("kiln.dev/writable-manifest.{platform}"), digest.to_string());
     }
     annotations.retain(|_, value| !value.is_empty());
+    let app = container(manifest, options, name.clone());
     Pod {
         metadata: ObjectMeta {
             name: Some(name.clone()),
@@ -96,7 +98,8 @@ pub fn pod(manifest: &Manifest, options: &PodOptions) -> Pod {
             enable_service_links: Some(false),
             os: Some(PodOS { name: text("linux") }),
             security_context: Some(pod_security(manifest, options.run_as)),
-            containers: vec![container(manifest, options, name)],
+            init_containers: seeding::container(manifest, &app).map(|seed| vec![seed]),
+            containers: vec![app],
             volumes: Some(volumes::volumes(manifest)).filter(|volumes| !volumes.is_empty()),
             ..PodSpec::default()
         }),

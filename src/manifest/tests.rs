@@ -19,6 +19,7 @@ fn writable(path: &str, purpose: Purpose, content: PathContent, memory: bool) ->
         path: ImagePath::literal(path),
         purpose,
         content,
+        seeded: false,
         uid: 33,
         gid: 33,
         mode: 0o755,

@@ -171,15 +171,19 @@ pub struct Path {
     pub purpose: Purpose,
     /// What it is.
     pub kind: Kind,
-    /// Owner of the mount point.
+    /// Owner of the mount point; where it is seeded, of the directory in the volume.
     pub uid: u32,
-    /// Group of the mount point.
+    /// Group of the same.
     pub gid: u32,
-    /// Mode of the mount point, four octal digits.
+    /// Mode of the same, four octal digits.
     #[schemars(regex(pattern = r"^[0-7]{4}$"))]
     pub mode: String,
     /// What the image has there.
     pub content: PathContent,
+    /// Whether `/.kiln/seed` makes it before the app starts, as the directory `tree` of its volume: with the image's content,
+    /// owner and mode.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub seeded: bool,
     /// How long what is written should live.
     pub persistence: Persistence,
     /// The volume that fits.

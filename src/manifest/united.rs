@@ -96,17 +96,35 @@ fn missing(manifests: &[(String, &Manifest)], has: impl Fn(&Manifest) -> bool) -
 
 fn paths(manifests: &[(String, &Manifest)], differences: &mut Vec<Difference>) -> Vec<Path> {
     let mut united: BTreeMap<String, Path> = BTreeMap::new();
+    // One pod has one init container, whose helper fills what its own image's table says, all of it.
+    let seeded = |manifest: &Manifest| -> BTreeSet<(String, String)> {
+        let paths = manifest.paths.iter().filter(|path| path.seeded);
+        paths.map(|path| (path.path.clone(), path.mode.clone())).collect()
+    };
+    let mut seeds = manifests.iter().map(|(_, manifest)| seeded(manifest));
+    let first = seeds.next().unwrap_or_default();
+    let is_same_seed = seeds.all(|other| other == first);
     for (_, manifest) in manifests {
         for path in &manifest.paths {
             match united.get_mut(&path.path) {
                 Some(known) => {
                     known.volume = larger(&known.volume, &path.volume);
+                    known.seeded |= path.seeded;
                     known.confidence = known.confidence.max(path.confidence);
                     merge(&mut known.evidence, &path.evidence);
                 }
                 None => _ = united.insert(path.path.clone(), path.clone()),
             }
         }
+    }
+    for path in united.values_mut().filter(|path| path.seeded && !is_same_seed) {
+        path.seeded = false;
+        path.volume = Volume::None;
+        differences.push(Difference {
+            subject: path.path.clone(),
+            message: "the platforms do not copy the same paths to volumes: the pod spec has no volume there"
+                .to_owned(),
+        });
     }
     for (name, path) in &united {
         let one = |manifest: &Manifest| manifest.paths.iter().find(|path| path.path == *name).cloned();
@@ -254,6 +272,29 @@ mod tests {
         assert_eq!(larger.differences.len(), 1);
         let none = united(|other| other.paths[0].volume = Volume::None);
         assert_eq!(none.manifest.paths[0].volume, Volume::None);
+    }
+
+    #[test]
+    fn what_not_all_platforms_copy_none_does() {
+        let same = |other: &mut Manifest| other.paths[0].evidence.clear();
+        let mut one = Manifest::new(&plan(), &context());
+        one.paths[0].seeded = true;
+        let mut other = one.clone();
+        same(&mut other);
+        let both = [("linux/amd64".to_owned(), &one), ("linux/arm64".to_owned(), &other)];
+        let found = United::of(&both).unwrap();
+        assert!(found.manifest.paths[0].seeded && found.differences.is_empty());
+
+        for change in [|path: &mut Path| path.seeded = false, |path: &mut Path| path.mode = "0750".to_owned()]
+        {
+            let mut other = one.clone();
+            change(&mut other.paths[0]);
+            let both = [("linux/amd64".to_owned(), &one), ("linux/arm64".to_owned(), &other)];
+            let found = United::of(&both).unwrap();
+            let path = &found.manifest.paths[0];
+            assert!(!path.seeded && path.volume == Volume::None, "{path:?}");
+            assert_eq!(found.differences[0].subject, path.path);
+        }
     }
 
     #[test]

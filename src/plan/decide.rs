@@ -10,6 +10,7 @@ use super::entrypoint::{self, Refusal, Start};
 use super::fate::{self, Fate};
 use super::keep::{self, Kept};
 use super::known::Known;
+use super::seed::{self, Seeds};
 use super::user::{self, UserError};
 use super::writable::{self, Found};
 use super::{Addition, Level, PackageFate, PathContent, Plan, User, UserOrigin, WritablePath};
@@ -44,6 +45,8 @@ pub struct Decision<'a> {
     pub fate: &'a Fate,
     /// Owners and modes.
     pub access: &'a Access<'a>,
+    /// What is copied to volumes.
+    pub seeds: &'a Seeds,
     /// Bytes of shadowed content left in lower layers.
     pub shadowed: u64,
     /// A package database that could not be filtered.
@@ -60,7 +63,11 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
     let mount_points: BTreeSet<ImagePath> =
         found.paths.iter().map(|declared| declared.path.clone()).collect();
     let working_dir = known.rootfs.canonicalize_missing(start.working_dir(known));
-    let standing: BTreeSet<ImagePath> = mount_points.iter().chain(&working_dir).cloned().collect();
+    // Of what is copied nothing is missing: neither its empty directories nor what only root could read.
+    let copied = seed::names(known, &found.paths);
+    let directories = copied.iter().copied().filter(|path| known.rootfs.is_directory(path));
+    let standing: BTreeSet<ImagePath> =
+        mount_points.iter().chain(&working_dir).chain(directories).cloned().collect();
     let mut staying = standing.clone();
     if let Some(traced) = known.traced.filter(|_| level == Level::Minimal) {
         // An empty directory that is looked into is there for that.
@@ -72,21 +79,27 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
     let readable = if is_same_user(known, &user) {
         BTreeSet::new()
     } else {
-        must_read(known, &start, &kept, &fate, &standing)
+        let mut readable = must_read(known, &start, &kept, &fate, &standing);
+        readable.extend(copied.into_iter().filter(|path| fate.stays(path)).cloned());
+        readable
     };
     let set = start.baked.iter().map(|baked| (baked.path.clone(), baked.permissions)).collect();
     let mount_permissions = |declared: &WritablePath| {
         let WritablePath { path, mode, uid, gid, .. } = declared;
         (path.clone(), Permissions { mode: *mode, uid: *uid, gid: *gid })
     };
-    // Where the logs are links nothing is written: no right to write is needed there.
-    let written = found.paths.iter().filter(|declared| declared.content != PathContent::LogLinks);
+    // Where the logs are links nothing is written, and what is copied is written in the copy: no right to write is needed
+    // there.
+    let is_written = |declared: &&WritablePath| !declared.seeded && declared.content != PathContent::LogLinks;
+    let written = found.paths.iter().filter(is_written);
     let writable = written.map(mount_permissions).collect();
     let shared = shared_with_outside(known, &mount_points);
     let access = Access { user: &user, writable, shared, readable, set };
     let database::Filtered { contents: mut edits, failed: unfiltered } = database::filter(known, &fate);
     let new = baked::carry(known, &start.baked, &fate, &access, &mut edits);
+    let seeds = seed::seeds(known, &fate, &access, &found.paths, &new);
     let mut additions = mount_point_additions(known, &fate, &found.paths, working_dir.as_ref(), new);
+    additions.extend(seeds.additions.iter().cloned());
     add_account(known, &user, &mut edits, &mut additions);
     let judged = verdict::judge(known, &fate, &access, level, &edits);
     let residual = residual::list(known, &start, &kept, &fate);
@@ -100,6 +113,7 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
         found: &found,
         fate: &fate,
         access: &access,
+        seeds: &seeds,
         shadowed: judged.shadowed,
         unfiltered,
     };
@@ -233,6 +247,7 @@ fn writable_paths(known: &Known<'_>, start: &Start, recipes: &[&Recipe], user: &
         volumes: &known.config.volumes,
         exposed_ports: &exposed,
         kept: &stays,
+        has_helper: crate::seed::helper(&known.config.platform).is_some(),
         extra: &known.options.writable,
         lowering_directories: &start.directories,
         traced: known.traced.map(|traced| traced.of(start.whose)),
@@ -314,7 +329,12 @@ fn mount_point_additions(
     let working_dir = working_dir
         .filter(|path| declared.iter().all(|other| other.path != **path))
         .map(|path| directory(path, DIRECTORY_MODE, 0, 0));
-    let mount_points = declared.iter().map(|path| directory(&path.path, path.mode, path.uid, path.gid));
+    let mount_points = declared.iter().map(|path| {
+        // Of what is seeded, owner and mode are the copy's.
+        let (mode, uid, gid) =
+            if path.seeded { (DIRECTORY_MODE, 0, 0) } else { (path.mode, path.uid, path.gid) };
+        directory(&path.path, mode, uid, gid)
+    });
     for wanted in mount_points.chain(working_dir).chain(files) {
         if has_entry(&wanted.path) {
             continue;

@@ -5,6 +5,7 @@
 mod alike;
 mod baked;
 mod named;
+mod seeds;
 mod unseen;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use super::database::{self, Limit};
 use super::decide::{Decision, unknown_interpreter};
 use super::entrypoint::Problem;
 use super::keep::{Missing, Rule, Why};
-use super::{Level, Reason, Residual, Role, UserOrigin, command, residual};
+use super::{Level, Reason, Residual, Role, UserOrigin, WritablePath, command, residual};
 use crate::catalog::{Catalog, Class};
 use crate::finding::{Code, Finding};
 use crate::packages::Database;
@@ -37,6 +38,7 @@ pub fn findings(decision: &Decision<'_>, residual: &[Residual]) -> Vec<Finding> 
     out.extend(privileges(decision));
     out.extend(identity(decision));
     out.extend(options(decision));
+    out.extend(seeds::copied(decision));
     out.extend(leftovers(decision));
     out.sort_by(|a, b| {
         (b.severity, a.code, &a.subject, &a.message).cmp(&(a.severity, b.code, &b.subject, &b.message))
@@ -308,7 +310,8 @@ fn identity(decision: &Decision<'_>) -> Vec<Finding> {
     }
     // What a volume hides nobody needs to read.
     let is_hidden = |path: &ImagePath| {
-        let mut mounted = decision.found.paths.iter().filter(|declared| declared.content.is_mounted());
+        let is_over = |declared: &&WritablePath| declared.is_mounted() && !declared.seeded;
+        let mut mounted = decision.found.paths.iter().filter(is_over);
         mounted.any(|declared| path.is_within(&declared.path) && *path != declared.path)
     };
     let (mut unreadable, mut opened) = (Vec::new(), Vec::new());

@@ -2,7 +2,7 @@
 //!
 //! Counts the merged tree, as whoever runs the image sees it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::decide::Decision;
@@ -17,11 +17,13 @@ pub fn count(
     additions: &[Addition],
 ) -> (Totals, Totals) {
     let known = decision.known;
+    // What a source has where kiln's own layer has something is not what is seen.
+    let replaced: BTreeSet<&ImagePath> = additions.iter().map(|addition| &addition.path).collect();
     let (mut before, mut after) = (Totals::default(), Totals::default());
     let (mut seen_before, mut seen_after) = (HashSet::new(), HashSet::new());
     for (path, node) in known.rootfs.nodes() {
         let Some(entry) = known.rootfs.entry(path) else { continue };
-        let stays = decision.fate.stays(path);
+        let stays = decision.fate.stays(path) && !replaced.contains(path);
         let class = known.class(path).is_some();
         let new_mode = decision.access.permissions(path, entry).mode;
         for (totals, seen, counted, mode, edited) in [
@@ -49,6 +51,7 @@ pub fn count(
         if let Some(content) = &addition.content {
             after.files += 1;
             after.bytes += content.len() as u64;
+            after.executables += u64::from(addition.mode & 0o111 != 0);
         }
     }
     if let Some(packages) = known.packages {

@@ -12,6 +12,7 @@ mod ownership;
 mod place;
 mod ports;
 mod recipes;
+mod seeding;
 mod silence;
 mod syntax;
 mod tmpfiles;
@@ -58,6 +59,8 @@ pub struct Inputs<'a> {
     pub exposed_ports: &'a [(u16, String)],
     /// Whether a file stays.
     pub kept: &'a dyn Fn(&ImagePath) -> bool,
+    /// Whether kiln has a helper that copies content to volumes, for the image's platform.
+    pub has_helper: bool,
     /// `--writable`.
     pub extra: &'a [ImagePath],
     /// Directories that lowered scripts would have made.

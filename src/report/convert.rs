@@ -95,6 +95,7 @@ impl Writable {
             purpose: path.purpose,
             content,
             content_bytes,
+            seeded: path.seeded,
             uid: path.uid,
             gid: path.gid,
             mode: format!("{:04o}", path.mode),

@@ -152,11 +152,13 @@ pub struct Writable {
     pub content: &'static str,
     /// Bytes that the image has there.
     pub content_bytes: u64,
-    /// Owner of the mount point.
+    /// Whether that is copied to the volume before the app starts.
+    pub seeded: bool,
+    /// Owner of the mount point; where it is seeded, of the directory in the volume.
     pub uid: u32,
-    /// Group of the mount point.
+    /// Group of the same.
     pub gid: u32,
-    /// Mode of the mount point, octal.
+    /// Mode of the same, octal.
     pub mode: String,
     /// Suggested size limit, bytes.
     pub size_limit: u64,

@@ -79,6 +79,7 @@ pub(crate) fn plan() -> Plan {
             path: ImagePath::literal("/run"),
             purpose: Purpose::Run,
             content: PathContent::Empty,
+            seeded: false,
             uid: 33,
             gid: 33,
             mode: 0o755,

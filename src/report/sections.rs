@@ -285,10 +285,13 @@ impl Text {
             .iter()
             .map(|path| {
                 let purpose = serde_word(&path.purpose);
+                let size = human(path.size_limit);
+                let filled = if path.seeded { ", filled" } else { "" };
                 let volume = match path.content {
                     "log-links" => "no mount".to_owned(),
-                    _ if path.memory => format!("{} memory", human(path.size_limit)),
-                    _ => human(path.size_limit),
+                    "seed" if !path.seeded => "no mount".to_owned(),
+                    _ if path.memory => format!("{size} memory{filled}"),
+                    _ => format!("{size}{filled}"),
                 };
                 let evidence =
                     path.evidence.first().map(|e| format!("{}: {}", safe(&e.source), safe(&e.detail)));

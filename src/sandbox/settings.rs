@@ -114,6 +114,9 @@ pub struct Mount {
     pub read_only: bool,
     /// One of the sandbox's volumes, by its number, with what other containers left in it; else the directory is new.
     pub volume: Option<usize>,
+    /// The directory of that volume that is mounted, made where it is missing; else its top. Links in the volume are not
+    /// followed.
+    pub sub_path: Option<String>,
 }
 
 impl Mount {

@@ -5,12 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::image::Config;
-use crate::kube::given::{Container, Given, ImageGroups, Medium};
-use crate::manifest::{Manifest, Volume};
+use crate::kube::given::{Container, Given, ImageGroups, Medium, Mount};
+use crate::manifest::{self, Manifest, Volume};
 use crate::path::ImagePath;
 use crate::promise::{Proof, Shown};
 use crate::rootfs::Rootfs;
 use crate::sandbox::{Root, Seccomp, Settings};
+use crate::seed;
 
 /// Whether `container` names the image that has `digests`.
 pub(super) fn image(container: &Container, digests: &[String], proof: &mut Proof<Shown>) {
@@ -73,6 +74,7 @@ pub(super) fn pod(
             }
             groups(container, settings, manifest, proof);
             mounts(container, manifest, from.rootfs, proof);
+            seeds(given, container, manifest, proof);
         }
         None => proof.leave_open("mounts and user: the image has no manifest to compare the pod with"),
     }
@@ -180,6 +182,33 @@ fn groups(container: &Container, settings: &Settings, manifest: &Manifest, proof
             format!("group {group}"),
             format!("{given} gives the user this group, which the manifest does not name"),
         );
+    }
+}
+
+/// Whether what the helper makes is what the app gets.
+fn seeds(given: &Given, container: &Container, manifest: &Manifest, proof: &mut Proof<Shown>) {
+    let helper = String::from_utf8_lossy(&ImagePath::literal(seed::HELPER_PATH).absolute()).into_owned();
+    for path in manifest.paths.iter().filter(|path| path.seeded).filter_map(manifest::Path::image_path) {
+        let is_at = |mount: &Mount, at: &ImagePath| {
+            ImagePath::parse(mount.path.as_bytes()).is_ok_and(|path| path == *at)
+        };
+        let Some(mount) = container.mounts.iter().find(|mount| is_at(mount, &path)) else { continue };
+        let fills = |init: &Container| {
+            let mut mounts = init.mounts.iter();
+            init.command.first() == Some(&helper)
+                && mounts.any(|other| {
+                    other.volume == mount.volume
+                        && is_at(other, &seed::mount_point(&path))
+                        && !other.read_only
+                })
+        };
+        if mount.sub_path.as_deref() == Some(seed::TREE) && given.init.iter().any(fills) {
+            proof.prove(format!("{path} is filled before the app starts"));
+        } else {
+            proof.leave_open(format!(
+                "{path}: the pod does not have `{helper}` fill it: who does, and with what owner and mode, is not known"
+            ));
+        }
     }
 }
 

@@ -148,6 +148,7 @@ pub fn volumes<'a>(containers: impl IntoIterator<Item = &'a Container>) -> Volum
                 gid: group.unwrap_or(0),
                 read_only: false,
                 volume: None,
+                sub_path: None,
             });
         }
     }
@@ -164,7 +165,8 @@ fn mounts(container: &Container, volumes: &Volumes) -> Vec<Mount> {
             let number = number(&mount.volume)?;
             let made = volumes.made.get(number)?;
             let (path, read_only) = (mount.path.clone(), mount.read_only);
-            Some(Mount { path, read_only, volume: Some(number), ..made.clone() })
+            let sub_path = mount.sub_path.clone();
+            Some(Mount { path, read_only, volume: Some(number), sub_path, ..made.clone() })
         })
         .collect()
 }

@@ -74,6 +74,39 @@ fn pod_that_kiln_makes_of_a_manifest_holds() {
 }
 
 #[test]
+fn what_kilns_helper_should_fill_and_somebody_else_does_is_left_open() {
+    let mut manifest = manifest();
+    manifest.paths[0].seeded = true;
+    let own = own_pod(&manifest).unwrap();
+    assert_eq!(held_against(&own, Some(&manifest)).0.state(), State::Held);
+    let changes: [fn(&mut Given); 4] = [
+        |given| given.init.clear(),
+        |given| given.init[0].command = vec!["/bin/cp".into()],
+        |given| given.init[0].mounts[0].path = "/.kiln/volumes/other".into(),
+        |given| given.containers[0].mounts[0].sub_path = None,
+    ];
+    for change in changes {
+        let mut given = own.clone();
+        change(&mut given);
+        let proof = held_against(&given, Some(&manifest)).0;
+        assert_eq!(proof.state(), State::Open, "{proof:?}");
+        assert!(proof.open[0].starts_with("/run: the pod does not have `/.kiln/seed` fill it"), "{proof:?}");
+    }
+}
+
+#[test]
+fn volumes_of_the_helper_are_not_mounted_for_the_app() {
+    let mut manifest = manifest();
+    manifest.paths[0].seeded = true;
+    let mut given = own_pod(&manifest).unwrap();
+    let more = given.init[0].mounts[0].clone();
+    given.containers[0].mounts.push(more);
+    let proof = held_against(&given, Some(&manifest)).0;
+    assert_eq!(proof.state(), State::Broken, "{proof:?}");
+    assert_eq!(proof.breaches[0].subject, "/.kiln/volumes/run");
+}
+
+#[test]
 fn what_is_not_known_of_a_pod_is_left_open() {
     for (from, to) in [
         ("- name: app\n", "- name: app\n    image: registry.example/app:1\n"),

@@ -113,10 +113,12 @@ impl<'a> Facts<'a> {
     }
 
     /// Whether `path` is a declared writable path, or lies in one, in which something is really written: where the
-    /// logs are links to streams nothing is.
+    /// logs are links to streams nothing is, and what is seeded is written in its copy.
     pub fn is_declared(&self, path: &ImagePath) -> bool {
         let mut declared = self.declared.iter();
-        declared.any(|(root, entry)| path.is_within(root) && entry.content != PathContent::LogLinks)
+        declared.any(|(root, entry)| {
+            path.is_within(root) && !entry.seeded && entry.content != PathContent::LogLinks
+        })
     }
 
     /// Whether the image is hardened at a level that leaves nothing hidden in lower layers.

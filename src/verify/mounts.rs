@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 
 use super::facts::Facts;
-use super::needs;
+use super::{needs, seeds};
+use crate::manifest::Volume;
 use crate::path::ImagePath;
 use crate::plan::PathContent;
 use crate::promise::{Promise, Proof};
@@ -15,6 +16,7 @@ use crate::rootfs::{Content, Entry, Kind};
 pub fn check(facts: &Facts<'_>) -> Proof {
     let mut proof = Proof::new(Promise::MountPoints);
     mount_points(facts, &mut proof);
+    seeds::check(facts, &mut proof);
     readable(facts, &mut proof);
     proof
 }
@@ -40,14 +42,15 @@ fn mount_points(facts: &Facts<'_>, proof: &mut Proof) {
         let closed = path
             .ancestors()
             .find(|ancestor| facts.rootfs.entry(ancestor).is_some_and(|entry| !may(facts, entry, 0o1)));
-        if let Some(closed) = closed.filter(|_| declared.content.is_mounted()) {
+        if let Some(closed) = closed.filter(|_| declared.volume != Volume::None) {
             proof.break_at(
                 closed,
                 format!("{} cannot pass it on the way to the volume at {path}", who(facts)),
             );
         }
-        // Where the logs are links to streams nothing is written and nothing mounted.
-        if declared.content == PathContent::LogLinks {
+        // Where the logs are links to streams nothing is written and nothing mounted. What is seeded has its owner and mode
+        // in its volume.
+        if declared.content == PathContent::LogLinks || declared.seeded {
             continue;
         }
         let Some(entry) = node.inode.and_then(|id| facts.rootfs.member(id)) else {
@@ -67,7 +70,9 @@ fn mount_points(facts: &Facts<'_>, proof: &mut Proof) {
                     expected.0, expected.1, expected.2, found.0, found.1, found.2
                 ),
             );
-        } else if facts.user.bits(entry) & 0o3 != 0o3 && facts.user.uid != 0 && declared.content.is_mounted()
+        } else if facts.user.bits(entry) & 0o3 != 0o3
+            && facts.user.uid != 0
+            && declared.volume != Volume::None
         {
             proof.break_at(
                 &path,

@@ -26,6 +26,7 @@ const ROWS: &[(u32, &str)] = &[
     // What is known about software in general.
     (2, "catalog"),
     (2, "recipe"),
+    (2, "seed"),
     // What will happen, and why.
     (3, "options"),
     (3, "plan"),

@@ -11,6 +11,8 @@ use kiln::accounts::Accounts;
 use kiln::digest::BlobDigest;
 use kiln::finding::Code;
 use kiln::image::Config;
+use kiln::layer::index::read_index;
+use kiln::layer::writer::write_layer;
 use kiln::options::{Options, UserProfile, UserRecipe};
 use kiln::packages::Database;
 use kiln::path::glob::PathGlobs;
@@ -18,7 +20,7 @@ use kiln::path::{Escaped, ImagePath};
 use kiln::plan::decide::decide;
 use kiln::plan::known::Known;
 use kiln::plan::user::UserError;
-use kiln::plan::{Addition, Level, Patch, Plan, Reason, Verdict};
+use kiln::plan::{Level, Patch, Plan, Reason, Verdict};
 use kiln::profile::{Act, Builder, Context, Event, Image, Phase, Profile, Program, Start};
 use kiln::recipe::{self, Condition, Recipe};
 use kiln::rootfs::{Content, Entry, File, Kept, Kind, LayerIndex, Rootfs, dump};
@@ -379,7 +381,9 @@ pub fn rewritten(layers: &[LayerIndex], plan: &Plan) -> Vec<LayerIndex> {
         });
         out.push(LayerIndex { entries: kept.collect() });
     }
-    out.push(LayerIndex { entries: plan.additions.iter().map(added).collect() });
+    let mut own = Vec::new();
+    write_layer(&mut own, &plan.additions).unwrap();
+    out.push(read_index(&own[..], &|_| Some(1 << 20)).unwrap());
     out
 }
 
@@ -409,19 +413,6 @@ fn patched(entry: &Entry, patch: &Patch) -> Entry {
         entry.xattrs = (!left.is_empty()).then(|| Box::new(left));
     }
     entry
-}
-
-fn added(addition: &Addition) -> Entry {
-    let kind = match &addition.content {
-        None => Kind::Directory,
-        Some(content) => Kind::File(File {
-            size: content.len() as u64,
-            bytes: Some(Kept::new(content)),
-            ..File::default()
-        }),
-    };
-    let Addition { path, mode, uid, gid, .. } = addition;
-    Entry { path: path.clone(), kind, mode: *mode, uid: *uid, gid: *gid, mtime: 0, xattrs: None }
 }
 
 /// The finished image's merged tree.

@@ -40,6 +40,8 @@ proptest! {
     fn hardening_what_is_hardened_changes_nothing(image in image::any()) {
         let first = image.fixture();
         let plan = first.plan();
+        // Owners and modes of what is seeded stand in its table only. An image that kiln hardened is passed on.
+        prop_assume!(!plan.writable.iter().any(|declared| declared.seeded));
         let second = hardened(&first, &plan);
         let again = second.plan();
         let seen = dump::render(&Rootfs::merge(second.layers.clone()).unwrap());

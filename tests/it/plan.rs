@@ -14,6 +14,7 @@ mod minimal;
 mod named;
 mod packages;
 mod rpm;
+mod seeded;
 mod start;
 mod strip;
 mod traced;

@@ -5,6 +5,7 @@
 
 mod again;
 mod broken;
+mod seeded;
 mod whole;
 
 use std::io::Read as _;

@@ -14,6 +14,7 @@ use crate::digest::BlobDigest;
 use crate::harden;
 use crate::observe::Subject;
 use crate::options::Options;
+use crate::plan::WritablePath;
 use crate::progress::Progress;
 use crate::reference::Reference;
 use crate::registry::Registries;
@@ -100,7 +101,7 @@ impl Bench for Workbench<'_> {
             .map_err(|error| failure(error, &self.reference))?;
         self.digest = Some(hardened.digest);
         let plan = hardened.plan;
-        let mounted = plan.writable.into_iter().filter(|declared| declared.content.is_mounted());
+        let mounted = plan.writable.into_iter().filter(WritablePath::is_mounted);
         let gone = plan.removed.into_iter().map(|removed| removed.path);
         Ok(Made {
             user: User { uid: plan.user.uid, gid: plan.user.gid, groups: plan.user.groups },

@@ -76,6 +76,14 @@ fn template_of_a_workload_is_a_pod() {
 }
 
 #[test]
+fn directory_of_a_volume_is_mounted_where_it_is_named() {
+    let pod = POD.replacen("readOnly: true", "subPath: tree", 1);
+    let mounts = &parse(&pod).unwrap().containers[0].mounts;
+    let found: Vec<_> = mounts.iter().map(|mount| mount.sub_path.as_deref()).collect();
+    assert_eq!(found, [None, Some("tree")]);
+}
+
+#[test]
 fn what_is_not_understood_is_named() {
     let with = |from: &str, to: &str| {
         assert!(POD.contains(from), "{from}");
@@ -109,7 +117,9 @@ fn what_is_not_understood_is_named() {
             "name: ran, mountPath",
             "spec.containers[0].volumeMounts[0].name: `ran` is no volume",
         ),
-        ("readOnly: true", "subPath: a", "spec.containers[0].volumeMounts[1].subPath: this field"),
+        ("readOnly: true", "subPathExpr: a", "spec.containers[0].volumeMounts[1].subPathExpr: this field"),
+        ("readOnly: true", "subPath: a/../b", "spec.containers[0].volumeMounts[1].subPath: `a/../b` is no"),
+        ("readOnly: true", "subPath: /a", "spec.containers[0].volumeMounts[1].subPath: `/a` is no"),
         ("terminationGracePeriodSeconds: 5", "hostPID: true", "spec.hostPID: `true` is not possible"),
         (
             "name: web\n    image",

@@ -68,9 +68,18 @@ pub(super) fn mounts(container: &mut Fields, volumes: &Volumes) -> Result<Vec<Mo
         let Some(&(medium, size)) = volumes.get(&volume) else {
             return Err(mount.value("name", volume, "is no volume of the pod"));
         };
+        let sub_path = mount.text("subPath")?.filter(|path| !path.is_empty());
+        if let Some(other) = sub_path.as_ref().filter(|path| !is_below(path)) {
+            return Err(mount.value("subPath", other.clone(), "is no directory in a volume"));
+        }
         mount.pass(&["recursiveReadOnly"]);
         mount.done()?;
-        mounts.push(Mount { volume, path, read_only, medium, size });
+        mounts.push(Mount { volume, path, sub_path, read_only, medium, size });
     }
     Ok(mounts)
+}
+
+/// Whether Kubernetes takes `path` for a directory in a volume.
+fn is_below(path: &str) -> bool {
+    !path.starts_with('/') && path.split('/').all(|name| name != "..")
 }

@@ -34,6 +34,10 @@ pub(super) fn insert(yaml: &str, manifest: &Manifest, source: &str) -> String {
     // Indentation of the mounts' list while in it.
     let mut list: Option<usize> = None;
     for line in yaml.lines() {
+        if line.trim() == "initContainers:" {
+            let _ =
+                writeln!(out, "  # Copies what the image has there into volumes that are not filled yet.");
+        }
         let indent = line.len() - line.trim_start().len();
         let is_item = line.trim_start().starts_with("- ");
         match list {

@@ -474,3 +474,37 @@ fn the_checker_of_the_standard_sees_what_breaks_it() {
         assert_eq!(broken(&bad), [expect], "{pointer}/{field}");
     }
 }
+
+#[test]
+fn what_the_helper_fills_is_mounted_for_it_first_and_then_a_directory_of_it_for_the_app() {
+    let mut manifest = manifest();
+    let path = manifest.paths.iter_mut().find(|path| path.path == "/srv/data").unwrap();
+    (path.seeded, path.volume) = (true, Volume::Disk { size_limit: 1 << 30 });
+    let named = |name: &str| PodOptions { name: name.to_owned(), ..options() };
+    let spec = pod(&manifest, &named("web")).spec.unwrap();
+    let [init] = spec.init_containers.as_deref().unwrap() else { panic!("one init container") };
+    let [app] = spec.containers.as_slice() else { panic!("one container") };
+    assert_eq!(init.command.as_deref(), Some(&["/.kiln/seed".to_owned()][..]));
+    assert_eq!(
+        (&init.image, &init.security_context, &init.resources),
+        (&app.image, &app.security_context, &app.resources)
+    );
+    assert_eq!((init.env.as_ref(), init.ports.as_ref(), init.args.as_ref()), (None, None, None));
+    let mounts = |container: &Container| -> Vec<(String, String, Option<String>)> {
+        let mounts = container.volume_mounts.iter().flatten();
+        mounts
+            .map(|mount| (mount.name.clone(), mount.mount_path.clone(), mount.sub_path.clone()))
+            .filter(|(name, ..)| name.contains("srv-data"))
+            .collect()
+    };
+    let [(volume, at, None)] = &mounts(init)[..] else { panic!("{:?}", mounts(init)) };
+    assert_eq!(at, "/.kiln/volumes/srv/data");
+    assert_eq!(mounts(app), [(volume.clone(), "/srv/data".to_owned(), Some("tree".to_owned()))]);
+
+    let text = rendered_is_the_pod(&manifest, &named("web"));
+    assert!(!text.contains("No mount at /srv/data"), "{text}");
+    assert!(text.contains("volumes that are not filled yet.\n  initContainers:\n"), "{text}");
+    // Names of a pod's containers differ.
+    let spec = pod(&manifest, &named("kiln-seed")).spec.unwrap();
+    assert_ne!(spec.init_containers.unwrap()[0].name, spec.containers[0].name);
+}

@@ -1,6 +1,6 @@
 //! `emptyDir`s for the writable paths, and where they are mounted.
 //!
-//! Mounts nothing over content of the image.
+//! Mounts nothing over content of the image that is not copied into the volume before.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, Volume as PodVolume, Volu
 use super::{MAX_LABEL, quantity, slug};
 use crate::digest::BlobDigest;
 use crate::manifest::{Manifest, Path, Volume};
+use crate::seed;
 
 /// Paths that get a volume, in order, with the volume's name and the path as the runtime knows it.
 pub(super) fn mounted(manifest: &Manifest) -> Vec<(&Path, String, String)> {
@@ -49,7 +50,10 @@ pub(super) fn volumes(manifest: &Manifest) -> Vec<PodVolume> {
 pub(super) fn mounts(manifest: &Manifest) -> Vec<VolumeMount> {
     mounted(manifest)
         .into_iter()
-        .map(|(_, name, mount_path)| VolumeMount { name, mount_path, ..VolumeMount::default() })
+        .map(|(path, name, mount_path)| {
+            let sub_path = path.seeded.then(|| seed::TREE.to_owned());
+            VolumeMount { name, mount_path, sub_path, ..VolumeMount::default() }
+        })
         .collect()
 }
 

@@ -83,6 +83,7 @@ impl Case<'_> {
             volumes: &strings(self.volumes),
             exposed_ports: &exposed,
             kept: &|_| true,
+            has_helper: true,
             extra: &paths(self.extra),
             lowering_directories: &paths(self.lowering),
             traced: None,
@@ -99,6 +100,7 @@ pub(super) fn render(found: &Found) -> String {
             PathContent::Seed { files, bytes } => format!("seed {files} {bytes}"),
             PathContent::LogLinks => "log-links".to_owned(),
         };
+        let content = if path.seeded { format!("{content} copied") } else { content };
         let medium = if path.memory { "memory" } else { "disk" };
         let _ = writeln!(
             out,

@@ -5,12 +5,28 @@
 use std::collections::BTreeMap;
 
 use super::content::{content, is_log_link};
+use super::seeding::{Maker, maker};
 use super::{Candidate, Inputs, place};
 use crate::evidence::Confidence;
 use crate::finding::{Code, Finding};
 use crate::path::ImagePath;
 use crate::plan::{PathContent, User, WritablePath};
 use crate::recipe::Purpose;
+use crate::seed;
+
+/// A path that is declared.
+struct Declared {
+    content: PathContent,
+    maker: Maker,
+    group: Vec<Candidate>,
+}
+
+impl Declared {
+    /// Whether a volume is mounted there.
+    fn is_mounted(&self) -> bool {
+        self.maker.is_helper() || self.content.hides_nothing()
+    }
+}
 
 /// One entry per canonical path, by path.
 pub(super) fn unite(
@@ -22,17 +38,20 @@ pub(super) fn unite(
     for candidate in candidates.into_iter().filter_map(|candidate| canonical(inputs, candidate)) {
         groups.entry(candidate.directory.clone()).or_default().push(candidate);
     }
-    let mut declared: BTreeMap<ImagePath, (PathContent, Vec<Candidate>)> = BTreeMap::new();
+    let mut declared: BTreeMap<ImagePath, Declared> = BTreeMap::new();
     for (path, group) in groups {
         if let Some(content) = admit(inputs, &path, &group, findings) {
-            declared.insert(path, (content, group));
+            let maker = maker(inputs, &path, &content, &group);
+            declared.insert(path, Declared { content, maker, group });
         }
     }
     fold_into_parents(&mut declared);
     let mut out = Vec::new();
-    for (path, (content, group)) in declared {
-        report(inputs, &path, &content, &group, findings);
-        out.push(entry(inputs, path, content, &group));
+    let mut left = seed::table_room();
+    for (path, mut declared) in declared {
+        declared.maker = declared.maker.within(&mut left, &declared.content);
+        report(inputs, &path, &declared, findings);
+        out.push(entry(inputs, path, declared));
     }
     out
 }
@@ -69,7 +88,7 @@ fn canonical(inputs: &Inputs<'_>, candidate: Candidate) -> Option<Candidate> {
         && rootfs.is_directory(&parent)
         && !place::is_shared(&parent)
         && place::refuse(inputs, &parent).is_none()
-        && content(inputs, &parent).is_mounted()
+        && content(inputs, &parent).hides_nothing()
     {
         candidate.directory = parent;
     }
@@ -126,27 +145,28 @@ fn admit(
     None
 }
 
-/// Drops paths that the app makes below another declared one; their evidence goes to that one.
-fn fold_into_parents(declared: &mut BTreeMap<ImagePath, (PathContent, Vec<Candidate>)>) {
+/// Drops paths that the app makes below another declared one, and those that are copied with it; their evidence goes to
+/// that one.
+fn fold_into_parents(declared: &mut BTreeMap<ImagePath, Declared>) {
     let foldable: Vec<(ImagePath, ImagePath)> = declared
         .iter()
-        .filter(|(_, (content, group))| {
-            content.is_mounted() && group.iter().all(|candidate| candidate.made_by_app || candidate.is_weak())
-        })
-        .filter_map(|(path, _)| {
-            let parent = path
-                .ancestors()
-                .find(|above| declared.get(above).is_some_and(|(content, _)| content.is_mounted()))?;
-            Some((path.clone(), parent))
+        .filter(|(_, own)| own.is_mounted())
+        .filter_map(|(path, own)| {
+            let is_made = own.group.iter().all(|candidate| candidate.made_by_app || candidate.is_weak());
+            let parent =
+                path.ancestors().find(|above| declared.get(above).is_some_and(Declared::is_mounted))?;
+            // The helper makes one tree of both.
+            let is_copied = own.maker.is_helper() && declared.get(&parent)?.maker.is_helper();
+            (is_made || is_copied).then(|| (path.clone(), parent))
         })
         .collect();
     // Deepest first, so that evidence climbs all the way.
     for (path, parent) in foldable.into_iter().rev() {
-        if let Some((_, group)) = declared.remove(&path)
-            && let Some((_, above)) = declared.get_mut(&parent)
+        if let Some(Declared { group, .. }) = declared.remove(&path)
+            && let Some(above) = declared.get_mut(&parent)
         {
             // Purposes and sizes are those of the child; the reasons hold for the parent.
-            above.extend(group.into_iter().map(|candidate| Candidate {
+            above.group.extend(group.into_iter().map(|candidate| Candidate {
                 purpose: None,
                 mode: None,
                 ..candidate
@@ -159,18 +179,21 @@ fn fold_into_parents(declared: &mut BTreeMap<ImagePath, (PathContent, Vec<Candid
 fn report(
     inputs: &Inputs<'_>,
     path: &ImagePath,
-    content: &PathContent,
-    group: &[Candidate],
+    Declared { content, maker, group }: &Declared,
     findings: &mut Vec<Finding>,
 ) {
     match content {
-        PathContent::Seed { files, bytes } => findings.push(Finding::new(
-            Code::WritableHasContent,
-            path,
-            format!(
-                "it must be writable and has {files} files with {bytes} bytes in the image, which a volume would hide: the pod spec mounts none; mount one yourself that holds the content, or let the app write elsewhere"
-            ),
-        )),
+        PathContent::Seed { files, bytes } => {
+            if let Maker::Nobody(obstacle) = maker {
+                findings.push(Finding::new(
+                    Code::WritableHasContent,
+                    path,
+                    format!(
+                        "it must be writable and has {files} files with {bytes} bytes in the image, which a volume would hide: {obstacle}; the pod spec mounts none; mount one yourself that holds the content, or let the app write elsewhere"
+                    ),
+                ));
+            }
+        }
         PathContent::LogLinks => {
             for candidate in group {
                 if let Some(file) = candidate.file.as_ref().filter(|file| !is_log_link(inputs, file)) {
@@ -185,7 +208,7 @@ fn report(
                 }
             }
         }
-        PathContent::Empty if !place::is_shared(path) => {
+        PathContent::Empty if !place::is_shared(path) && !maker.is_helper() => {
             let hidden: Vec<String> = inputs
                 .rootfs
                 .children(path)
@@ -207,7 +230,8 @@ fn report(
     }
 }
 
-fn entry(inputs: &Inputs<'_>, path: ImagePath, content: PathContent, group: &[Candidate]) -> WritablePath {
+fn entry(inputs: &Inputs<'_>, path: ImagePath, declared: Declared) -> WritablePath {
+    let Declared { content, maker, group } = declared;
     let purposes = || group.iter().filter_map(|candidate| candidate.purpose);
     let placed = place::purpose(&path);
     let purpose = purposes().max().unwrap_or(placed);
@@ -218,11 +242,17 @@ fn entry(inputs: &Inputs<'_>, path: ImagePath, content: PathContent, group: &[Ca
             .max()
             .unwrap_or_else(|| default_size_mib(placed))
     });
-    let size_mib = u64::from(size_mib.clamp(1, 1 << 20)).next_power_of_two();
+    let size_mib = u64::from(size_mib.clamp(1, 1 << 20));
+    // What is copied, and as much again for what the app makes of it.
+    let size_mib = match maker {
+        Maker::Helper { room, .. } => size_mib.max(room.div_ceil(1 << 20).saturating_mul(2)),
+        Maker::Kubelet | Maker::Nobody(_) => size_mib,
+    };
+    let size_mib = size_mib.next_power_of_two();
     let memory = match purpose {
-        Purpose::Run => true,
+        Purpose::Run => size_mib <= MEMORY_MIB,
         // Scratch files of software that nobody described may be large, and memory counts to the pod's limit.
-        Purpose::Tmp => !inputs.recipes.is_empty() && size_mib <= MEMORY_TMP_MIB,
+        Purpose::Tmp => !inputs.recipes.is_empty() && size_mib <= MEMORY_MIB,
         _ => false,
     };
     let (uid, gid, mode) = if inputs.rootfs.node(&path).is_some() {
@@ -230,8 +260,9 @@ fn entry(inputs: &Inputs<'_>, path: ImagePath, content: PathContent, group: &[Ca
         let found =
             inputs.rootfs.entry(&path).map_or((0, 0, 0o755), |entry| (entry.uid, entry.gid, entry.mode));
         // Only a mount point is the user's: what stays in view keeps its owner.
-        let is_mounted = matches!(content, PathContent::Absent | PathContent::Empty);
-        if !is_mounted || may_write(inputs.user, found) {
+        if maker.is_helper() {
+            (inputs.user.uid, inputs.user.gid, found.2 | 0o700)
+        } else if !content.hides_nothing() || may_write(inputs.user, found) {
             found
         } else {
             (inputs.user.uid, inputs.user.gid, found.2 & 0o1777 | 0o700)
@@ -249,6 +280,7 @@ fn entry(inputs: &Inputs<'_>, path: ImagePath, content: PathContent, group: &[Ca
         path,
         purpose,
         content,
+        seeded: maker.is_helper(),
         uid,
         gid,
         mode,
@@ -275,8 +307,8 @@ fn may_write(user: &User, (uid, gid, mode): (u32, u32, u16)) -> bool {
     bits & 0o3 == 0o3
 }
 
-/// Largest scratch directory held in memory, MiB.
-const MEMORY_TMP_MIB: u64 = 64;
+/// Largest directory of run-time or scratch files held in memory, MiB.
+const MEMORY_MIB: u64 = 64;
 
 /// Size limits where no recipe has a better one, MiB: a limit on disk evicts the pod that goes over it, so
 /// they are generous where data grows and small where only names and pids are kept.

@@ -5,7 +5,7 @@
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::sched::CloneFlags;
-use rustix::fs::{CWD, Mode, mkdirat};
+use rustix::fs::{AtFlags, CWD, Mode, ResolveFlags, chmodat, mkdirat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
     MountAttrFlags, MountFlags, MountPropagationFlags, OpenTreeFlags, UnmountFlags, mount_change,
@@ -42,8 +42,7 @@ pub(super) fn make(volumes: &[Mount], limits: Limits, ids: IdNumber) -> Result<(
             }
             other => step(Step::MountPoint, &path, other)?,
         }
-        let target = rustix::fs::open(path.as_str(), super::init::DIRECTORY, Mode::empty());
-        let target = step(Step::MountPoint, &path, target)?;
+        let target = step(Step::MountPoint, &path, open(number))?;
         let volume =
             step(Step::Mount, &path, directory(&Mount { read_only: false, ..mount.clone() }, limits, ids))?;
         step(Step::Mount, &path, attach(&volume, &target))?;
@@ -67,7 +66,13 @@ pub(super) fn directory(mount: &Mount, limits: Limits, ids: IdNumber) -> Result<
 /// Mounts a shared one on what is open.
 pub(super) fn attach_shared(number: usize, mount: &Mount, target: &OwnedFd) -> Result<(), Errno> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let volume = open_tree(CWD, place(number), flags)?;
+    let volume = match &mount.sub_path {
+        None => open_tree(CWD, place(number), flags)?,
+        Some(path) => {
+            let below = sub_directory(&open(number)?, path, mount)?;
+            open_tree(&below, "", flags | OpenTreeFlags::AT_EMPTY_PATH)?
+        }
+    };
     attach(&volume, target)?;
     if mount.read_only {
         // Its own path may be reached through links of the image only; the descriptor is the mount itself.
@@ -75,6 +80,26 @@ pub(super) fn attach_shared(number: usize, mount: &Mount, target: &OwnedFd) -> R
         mount_remount(format!("/proc/self/fd/{}", volume.as_raw_fd()), flags, "")?;
     }
     Ok(())
+}
+
+fn open(number: usize) -> Result<OwnedFd, Errno> {
+    rustix::fs::open(place(number).as_str(), super::init::DIRECTORY, Mode::empty())
+}
+
+/// The directory at `path` in `volume`, made with the mode of the volume where it is missing, as the kubelet does: what stands
+/// there already keeps its owner and mode. A container may have put links there; none is followed.
+fn sub_directory(volume: &OwnedFd, path: &str, mount: &Mount) -> Result<OwnedFd, Errno> {
+    let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    let mut at = openat2(volume, ".", super::init::DIRECTORY, Mode::empty(), how)?;
+    for name in path.split('/').filter(|name| !matches!(*name, "" | ".")) {
+        match mkdirat(&at, name, Mode::RWXU) {
+            Ok(()) => chmodat(&at, name, Mode::from_raw_mode(mount.mode), AtFlags::empty())?,
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error),
+        }
+        at = openat2(&at, name, super::init::DIRECTORY, Mode::empty(), how)?;
+    }
+    Ok(at)
 }
 
 fn place(number: usize) -> String {

@@ -97,13 +97,13 @@ fn mount_point_stays_although_nothing_is_left_in_it() {
 }
 
 #[test]
-fn what_a_volume_hides_need_not_be_readable() {
+fn what_a_volume_hides_need_not_be_readable_but_where_it_is_copied() {
     app("/data d 0750 0:4\n/data/access.log f 0640 0:4\n/full d 0750 0:4\n/full/seed f 0640 0:4 5")
         .writable("/data")
         .writable("/full")
         .shows("findings", &expect![[r"
-            high KN013 /full: user 1000 cannot read /full, /full/seed
-            high KN017 /full: it must be writable and has 1 files with 5 bytes in the image, which a volume would hide: the pod spec mounts none; mount one yourself that holds the content, or let the app write elsewhere
+            low KN014 /full/seed: opened to group 1000: /full/seed
+            info KN065 /full: an init container copies its 1 files with 5 bytes to its volume: what the app writes there is lost with the pod, unless the volume is a claim
         "]]);
 }
 
@@ -123,17 +123,22 @@ fn nested_volumes_have_each_their_mount_point() {
 }
 
 #[test]
-fn volume_with_content_is_a_finding_and_not_mounted() {
+fn volume_with_content_is_copied_and_read_only_in_the_image() {
     app("/data d 0755 1000:1000\n/data/seed f 5")
         .volume("/data")
         .shows("writable after findings", &expect![[r"
             writable /data Seed { files: 1, bytes: 5 } 0755 1000:1000
+            /.kiln d
+            /.kiln/seed f 0555 0:0 11504 elf
+            /.kiln/seeds f 0444 0:0 38
+            /.kiln/volumes d 0555 0:0
+            /.kiln/volumes/data d 0555 0:0
             /app d
             /app/main f 0555 0:0 1000 elf
-            /data d 0755 1000:1000
-            /data/seed f 0644 0:0 5
-            high KN017 /data: it must be writable and has 1 files with 5 bytes in the image, which a volume would hide: the pod spec mounts none; mount one yourself that holds the content, or let the app write elsewhere
+            /data d 0555 0:1000
+            /data/seed f 0444 0:0 5
             info KN019 /data: a runtime would mount a volume here that the pod spec does not show; the hardened image declares none
+            info KN065 /data: an init container copies its 1 files with 5 bytes to its volume: what the app writes there is lost with the pod, unless the volume is a claim
         "]]);
 }
 

@@ -109,7 +109,7 @@ fn mariadb_of_debian() -> Fixture {
 }
 
 #[test]
-fn mariadb_with_its_database_in_the_image_needs_a_volume_that_holds_it() {
+fn mariadb_with_its_database_in_the_image_has_it_copied() {
     mariadb_of_debian().shows("start user serves writable findings", &expect![[r#"
         start ["mariadbd"]
           Program /usr/sbin/mariadbd
@@ -120,9 +120,9 @@ fn mariadb_with_its_database_in_the_image_needs_a_volume_that_holds_it() {
         writable /run/mysqld Absent 0755 101:102
         writable /tmp Absent 1777 101:102
         writable /var/lib/mysql Seed { files: 1, bytes: 12582912 } 0755 101:102
-        high KN017 /var/lib/mysql: it must be writable and has 1 files with 12582912 bytes in the image, which a volume would hide: the pod spec mounts none; mount one yourself that holds the content, or let the app write elsewhere
         medium KN040 3306: recipe mysql (`port` is not set; compiled in: 3306) is listened on at 127.0.0.1 only: no probe and no client outside the pod reaches it
         info KN015 101:102: the image ran as `root`, and now as mysql (101:102): recipe `mysql` names the account
+        info KN065 /var/lib/mysql: an init container copies its 1 files with 12582912 bytes to its volume: what the app writes there is lost with the pod, unless the volume is a claim
     "#]]);
 }
 

@@ -40,11 +40,10 @@ fn volumes_are_declared_and_content_is_never_hidden() {
               Ownership /data: a directory owned by the user
             /data/inner State Proven absent 0755 100:101 disk 1024Mi
               Config config Volumes: /data/inner
-            /srv/www State Proven seed 1 12 0755 0:0 disk 1024Mi
+            /srv/www State Proven seed 1 12 copied 0755 100:101 disk 1024Mi
               Config config Volumes: /srv/www/
             /usr/share/x State Proven empty 0755 100:101 disk 1024Mi
               User --writable: /usr/share/x
-            high KN017 /srv/www: it must be writable and has 1 files with 12 bytes in the image, which a volume would hide: the pod spec mounts none; mount one yourself that holds the content, or let the app write elsewhere
             info KN019 /absent: a runtime would mount a volume here that the pod spec does not show; the hardened image declares none
             info KN019 /app: a runtime would mount a volume here that the pod spec does not show; the hardened image declares none
             info KN019 /bad:name: a runtime would mount a volume here that the pod spec does not show; the hardened image declares none
@@ -79,7 +78,7 @@ fn tmpfiles_count_for_the_software_and_its_account_only() {
               Tmpfiles /usr/lib/tmpfiles.d/postgres.conf:2: f /run/pgx/lock 0600 root root
             /run/postgresql Run Likely absent 0775 102:104 memory 16Mi
               Tmpfiles /usr/lib/tmpfiles.d/postgresql-common.conf:3: d /run/postgresql 2775 postgres postgres - -
-            /var/lib/pg State Likely absent 0700 102:104 disk 1024Mi
+            /var/lib/pg State Likely absent copied 0700 102:104 disk 1024Mi
               Tmpfiles /usr/lib/tmpfiles.d/postgres.conf:1: d! %S/pg 0700 postgres postgres -
             /var/log/postgresql Log Possible empty 1775 0:104 disk 256Mi
               Ownership /var/log/postgresql: a directory that the user's group 104 may write

@@ -1,0 +1,162 @@
+//! What kiln's helper copies to volumes: the table of every seeded path, entry by entry.
+//!
+//! Follows what was decided: which paths are seeded is `writable`'s, what of them stays is `fate`'s, who can read it is
+//! `access`'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::access::{Access, Permissions};
+use super::fate::Fate;
+use super::known::Known;
+use super::{Addition, WritablePath};
+use crate::path::ImagePath;
+use crate::rootfs;
+use crate::seed::{self, HELPER_PATH, Kind, TABLE_PATH};
+
+/// Bits of the helper, and of the directories that its volumes are mounted on: everybody reads, nobody writes.
+const OPEN_MODE: u16 = 0o555;
+
+/// What a directory is that no layer has an entry for, as runtimes make it.
+const IMPLIED: Permissions = Permissions { mode: 0o755, uid: 0, gid: 0 };
+
+/// A tree that is copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    /// Where it is.
+    pub path: ImagePath,
+    /// Regular files in it.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What of it the user cannot read, and is not copied.
+    pub left_out: Vec<ImagePath>,
+}
+
+/// All that is copied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seeds {
+    /// By path.
+    pub trees: Vec<Tree>,
+    /// The helper, its table and the mount points of its volumes, by path; nothing where there are no trees.
+    pub additions: Vec<Addition>,
+}
+
+/// Every name below the seeded ones of `paths`, with the directories themselves.
+pub fn names<'k>(known: &'k Known<'_>, paths: &[WritablePath]) -> BTreeSet<&'k ImagePath> {
+    let seeded = paths.iter().filter(|declared| declared.seeded);
+    seeded.flat_map(|declared| known.rootfs.below(&declared.path)).map(|(path, _)| path).collect()
+}
+
+/// What the helper copies for the seeded ones of `paths`; `new` files are in the hardened image only.
+pub fn seeds(
+    known: &Known<'_>,
+    fate: &Fate,
+    access: &Access<'_>,
+    paths: &[WritablePath],
+    new: &[Addition],
+) -> Seeds {
+    let Some(helper) = seed::helper(&known.config.platform) else { return Seeds::default() };
+    let mut trees = Vec::new();
+    let mut records: Vec<(Kind, u16, Vec<u8>)> = Vec::new();
+    let mut points: BTreeSet<ImagePath> = BTreeSet::new();
+    for declared in paths.iter().filter(|declared| declared.seeded) {
+        let (tree, names) = tree(known, fate, access, &declared.path, new);
+        trees.push(tree);
+        records.push((Kind::Tree, declared.mode, declared.path.absolute()));
+        let top = declared.path.as_bytes().len() + 1;
+        let relative = |path: ImagePath| path.as_bytes().get(top..).unwrap_or_default().to_vec();
+        records.extend(names.into_iter().map(|(path, (kind, mode))| (kind, mode, relative(path))));
+        let point = seed::mount_point(&declared.path);
+        points
+            .extend(point.ancestors().filter(|path| path.is_within(&ImagePath::literal(seed::VOLUMES_PATH))));
+        points.insert(point);
+    }
+    if trees.is_empty() {
+        return Seeds::default();
+    }
+    let table =
+        seed::table(records).unwrap_or_else(|| unreachable!("what does not fit into a table is not seeded"));
+    let addition = |path: ImagePath, content: Option<&[u8]>, mode| Addition {
+        path,
+        content: content.map(Arc::from),
+        mode,
+        uid: 0,
+        gid: 0,
+    };
+    let mut additions = vec![
+        addition(ImagePath::literal(HELPER_PATH), Some(helper), OPEN_MODE),
+        addition(ImagePath::literal(TABLE_PATH), Some(&table), 0o444),
+    ];
+    additions.extend(points.into_iter().map(|path| addition(path, None, OPEN_MODE)));
+    Seeds { trees, additions }
+}
+
+/// What is copied of each name below a path, and with which mode.
+type Names = BTreeMap<ImagePath, (Kind, u16)>;
+
+/// The tree at `path`.
+fn tree(
+    known: &Known<'_>,
+    fate: &Fate,
+    access: &Access<'_>,
+    path: &ImagePath,
+    new: &[Addition],
+) -> (Tree, Names) {
+    let mut tree = Tree { path: path.clone(), files: 0, bytes: 0, left_out: Vec::new() };
+    let mut names = Names::new();
+    let mut closed: Option<&ImagePath> = None;
+    for (below, _) in known.rootfs.below(path) {
+        if !fate.stays(below) || closed.is_some_and(|closed| below.is_within(closed)) {
+            continue;
+        }
+        let entry = known.rootfs.entry(below);
+        let can = |wanted| entry.is_none_or(|entry| access.can(access.permissions(below, entry), wanted));
+        let kind = match entry.map(|entry| &entry.kind) {
+            None | Some(rootfs::Kind::Directory) => {
+                if !can(0o1) {
+                    closed = Some(below);
+                    tree.left_out.push(below.clone());
+                }
+                Kind::Directory
+            }
+            Some(rootfs::Kind::File(_)) if !can(0o4) => {
+                tree.left_out.push(below.clone());
+                continue;
+            }
+            Some(rootfs::Kind::File(file)) => {
+                tree.files += 1;
+                tree.bytes += file.size;
+                Kind::File
+            }
+            Some(rootfs::Kind::Symlink(_)) => Kind::Link,
+            Some(rootfs::Kind::Fifo) => Kind::Pipe,
+            // An inode is what a hard link leads to, and a path with a device is not seeded.
+            Some(_) => continue,
+        };
+        let own = entry.map(|entry| Permissions { mode: entry.mode, uid: entry.uid, gid: entry.gid });
+        // What a script set before is what the server found.
+        let set = access.set.get(below).filter(|_| kind == Kind::File).copied();
+        names.insert(below.clone(), (kind, mode(kind, set.or(own).unwrap_or(IMPLIED), access)));
+    }
+    for Addition { path: below, content, .. } in new.iter().filter(|new| new.path.is_within(path)) {
+        tree.files += 1;
+        tree.bytes += content.as_ref().map_or(0, |content| content.len() as u64);
+        for above in below.ancestors().filter(|above| above.is_within(path) && above != path) {
+            names.entry(above).or_insert((Kind::Directory, IMPLIED.mode));
+        }
+        let had = access.set.get(below).copied().unwrap_or(IMPLIED);
+        names.insert(below.clone(), (Kind::File, mode(Kind::File, had, access)));
+    }
+    (tree, names)
+}
+
+/// The mode of a copy: what the source has. The user owns it; what was another's he could write as root.
+fn mode(kind: Kind, had: Permissions, access: &Access<'_>) -> u16 {
+    match kind {
+        Kind::Link => 0o777,
+        Kind::Tree | Kind::Directory => had.mode & 0o1777 | 0o700,
+        Kind::File | Kind::Pipe if had.uid == access.user.uid => had.mode & 0o777,
+        Kind::File | Kind::Pipe => had.mode & 0o777 | 0o600,
+    }
+}

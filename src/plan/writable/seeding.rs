@@ -1,0 +1,174 @@
+//! Who makes the directory that the app finds at a writable path: the kubelet an empty one, or kiln's helper one as the
+//! image has it.
+//!
+//! Decides for whole paths; what is copied, entry by entry, is `plan::seed`'s.
+
+use std::fmt;
+
+use super::{Candidate, Inputs};
+use crate::evidence::EvidenceKind;
+use crate::path::ImagePath;
+use crate::plan::PathContent;
+use crate::rootfs::Kind;
+use crate::seed;
+
+/// Extensions of programs that an interpreter reads: in a volume whoever can write there can change them.
+const CODE: &[&[u8]] = &[
+    b"class", b"cjs", b"jar", b"js", b"lua", b"mjs", b"php", b"pl", b"pm", b"py", b"pyc", b"rb", b"sh",
+    b"so", b"war", b"wasm",
+];
+
+/// Rights of everybody but the owner.
+const OF_OTHERS: u16 = 0o077;
+
+/// Room that a file takes at least, bytes: a block of most file systems.
+const BLOCK: u64 = 4096;
+
+/// Who makes the directory at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Maker {
+    /// The kubelet, or nobody: it is empty and for everybody, or not mounted at all.
+    Kubelet,
+    /// kiln's helper: with the image's content, owner and mode.
+    Helper {
+        /// Room for the content, bytes.
+        room: u64,
+        /// Bytes that its entries take in the helper's table, at the most.
+        table: usize,
+    },
+    /// Nobody can: it has content, and that is not copied.
+    Nobody(Obstacle),
+}
+
+impl Maker {
+    /// The same where the helper's table has `left` bytes, which become fewer; else whoever makes it without the helper.
+    pub(super) fn within(self, left: &mut usize, content: &PathContent) -> Self {
+        match self {
+            Self::Helper { table, .. } => match left.checked_sub(table) {
+                Some(less) => {
+                    *left = less;
+                    self
+                }
+                None if content.hides_nothing() => Self::Kubelet,
+                None => Self::Nobody(Obstacle::Entries),
+            },
+            other => other,
+        }
+    }
+
+    pub(super) fn is_helper(&self) -> bool {
+        matches!(self, Self::Helper { .. })
+    }
+}
+
+/// Why the content of a path is not copied to a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// There is no helper for the image's architecture.
+    Architecture,
+    /// Its bytes are more than [`seed::MAX_BYTES`].
+    Size,
+    /// Its entries do not fit into the helper's table.
+    Entries,
+    /// It holds a program of an interpreter.
+    Code(ImagePath),
+    /// It holds a device, or a name that no file system takes.
+    Odd(ImagePath),
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Architecture => {
+                f.write_str("kiln has no helper for this architecture that would copy them")
+            }
+            Self::Size => write!(f, "kiln copies no more than {} MiB at a start", seed::MAX_BYTES >> 20),
+            Self::Entries => f.write_str("they are more than kiln copies at a start"),
+            Self::Code(path) => {
+                write!(
+                    f,
+                    "{path} is code, which could be changed in a volume (`--writable` copies it all the same)"
+                )
+            }
+            Self::Odd(path) => write!(f, "{path} is a device or has a name that cannot be copied"),
+        }
+    }
+}
+
+/// Who makes the directory at `path`, which has `content` and is declared for the reasons of `group`.
+pub(super) fn maker(
+    inputs: &Inputs<'_>,
+    path: &ImagePath,
+    content: &PathContent,
+    group: &[Candidate],
+) -> Maker {
+    match content {
+        PathContent::Seed { bytes, .. } => {
+            let is_asked_for = group.iter().any(|candidate| candidate.evidence.kind == EvidenceKind::User);
+            match measure(inputs, path, *bytes, is_asked_for) {
+                Ok(maker) => maker,
+                Err(obstacle) => Maker::Nobody(obstacle),
+            }
+        }
+        PathContent::Empty | PathContent::Absent if is_private(inputs, path, group) => {
+            measure(inputs, path, 0, true).unwrap_or(Maker::Kubelet)
+        }
+        PathContent::Empty | PathContent::Absent | PathContent::LogLinks => Maker::Kubelet,
+    }
+}
+
+/// The helper, and what it needs for the entries below `path`, of `bytes` together.
+fn measure(inputs: &Inputs<'_>, path: &ImagePath, bytes: u64, with_code: bool) -> Result<Maker, Obstacle> {
+    if !inputs.has_helper {
+        return Err(Obstacle::Architecture);
+    }
+    if !seed::takes(path) {
+        return Err(Obstacle::Odd(path.clone()));
+    }
+    if bytes > seed::MAX_BYTES {
+        return Err(Obstacle::Size);
+    }
+    let mut room = bytes;
+    let mut table = record(path);
+    for (below, _) in inputs.rootfs.below(path) {
+        let kind = inputs.rootfs.entry(below).map_or(&Kind::Directory, |entry| &entry.kind);
+        if !matches!(kind, Kind::Directory) && !(inputs.kept)(below) {
+            continue;
+        }
+        room += BLOCK;
+        table += record(below);
+        if table > seed::MAX_TABLE {
+            return Err(Obstacle::Entries);
+        }
+        if matches!(kind, Kind::CharDevice(..) | Kind::BlockDevice(..)) || !seed::takes(below) {
+            return Err(Obstacle::Odd(below.clone()));
+        }
+        if matches!(kind, Kind::File(_)) && !with_code && is_code(below) {
+            return Err(Obstacle::Code(below.clone()));
+        }
+    }
+    Ok(Maker::Helper { room, table })
+}
+
+/// Bytes that a record takes in the table, at the most.
+fn record(path: &ImagePath) -> usize {
+    path.as_bytes().len() + "d 0000 /\0".len()
+}
+
+fn is_code(path: &ImagePath) -> bool {
+    let name = path.name();
+    let at = name.iter().rposition(|&byte| byte == b'.');
+    at.and_then(|at| name.get(at + 1..)).is_some_and(|extension| CODE.contains(&extension))
+}
+
+/// Whether a directory without content is the user's alone: software that keeps secrets or data in it refuses one that is
+/// for everybody, as an `emptyDir` is.
+fn is_private(inputs: &Inputs<'_>, path: &ImagePath, group: &[Candidate]) -> bool {
+    let is_for_all = ["/tmp", "/var/tmp"].iter().any(|tree| path.is_within(&ImagePath::literal(tree)));
+    let mode = match inputs.rootfs.entry(path) {
+        Some(entry) => Some(entry.mode).filter(|_| entry.uid == inputs.user.uid),
+        None if inputs.rootfs.node(path).is_some() => None,
+        None => group.iter().filter_map(|candidate| candidate.mode).max(),
+    };
+    !is_for_all && inputs.user.uid != 0 && mode.is_some_and(|mode| mode & OF_OTHERS == 0)
+}

@@ -1,0 +1,200 @@
+//! What is copied to volumes at start: which paths, with which modes, and what is not.
+#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
+
+use expect_test::{Expect, expect};
+use kiln::path::ImagePath;
+use serde_json::json;
+
+use crate::fixture::Fixture;
+
+fn app(more: &str) -> Fixture {
+    Fixture::new(&format!("/app/main f 0755 elf static\n{more}")).cmd(&["/app/main"])
+}
+
+/// The same, of an image that ran as root.
+fn as_root(more: &str) -> Fixture {
+    app(more).run_as("1000")
+}
+
+/// The table, a record a line.
+fn table(fixture: &Fixture) -> String {
+    let plan = fixture.plan();
+    let path = ImagePath::literal("/.kiln/seeds");
+    let table = plan.additions.iter().find(|addition| addition.path == path);
+    let table = table.and_then(|addition| addition.content.clone()).unwrap_or_default();
+    String::from_utf8_lossy(&table).replace('\0', "\n")
+}
+
+fn check(fixture: &Fixture, expect: &Expect) {
+    expect.assert_eq(&table(fixture));
+}
+
+#[test]
+fn copies_have_the_modes_of_the_source_and_what_the_user_did_not_own_he_can_write() {
+    check(
+        &as_root(
+            "/data d 2750 1000:1000
+            /data/conf f 0644 0:0 5
+            /data/empty f 0644 0:0
+            /data/fifo p 0644 1000:1000
+            /data/key f 0400 1000:1000 5
+            /data/link l key
+            /data/tool f 4755 1000:1000 5
+            /data/tmp d 1777 0:0
+            /data/void d 0500 1000:1000",
+        )
+        .volume("/data"),
+        &expect![[r#"
+            kiln-seeds 1
+            T 0750 /data
+            f 0644 conf
+            f 0644 empty
+            p 0644 fifo
+            f 0400 key
+            l 0777 link
+            d 1777 tmp
+            f 0755 tool
+            d 0700 void
+        "#]],
+    );
+}
+
+#[test]
+fn hard_links_are_copied_by_each_of_their_names() {
+    check(
+        &as_root("/data d 0755 1000:1000\n/data/a f 0600 1000:1000 5\n/data/b h /data/a\n/out h /data/a")
+            .volume("/data"),
+        &expect![[r#"
+            kiln-seeds 1
+            T 0755 /data
+            f 0600 a
+            f 0600 b
+        "#]],
+    );
+}
+
+#[test]
+fn private_directory_is_made_for_the_user() {
+    check(
+        &as_root(
+            "/data d 0700 1000:1000\n/data/sub d 0755 1000:1000\n/other d 0700 0:0\n/tmp/x d 0700 1000:1000",
+        )
+        .writable("/data")
+        .writable("/other")
+        .writable("/tmp/x"),
+        &expect![[r#"
+            kiln-seeds 1
+            T 0700 /data
+            d 0755 sub
+        "#]],
+    );
+}
+
+#[test]
+fn what_stands_in_a_tree_that_is_copied_is_copied_with_it() {
+    let fixture = as_root(
+        "/data d 0755 1000:1000\n/data/x f 5\n/data/in d 0700 1000:1000\n/data/in/y f 5\n/data/cache d",
+    )
+    .writable("/data")
+    .writable("/data/in")
+    .writable("/data/cache");
+    fixture.shows(
+        "writable",
+        &expect![[r#"
+        writable /data Seed { files: 2, bytes: 10 } 0755 1000:0
+        writable /data/cache Empty 0755 1000:0
+    "#]],
+    );
+    check(
+        &fixture,
+        &expect![[r#"
+        kiln-seeds 1
+        T 0755 /data
+        d 0755 cache
+        d 0700 in
+        f 0644 in/y
+        f 0644 x
+    "#]],
+    );
+}
+
+#[test]
+fn files_that_the_user_could_never_read_are_left_out_and_said() {
+    let fixture = app("/data d 0755 1000:1000
+        /data/closed d 0700 0:0
+        /data/closed/x f 5
+        /data/open f 5
+        /data/secret f 0600 0:0 5")
+    .user("1000")
+    .volume("/data");
+    check(
+        &fixture,
+        &expect![[r#"
+        kiln-seeds 1
+        T 0755 /data
+        d 0700 closed
+        f 0644 open
+    "#]],
+    );
+    fixture.shows("findings", &expect![[r#"
+        info KN019 /data: a runtime would mount a volume here that the pod spec does not show; the hardened image declares none
+        info KN065 /data: an init container copies its 1 files with 5 bytes to its volume: what the app writes there is lost with the pod, unless the volume is a claim; the user could not read /data/closed, /data/secret, which the volume is without
+    "#]]);
+}
+
+#[test]
+fn code_is_copied_only_where_it_is_asked_for() {
+    let image = "/srv/www d 0755 1000:1000\n/srv/www/index.php f 5";
+    let fixture = as_root(image).volume("/srv/www");
+    check(&fixture, &expect![[""]]);
+    fixture.shows("findings", &expect![[r#"
+        high KN017 /srv/www: it must be writable and has 1 files with 5 bytes in the image, which a volume would hide: /srv/www/index.php is code, which could be changed in a volume (`--writable` copies it all the same); the pod spec mounts none; mount one yourself that holds the content, or let the app write elsewhere
+        info KN019 /srv/www: a runtime would mount a volume here that the pod spec does not show; the hardened image declares none
+    "#]]);
+    check(
+        &as_root(image).writable("/srv/www"),
+        &expect![[r#"
+        kiln-seeds 1
+        T 0755 /srv/www
+        f 0644 index.php
+    "#]],
+    );
+}
+
+#[test]
+fn without_a_helper_for_the_architecture_content_stays_a_finding() {
+    let mut fixture = as_root("/data d 0700 1000:1000\n/data/x f 5\n/private d 0700 1000:1000")
+        .writable("/data")
+        .writable("/private");
+    fixture.config["architecture"] = json!("s390x");
+    check(&fixture, &expect![[""]]);
+    fixture.shows("writable findings", &expect![[r#"
+        writable /data Seed { files: 1, bytes: 5 } 0700 1000:1000
+        writable /private Empty 0700 1000:1000
+        high KN017 /data: it must be writable and has 1 files with 5 bytes in the image, which a volume would hide: kiln has no helper for this architecture that would copy them; the pod spec mounts none; mount one yourself that holds the content, or let the app write elsewhere
+    "#]]);
+}
+
+#[test]
+fn device_among_the_content_stays_a_finding() {
+    let fixture = as_root("/data d 0755 1000:1000\n/data/null c 0666 0:0 1 3\n/data/x f 5").volume("/data");
+    check(&fixture, &expect![[""]]);
+    fixture.shows("findings", &expect![[r#"
+        high KN017 /data: it must be writable and has 2 files with 5 bytes in the image, which a volume would hide: /data/null is a device or has a name that cannot be copied; the pod spec mounts none; mount one yourself that holds the content, or let the app write elsewhere
+        info KN019 /data: a runtime would mount a volume here that the pod spec does not show; the hardened image declares none
+    "#]]);
+}
+
+#[test]
+fn volume_has_room_for_what_is_copied() {
+    let size = |bytes: u64| {
+        let fixture = as_root(&format!("/run/x d 0755 1000:1000\n/run/x/a f {bytes}")).volume("/run/x");
+        let plan = fixture.plan();
+        let path = plan.writable.iter().find(|path| path.path == ImagePath::literal("/run/x")).unwrap();
+        (path.seeded, path.memory, path.size_limit >> 20)
+    };
+    assert_eq!(size(5), (true, true, 16));
+    assert_eq!(size(20 << 20), (true, true, 64));
+    assert_eq!(size(300 << 20), (true, false, 1024));
+    assert_eq!(size(1025 << 20), (false, true, 16));
+}

@@ -1,0 +1,176 @@
+//! What fills volumes at start, broken by hand.
+#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
+
+use expect_test::{Expect, expect};
+use kiln::options::Options;
+use kiln::promise::State;
+use serde_json::json;
+
+use super::{Edited, Lab, SERVER, breaches, ids};
+use crate::fixture::Fixture;
+
+/// The server with a directory that has content.
+fn lab() -> Lab {
+    let more =
+        "/var/lib/www/seed d 0700 33:33\n/var/lib/www/seed/key f 0600 33:33 5\n/var/lib/www/seed/to l key";
+    let fixture = Fixture::new(&format!("{SERVER}\n{more}"))
+        .cmd(&["nginx", "-g", "daemon off;"])
+        .env(&["PATH=/usr/sbin:/usr/bin"])
+        .volume("/var/lib/www");
+    Lab::of(&fixture, Options::default())
+}
+
+/// The number of kiln's own layer; what the directory has is in the one below it.
+fn own(image: &Edited) -> usize {
+    image.layers.len() - 1
+}
+
+fn check(edit: impl FnOnce(&mut Edited), expect: &Expect) {
+    let lab = lab();
+    lab.edit(edit);
+    let verified = lab.verify("edited");
+    assert!(!verified.is_unbroken());
+    expect.assert_eq(&breaches(&verified));
+}
+
+#[test]
+fn an_image_with_seeds_holds() {
+    let lab = lab();
+    let alone = lab.verify("out");
+    assert_eq!(breaches(&alone), "");
+    assert!(ids(&alone, State::Held).contains("H9"));
+    let compared = lab.compare("out", &[]);
+    assert_eq!((breaches(&compared), ids(&compared, State::Open)), (String::new(), String::new()));
+}
+
+#[test]
+fn another_helper_is_found() {
+    check(
+        |image| image.member(own(image), ".kiln/seed", |member| member.bytes[200] ^= 1),
+        &expect![[r#"
+        H9 /.kiln/seed: is not the helper of this kiln for the image's platform
+    "#]],
+    );
+    check(
+        |image| image.remove(own(image), ".kiln/seed"),
+        &expect![[r#"
+        H9 /.kiln/seed: there is no helper that would copy content to volumes
+    "#]],
+    );
+    check(
+        |image| image.member(own(image), ".kiln/seed", |member| member.header.set_mode(0o444)),
+        &expect![[r#"
+            H9 /.kiln/seed: the user cannot start it
+        "#]],
+    );
+}
+
+#[test]
+fn another_table_is_found() {
+    let edit = |image: &mut Edited, from: &'static str, to: &'static str| {
+        image.member(own(image), ".kiln/seeds", |member| {
+            let text = String::from_utf8(member.bytes.clone()).unwrap();
+            assert!(text.contains(from), "{text:?}");
+            member.bytes = text.replacen(from, to, 1).into_bytes();
+        });
+    };
+    check(
+        |image| edit(image, "0600 seed/key", "0600 seed/../../x"),
+        &expect![[r#"
+        H9 /.kiln/seeds: there is no table of what is copied to volumes
+    "#]],
+    );
+    check(
+        |image| edit(image, "f 0600 seed/key\0", ""),
+        &expect![[r#"
+        H9 /var/lib/www/seed/key: is not among what is copied to the volume, which hides it
+    "#]],
+    );
+    check(
+        |image| edit(image, "f 0600 seed/key", "f 0600 seed/gone"),
+        &expect![[r#"
+        H9 /var/lib/www/seed/gone: is to be copied to a volume, and the image does not have it
+        H9 /var/lib/www/seed/key: is not among what is copied to the volume, which hides it
+    "#]],
+    );
+    check(
+        |image| edit(image, "f 0600 seed/key", "d 0700 seed/key"),
+        &expect![[r#"
+        H9 /var/lib/www/seed/key: is to be copied to a volume as something that it is not
+    "#]],
+    );
+    check(
+        |image| edit(image, "T 0755 /var/lib/www", "T 0777 /var/lib/www"),
+        &expect![[r#"
+        H9 /var/lib/www: expected a copy with mode 0755, found 0777 in the table
+    "#]],
+    );
+    check(
+        |image| edit(image, "T 0755 /var/lib/www", "T 0755 /etc"),
+        &expect![[r#"
+        H9 /etc: is copied to a volume, and the manifest does not say so
+        H9 /etc/seed: is to be copied to a volume, and the image does not have it
+        H9 /etc/seed/key: is to be copied to a volume, and the image does not have it
+        H9 /etc/seed/to: is to be copied to a volume, and the image does not have it
+        H9 /etc/group: is not among what is copied to the volume, which hides it
+        H9 /etc/nginx: is not among what is copied to the volume, which hides it
+        H9 /etc/nginx/nginx.conf: is not among what is copied to the volume, which hides it
+        H9 /etc/passwd: is not among what is copied to the volume, which hides it
+        H9 /var/lib/www: the manifest says that it is copied to its volume, and the table does not
+    "#]],
+    );
+}
+
+#[test]
+fn what_cannot_be_copied_is_found() {
+    check(
+        |image| image.member(own(image) - 1, "var/lib/www/seed/key", |member| member.header.set_mode(0o400)),
+        &expect![[r#"
+            H9 /var/lib/www/seed/key: is to be copied to a volume, and the user cannot read it
+        "#]],
+    );
+    check(
+        |image| {
+            image.member(own(image) - 1, "var/lib/www/seed", |member| member.header.set_mode(0o500));
+        },
+        &expect![[r#"
+            H9 /var/lib/www/seed/key: is to be copied to a volume, and the user cannot pass a directory above it
+            H9 /var/lib/www/seed/to: is to be copied to a volume, and the user cannot pass a directory above it
+        "#]],
+    );
+    check(
+        |image| image.add(own(image) - 1, "/var/lib/www/more f 0444 5"),
+        &expect![[r#"
+        H9 /var/lib/www/more: is not among what is copied to the volume, which hides it
+    "#]],
+    );
+    check(
+        |image| image.remove(own(image), ".kiln/volumes/var/lib/www"),
+        &expect![[r#"
+        H9 /.kiln/volumes/var/lib/www: there is no mount point for the volume that /var/lib/www is copied to
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_seeded_is_as_strict_as_all_else_in_the_image() {
+    check(
+        |image| image.member(own(image) - 1, "var/lib/www/seed/key", |member| member.header.set_mode(0o640)),
+        &expect![[r#"
+            H3 /var/lib/www/seed/key: has a write bit and is no declared writable path: mode 0640
+        "#]],
+    );
+    check(
+        |image| {
+            image.manifest(|manifest| {
+                let paths = manifest["paths"].as_array_mut().unwrap();
+                let path = paths.iter_mut().find(|path| path["path"] == "/var/lib/www").unwrap();
+                path["seeded"] = json!(false);
+            });
+            image.relabel();
+        },
+        &expect![[r#"
+            H9 /var/lib/www: expected a mount point of 33:33 mode 0755, found 0:0 mode 0555
+        "#]],
+    );
+}
