@@ -223,7 +223,7 @@ codes! {
         example "medium KN042 /: recipe redis (`dir` is not set; compiled in: ./) needs it to be writable, but it cannot be a volume: it is one of the system's own directories",
         remedy "Let the app write elsewhere: a flag, a variable, its configuration, or another working directory.";
     WritableHidesDirectories "KN043" "writable-hides-directories" Low: "a volume hides empty directories of the image",
-        why "An empty directory in an image is there for a reason. A fresh volume does not have it, and some apps do not make it themselves.",
+        why "An empty directory in an image is there for a reason. A fresh volume does not have it, and some apps do not make it themselves. Where nothing but the image speaks for the volume, kiln's helper makes the directory there, if it knows the architecture; otherwise this says what to look for.",
         example "low KN043 /var/spool/app: the volume hides empty directories of the image: in, out",
         remedy "If the app fails without one, declare it too: `--writable /var/spool/app/in`.";
     PackagesBroken "KN045" "packages-broken" Medium: "the image's package database is cut or broken",

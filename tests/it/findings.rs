@@ -95,7 +95,11 @@ fn raising(code: Code) -> Option<Fixture> {
         Code::LoopbackOnly => nginx("server { listen 127.0.0.1:8080; }"),
         Code::ConfigUnknown => nginx("pid $gone;"),
         Code::WritableRefused => app("").volume("/etc"),
-        Code::WritableHidesDirectories => app("/var/spool/app/in d").writable("/var/spool/app"),
+        Code::WritableHidesDirectories => {
+            let mut fixture = app("/var/spool/app/in d").writable("/var/spool/app");
+            fixture.config["architecture"] = "s390x".into();
+            fixture
+        }
         Code::DirectoryTooBroad => {
             app("/usr/share/doc/x f 1\n/var/lib/dpkg/status f \"Package: x\\nStatus: install ok installed\\nArchitecture: all\\nVersion: 1\\n\"\n/var/lib/dpkg/info/x.list f \"/usr/share/doc/x\\n\"")
                 .cmd(&["/app/main", "--serve", "/usr/share"])

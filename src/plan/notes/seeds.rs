@@ -14,7 +14,7 @@ pub(super) fn copied(decision: &Decision<'_>) -> Vec<Finding> {
         .iter()
         .map(|Tree { path, files, bytes, left_out }| {
             let what = match files {
-                0 => "it is the user's alone in the image: an init container makes it so in its volume".to_owned(),
+                0 => "an init container makes it in its volume, with owner, mode and directories of the image".to_owned(),
                 files => format!(
                     "an init container copies its {files} files with {bytes} bytes to its volume: what the app writes there is lost with the pod, unless the volume is a claim"
                 ),

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{Candidate, Inputs};
+use super::{Candidate, Inputs, place};
 use crate::evidence::EvidenceKind;
 use crate::path::ImagePath;
 use crate::plan::PathContent;
@@ -110,7 +110,9 @@ pub(super) fn maker(
                 Err(obstacle) => Maker::Nobody(obstacle),
             }
         }
-        PathContent::Empty | PathContent::Absent if is_private(inputs, path, group) => {
+        PathContent::Empty | PathContent::Absent
+            if is_private(inputs, path, group) || has_directories(inputs, path, group) =>
+        {
             measure(inputs, path, 0, true).unwrap_or(Maker::Kubelet)
         }
         PathContent::Empty | PathContent::Absent | PathContent::LogLinks => Maker::Kubelet,
@@ -159,6 +161,18 @@ fn is_code(path: &ImagePath) -> bool {
     let name = path.name();
     let at = name.iter().rposition(|&byte| byte == b'.');
     at.and_then(|at| name.get(at + 1..)).is_some_and(|extension| CODE.contains(&extension))
+}
+
+/// Whether there are directories in a directory without content: they are there for a reason, and an app may not make
+/// them itself. Of software of which a recipe knows that it writes there it is known that it does.
+fn has_directories(inputs: &Inputs<'_>, path: &ImagePath, group: &[Candidate]) -> bool {
+    let is_described = |candidate: &Candidate| {
+        matches!(candidate.evidence.kind, EvidenceKind::Recipe | EvidenceKind::Directive)
+    };
+    let mut children = inputs.rootfs.children(path);
+    !group.iter().any(is_described)
+        && !place::is_shared(path)
+        && children.any(|(child, _)| inputs.rootfs.is_directory(child))
 }
 
 /// Whether a directory without content is the user's alone: software that keeps secrets or data in it refuses one that is

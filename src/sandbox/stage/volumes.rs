@@ -105,3 +105,58 @@ fn sub_directory(volume: &OwnedFd, path: &str, mount: &Mount) -> Result<OwnedFd,
 fn place(number: usize) -> String {
     format!("{VOLUMES}/{number}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use rustix::fs::{Stat, fstat};
+
+    use super::*;
+    use crate::sandbox::settings::Medium;
+
+    fn mount() -> Mount {
+        Mount {
+            path: "/data".to_owned(),
+            medium: Medium::Disk,
+            size: None,
+            mode: 0o1777,
+            uid: 0,
+            gid: 0,
+            read_only: false,
+            volume: Some(0),
+            sub_path: None,
+        }
+    }
+
+    /// Opens `path` in a volume that a container had before.
+    fn opened(directory: &std::path::Path, path: &str) -> Result<Stat, Errno> {
+        let volume = rustix::fs::open(directory, super::super::init::DIRECTORY, Mode::empty()).unwrap();
+        fstat(sub_directory(&volume, path, &mount())?)
+    }
+
+    #[test]
+    fn directory_of_a_volume_keeps_its_mode_and_one_that_is_made_has_that_of_the_volume() {
+        let directory = tempfile::tempdir().unwrap();
+        let there = directory.path().join("tree");
+        std::fs::create_dir(&there).unwrap();
+        std::fs::set_permissions(&there, std::fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(opened(directory.path(), "tree").unwrap().st_mode & 0o7777, 0o700);
+        assert_eq!(opened(directory.path(), "new/./below").unwrap().st_mode & 0o7777, 0o1777);
+    }
+
+    #[test]
+    fn links_that_a_container_left_in_a_volume_lead_nowhere() {
+        let directory = tempfile::tempdir().unwrap();
+        let (volume, outside) = (directory.path().join("volume"), directory.path().join("outside"));
+        std::fs::create_dir_all(volume.join("real")).unwrap();
+        std::fs::create_dir(&outside).unwrap();
+        symlink("../outside", volume.join("up")).unwrap();
+        symlink(&outside, volume.join("absolute")).unwrap();
+        symlink("real", volume.join("within")).unwrap();
+        for path in ["up", "up/x", "absolute", "absolute/x", "within", "..", "real/../.."] {
+            assert!(opened(&volume, path).is_err(), "{path}");
+        }
+        assert_eq!(std::fs::read_dir(outside).unwrap().count(), 0);
+    }
+}

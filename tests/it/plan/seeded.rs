@@ -91,6 +91,21 @@ fn private_directory_is_made_for_the_user() {
 }
 
 #[test]
+fn directories_in_a_directory_without_content_are_made_unless_a_recipe_knows_who_writes_there() {
+    let image = "/data d 0755 1000:1000\n/data/caddy d 0750 1000:1000";
+    check(
+        &as_root(image).writable("/data"),
+        &expect![[r#"
+            kiln-seeds 1
+            T 0755 /data
+            d 0750 caddy
+        "#]],
+    );
+    let caddy = Fixture::new(&format!("/usr/bin/caddy f 0755 elf static\n{image}"));
+    check(&caddy.cmd(&["caddy", "run"]).run_as("1000"), &expect![[""]]);
+}
+
+#[test]
 fn what_stands_in_a_tree_that_is_copied_is_copied_with_it() {
     let fixture = as_root(
         "/data d 0755 1000:1000\n/data/x f 5\n/data/in d 0700 1000:1000\n/data/in/y f 5\n/data/cache d",

@@ -125,7 +125,7 @@ fn own_and_shared_directories_are_weighed() {
               Binary /usr/sbin/app: contains `/srv/app`
             /tmp Tmp Likely empty 1777 0:0 disk 64Mi
               Ownership /tmp: directory for scratch files, writable for everybody
-            /var/lib/app State Possible empty 0750 100:101 disk 1024Mi
+            /var/lib/app State Possible empty copied 0750 100:101 disk 1024Mi
               Ownership /var/lib/app: a directory owned by the user
               Binary /usr/sbin/app: contains `/var/lib/app/db`
             /var/lib/other State Possible empty 0755 100:101 disk 1024Mi
@@ -135,7 +135,6 @@ fn own_and_shared_directories_are_weighed() {
             low KN018 /app: a directory owned by the user, but not in the hardened image: it holds code: /app/main.sh
             low KN018 /run/lock: a directory that everybody may write, but nothing else says that the app writes there; `--writable /run/lock` declares it
             low KN018 /var/tmp: a directory that everybody may write, but nothing else says that the app writes there; `--writable /var/tmp` declares it
-            low KN043 /var/lib/app: the volume hides empty directories of the image: sub; an app that does not make them itself needs `--writable` for each
         "#]],
     );
 }
