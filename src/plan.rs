@@ -194,6 +194,8 @@ pub enum Reason {
     Shadowed,
     /// A whiteout with nothing left to hide.
     WhiteoutOfNothing,
+    /// The script that the image started with removes it at each start, and is not started any more.
+    RemovedAtStart,
     /// `--strip`.
     Requested {
         /// The glob; shared, for as many entries as it matches.
@@ -341,14 +343,35 @@ pub struct Patch {
 pub struct Addition {
     /// Where.
     pub path: ImagePath,
-    /// Content of a file; `None` is a directory.
-    pub content: Option<Arc<[u8]>>,
+    /// What it is.
+    pub made: Made,
     /// Permission bits.
     pub mode: u16,
     /// Owner.
     pub uid: u32,
     /// Group.
     pub gid: u32,
+}
+
+/// What something in kiln's own layer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    /// A directory.
+    Directory,
+    /// A regular file with this content.
+    File(Arc<[u8]>),
+    /// A symbolic link that says this.
+    Link(Arc<[u8]>),
+}
+
+impl Addition {
+    /// Content of a file; `None` where it is something else.
+    pub fn content(&self) -> Option<&Arc<[u8]>> {
+        match &self.made {
+            Made::File(content) => Some(content),
+            Made::Directory | Made::Link(_) => None,
+        }
+    }
 }
 
 /// Something that goes.
@@ -433,10 +456,12 @@ impl Plan {
             }
         }
         for addition in &self.additions {
-            let Addition { path, content, mode, uid, gid } = addition;
-            let content = content
-                .as_ref()
-                .map_or_else(|| "directory".to_owned(), |content| BlobDigest::of(content).to_string());
+            let Addition { path, made, mode, uid, gid } = addition;
+            let content = match made {
+                Made::Directory => "directory".to_owned(),
+                Made::File(content) => BlobDigest::of(content).to_string(),
+                Made::Link(target) => format!("link {}", BlobDigest::of(target)),
+            };
             line(format!("add {path} {mode:o} {uid}:{gid} {content}\n"));
         }
         hasher.blob()

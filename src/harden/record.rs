@@ -10,7 +10,7 @@ use crate::image::{ConfigChange, FinishedImage, FinishedLayer, History};
 use crate::manifest::{self, Manifest, ManifestContext};
 use crate::options::Options;
 use crate::path::ImagePath;
-use crate::plan::{Addition, Plan};
+use crate::plan::{Addition, Made, Plan};
 use crate::source::SourceImage;
 
 /// Where an image carries its writable manifest.
@@ -71,9 +71,9 @@ pub fn manifest(image: &SourceImage, plan: &Plan, options: &Options) -> Manifest
 pub fn embed(plan: &mut Plan, manifest: &Manifest) {
     let path = ImagePath::literal(MANIFEST_PATH);
     let directory = path.parent().unwrap_or_else(ImagePath::root);
-    plan.additions.push(Addition { path: directory, content: None, mode: 0o555, uid: 0, gid: 0 });
+    plan.additions.push(Addition { path: directory, made: Made::Directory, mode: 0o555, uid: 0, gid: 0 });
     let text: Arc<[u8]> = Arc::from(manifest.render().into_bytes());
-    plan.additions.push(Addition { path, content: Some(text), mode: 0o444, uid: 0, gid: 0 });
+    plan.additions.push(Addition { path, made: Made::File(text), mode: 0o444, uid: 0, gid: 0 });
     plan.additions.sort_by(|a, b| a.path.cmp(&b.path));
 }
 
@@ -131,7 +131,7 @@ pub fn image(
 fn provenance(source: &SourceImage, plan: &Plan, options: &Options) -> BTreeMap<String, String> {
     let path = ImagePath::literal(MANIFEST_PATH);
     let inside = plan.additions.iter().find(|addition| addition.path == path);
-    let Some(manifest) = inside.and_then(|addition| addition.content.as_ref()) else {
+    let Some(manifest) = inside.and_then(Addition::content) else {
         unreachable!("the manifest is put into the plan before the image is recorded");
     };
     [

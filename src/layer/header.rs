@@ -212,17 +212,37 @@ fn long_name(kind: u8, name: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Headers of a new directory (`size` is `None`) or regular file, times and names zero.
-pub fn fresh(path: &[u8], size: Option<u64>, mode: u16, uid: u32, gid: u32) -> Vec<u8> {
-    let mut out = if path.len() > 100 { long_name(b'L', path) } else { Vec::new() };
+/// What something new is.
+#[derive(Debug, Clone, Copy)]
+pub enum Fresh<'a> {
+    /// A directory.
+    Directory,
+    /// A regular file of this size.
+    File(u64),
+    /// A symbolic link that says this.
+    Link(&'a [u8]),
+}
+
+/// Headers of something new, times and names zero.
+pub fn fresh(path: &[u8], kind: Fresh<'_>, mode: u16, uid: u32, gid: u32) -> Vec<u8> {
+    let (flag, size, link): (&[u8], u64, &[u8]) = match kind {
+        Fresh::Directory => (b"5", 0, b""),
+        Fresh::File(size) => (b"0", size, b""),
+        Fresh::Link(target) => (b"2", 0, target),
+    };
+    let mut out = if link.len() > 100 { long_name(b'K', link) } else { Vec::new() };
+    if path.len() > 100 {
+        out.extend_from_slice(&long_name(b'L', path));
+    }
     let mut header = [0; HEADER_SIZE];
     set_name(header.get_mut(0..100), path);
     set_octal(header.get_mut(100..108), u64::from(mode));
     set_octal(header.get_mut(108..116), u64::from(uid));
     set_octal(header.get_mut(116..124), u64::from(gid));
-    set_octal(header.get_mut(124..136), size.unwrap_or(0));
+    set_octal(header.get_mut(124..136), size);
     set_octal(header.get_mut(136..148), 0);
-    set_name(header.get_mut(156..157), if size.is_some() { b"0" } else { b"5" });
+    set_name(header.get_mut(156..157), flag);
+    set_name(header.get_mut(157..257), link);
     // GNU magic, because the long-name header before it is GNU's.
     set_name(header.get_mut(257..265), b"ustar  \0");
     set_checksum(&mut header);

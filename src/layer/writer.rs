@@ -4,22 +4,24 @@
 
 use std::io::{self, Write};
 
-use super::header;
-use crate::plan::Addition;
+use super::header::{self, Fresh};
+use crate::plan::{Addition, Made};
 
 /// Writes `additions` as a tar stream, in the order given, without times.
 pub fn write_layer(mut out: impl Write, additions: &[Addition]) -> io::Result<()> {
     for addition in additions {
         let mut path = addition.path.as_bytes().to_vec();
-        let size = addition.content.as_ref().map(|content| content.len() as u64);
-        if size.is_none() {
-            path.push(b'/');
-        }
-        out.write_all(&header::fresh(&path, size, addition.mode, addition.uid, addition.gid))?;
-        if let Some(content) = &addition.content {
-            out.write_all(content)?;
-            out.write_all(zeros(header::padding(content.len() as u64)))?;
-        }
+        let (kind, content): (Fresh<'_>, &[u8]) = match &addition.made {
+            Made::Directory => {
+                path.push(b'/');
+                (Fresh::Directory, &[])
+            }
+            Made::Link(target) => (Fresh::Link(target), &[]),
+            Made::File(content) => (Fresh::File(content.len() as u64), content),
+        };
+        out.write_all(&header::fresh(&path, kind, addition.mode, addition.uid, addition.gid))?;
+        out.write_all(content)?;
+        out.write_all(zeros(header::padding(content.len() as u64)))?;
     }
     write_end(out)
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Class;
 use crate::evidence::{Confidence, Evidence};
+use crate::path::Escaped;
 use crate::plan::baked::Baked;
 use crate::plan::{Level, PathContent, Role, Step};
 use crate::recipe::Purpose;
@@ -243,6 +244,9 @@ pub struct BakedFile {
     pub digest: Option<String>,
     /// How many bytes.
     pub bytes: Option<u64>,
+    /// Where it leads, if it is a link; escaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// The program that wrote it; escaped.
     pub by: String,
     /// In how many runs.
@@ -255,7 +259,8 @@ impl From<&Baked> for BakedFile {
         Self {
             path: baked.path.to_string(),
             digest: baked.digest().map(|digest| digest.to_string()),
-            bytes: baked.content.as_ref().map(|content| content.len() as u64),
+            bytes: baked.bytes().map(|bytes| bytes.len() as u64),
+            target: baked.target().map(|target| Escaped::new(target).to_string()),
             by: baked.by.clone(),
             runs: baked.runs,
         }

@@ -3,7 +3,7 @@
 //! Knows which programs are told of: those that were gone when the app was ready, and shells, which only wait for what
 //! they started. What the app itself writes is never looked at. Does not know what is made of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, Class};
 use crate::path::{Escaped, ImagePath, unescape};
@@ -36,6 +36,7 @@ pub(super) fn prepared(
     let now = running.left()?;
     let [before, now] = [before, &now].map(by_path);
     let secrets = secrets(profile);
+    let opened: BTreeSet<&str> = profile.opened.iter().map(|used| used.path.as_str()).collect();
     let mut told = Told { text: MAX_TEXT, files: MAX_FILES, read: MAX_READ };
     let mut prepared = Vec::new();
     for written in &profile.written {
@@ -47,11 +48,15 @@ pub(super) fn prepared(
         let is_over = written.by.iter().all(|by| by.phase == Phase::StartUp);
         let holds = if !(is_still && is_over) {
             Holds::Untold(Untold::Changed)
+        } else if !written.how.iter().any(is_content) {
+            // Only of what somebody opens it matters who may.
+            if !opened.contains(written.path.as_str()) {
+                continue;
+            }
+            Holds::Image
         } else if let Some(target) = &left.target {
             let text = Escaped::new(&target.0).to_string();
             untold(&text, profile, &secrets).map_or(Holds::Link(text), Holds::Untold)
-        } else if !written.how.iter().any(is_content) {
-            Holds::Image
         } else if is_secret_file(&path) {
             Holds::Untold(Untold::Secret)
         } else {

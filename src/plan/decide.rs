@@ -13,7 +13,7 @@ use super::known::Known;
 use super::seed::{self, Seeds};
 use super::user::{self, UserError};
 use super::writable::{self, Found};
-use super::{Addition, Level, PackageFate, PathContent, Plan, User, UserOrigin, WritablePath};
+use super::{Addition, Level, Made, PackageFate, PathContent, Plan, User, UserOrigin, WritablePath};
 use super::{baked, database, notes, residual, totals, verdict};
 use crate::accounts;
 use crate::catalog::{Catalog, Class};
@@ -75,7 +75,7 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
         let looked_into = traced.read().map(|used| used.path);
         staying.extend(looked_into.filter(|path| known.rootfs.is_directory(path)));
     }
-    let fate = fate::settle(known, &kept, level, &staying);
+    let fate = fate::settle(known, &kept, level, &staying, &start.removed);
     let readable = if is_same_user(known, &user) {
         BTreeSet::new()
     } else {
@@ -173,7 +173,8 @@ impl Begun<'_> {
     /// Why the start is not lowered after all: a volume would hide what the script writes.
     fn hidden(&self, known: &Known<'_>) -> Option<Refusal> {
         let volume = |path: &ImagePath| {
-            let mut mounted = self.found.paths.iter().filter(|declared| declared.is_mounted());
+            let mut mounted =
+                self.found.paths.iter().filter(|declared| declared.is_mounted() && !declared.seeded);
             mounted.find(|declared| path.is_within(&declared.path)).map(|declared| &declared.path)
         };
         let mut files = self.start.baked.iter().map(|baked| &baked.path);
@@ -324,8 +325,13 @@ fn mount_point_additions(
     // A directory without an entry of its own is only there while something in it is.
     let has_entry =
         |path: &ImagePath| path.is_root() || known.rootfs.node(path).is_some_and(|node| node.name.is_some());
-    let directory =
-        |path: &ImagePath, mode, uid, gid| Addition { path: path.clone(), content: None, mode, uid, gid };
+    let directory = |path: &ImagePath, mode, uid, gid| Addition {
+        path: path.clone(),
+        made: Made::Directory,
+        mode,
+        uid,
+        gid,
+    };
     let working_dir = working_dir
         .filter(|path| declared.iter().all(|other| other.path != **path))
         .map(|path| directory(path, DIRECTORY_MODE, 0, 0));
@@ -379,7 +385,7 @@ fn add_account(
             None if additions.iter().any(|addition| addition.path == path) => {}
             None => additions.push(Addition {
                 path,
-                content: Some(Arc::from(bytes)),
+                made: Made::File(Arc::from(bytes)),
                 mode: 0o444,
                 uid: 0,
                 gid: 0,
@@ -388,7 +394,7 @@ fn add_account(
     }
     let etc = ImagePath::literal("etc");
     if known.rootfs.node(&etc).is_none() && !additions.iter().any(|addition| addition.path == etc) {
-        additions.push(Addition { path: etc, content: None, mode: DIRECTORY_MODE, uid: 0, gid: 0 });
+        additions.push(Addition { path: etc, made: Made::Directory, mode: DIRECTORY_MODE, uid: 0, gid: 0 });
     }
     additions.sort_by(|a, b| a.path.cmp(&b.path));
 }

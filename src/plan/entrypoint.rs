@@ -60,6 +60,8 @@ pub struct Start {
     pub directories: Vec<ImagePath>,
     /// Files that it would have written, by path, and that are constants of the image.
     pub baked: Vec<Baked>,
+    /// Files of the image that it would have removed.
+    pub removed: Vec<ImagePath>,
     /// Scripts that were lowered and the variables that they read at each start.
     pub frozen: Vec<Frozen>,
     /// Whose doings in a watched run are the hardened image's.
@@ -159,13 +161,14 @@ pub fn resolve(known: &Known<'_>, refused: Option<&Refusal>) -> Start {
 
 /// The start that runs showed, in place of `before`, which needs a shell.
 fn instead(known: &Known<'_>, source: &[String], shown: Shown, before: Start) -> Start {
-    let Shown { argv, env, working_dir, directories, baked, why } = shown;
+    let Shown { argv, env, working_dir, directories, baked, removed, why } = shown;
     let mut walk = Walk::new(known, source);
     walk.start.entrypoint.working_dir = working_dir;
     walk.start.assigned.clone_from(&env);
     walk.start.entrypoint.env = env;
     walk.start.directories = directories;
     walk.start.baked = baked;
+    walk.start.removed = removed;
     walk.start.frozen = traced::frozen(known, &before.entrypoint.chain);
     walk.lower(source, argv.clone(), why);
     walk.run(argv);

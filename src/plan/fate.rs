@@ -34,8 +34,15 @@ impl Fate {
     }
 }
 
-/// Settles every name of the tree. The directories `mount_points` stay whatever is in them.
-pub fn settle(known: &Known<'_>, kept: &Kept, level: Level, mount_points: &BTreeSet<ImagePath>) -> Fate {
+/// Settles every name of the tree. The directories `mount_points` stay whatever is in them, and what a lowered script would
+/// have `removed` goes.
+pub fn settle(
+    known: &Known<'_>,
+    kept: &Kept,
+    level: Level,
+    mount_points: &BTreeSet<ImagePath>,
+    removed: &[ImagePath],
+) -> Fate {
     let globs = &known.options.strip;
     let mut settling = Settling {
         known,
@@ -46,6 +53,9 @@ pub fn settle(known: &Known<'_>, kept: &Kept, level: Level, mount_points: &BTree
         fate: Fate::default(),
     };
     settling.files();
+    for path in removed {
+        settling.fate.gone.entry(path.clone()).or_insert(Reason::RemovedAtStart);
+    }
     settling.scripts();
     settling.data_of_upper_links();
     // A link that goes can take a link to it along, and leave a directory empty that a link leads to.

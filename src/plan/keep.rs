@@ -32,7 +32,7 @@ pub enum Why {
     Executed(String),
     /// This program read it, or ran code of it, while it was watched.
     Read(String),
-    /// A lowered script would have written or set it.
+    /// A lowered script would have written, linked or set it.
     Baked,
     /// A word of the command line names it, or a variable that stands for such words: the word.
     Named(String),

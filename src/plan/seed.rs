@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::access::{Access, Permissions};
 use super::fate::Fate;
 use super::known::Known;
-use super::{Addition, WritablePath};
+use super::{Addition, Made, WritablePath};
 use crate::path::ImagePath;
 use crate::rootfs;
 use crate::seed::{self, HELPER_PATH, Kind, TABLE_PATH};
@@ -79,7 +79,7 @@ pub fn seeds(
         seed::table(records).unwrap_or_else(|| unreachable!("what does not fit into a table is not seeded"));
     let addition = |path: ImagePath, content: Option<&[u8]>, mode| Addition {
         path,
-        content: content.map(Arc::from),
+        made: content.map_or(Made::Directory, |content| Made::File(Arc::from(content))),
         mode,
         uid: 0,
         gid: 0,
@@ -139,14 +139,21 @@ fn tree(
         let set = access.set.get(below).filter(|_| kind == Kind::File).copied();
         names.insert(below.clone(), (kind, mode(kind, set.or(own).unwrap_or(IMPLIED), access)));
     }
-    for Addition { path: below, content, .. } in new.iter().filter(|new| new.path.is_within(path)) {
-        tree.files += 1;
-        tree.bytes += content.as_ref().map_or(0, |content| content.len() as u64);
+    for Addition { path: below, made, .. } in new.iter().filter(|new| new.path.is_within(path)) {
+        let kind = match made {
+            Made::Directory => Kind::Directory,
+            Made::Link(_) => Kind::Link,
+            Made::File(content) => {
+                tree.files += 1;
+                tree.bytes += content.len() as u64;
+                Kind::File
+            }
+        };
         for above in below.ancestors().filter(|above| above.is_within(path) && above != path) {
             names.entry(above).or_insert((Kind::Directory, IMPLIED.mode));
         }
         let had = access.set.get(below).copied().unwrap_or(IMPLIED);
-        names.insert(below.clone(), (Kind::File, mode(Kind::File, had, access)));
+        names.insert(below.clone(), (kind, mode(kind, had, access)));
     }
     (tree, names)
 }

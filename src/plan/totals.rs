@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::decide::Decision;
-use super::{Addition, Totals};
+use super::{Addition, Made, Totals};
 use crate::path::ImagePath;
 use crate::rootfs::Kind;
 
@@ -47,8 +47,9 @@ pub fn count(
         }
     }
     for addition in additions {
-        after.writable += u64::from(addition.mode & 0o222 != 0);
-        if let Some(content) = &addition.content {
+        let is_link = matches!(addition.made, Made::Link(_));
+        after.writable += u64::from(!is_link && addition.mode & 0o222 != 0);
+        if let Some(content) = addition.content() {
             after.files += 1;
             after.bytes += content.len() as u64;
             after.executables += u64::from(addition.mode & 0o111 != 0);

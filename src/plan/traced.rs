@@ -100,6 +100,8 @@ pub struct Preparation<'p> {
     pub how: BTreeSet<How>,
     /// By which program; escaped. The last of several.
     pub by: &'p str,
+    /// In how many runs.
+    pub runs: u32,
 }
 
 /// The part that a program plays above a server.
@@ -331,6 +333,7 @@ impl<'p> Traced<'p> {
                 path: ImagePath::unescape(&written.path)?,
                 how: written.how.iter().copied().collect(),
                 by: traced.program(by).unwrap_or_default(),
+                runs: written.runs,
             })
         })
     }

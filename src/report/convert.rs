@@ -158,6 +158,7 @@ impl Removed {
                 ("script-of-stripped", None, Some(interpreter.to_string()))
             }
             Reason::LinkToStripped { target } => ("link-to-stripped", None, Some(target.to_string())),
+            Reason::RemovedAtStart => ("removed-at-start", None, None),
             Reason::EmptyDirectory => ("empty-directory", None, None),
             Reason::Shadowed => ("shadowed", None, None),
             Reason::WhiteoutOfNothing => ("whiteout-of-nothing", None, None),

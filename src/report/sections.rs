@@ -61,7 +61,7 @@ fn plural(class: Class) -> &'static str {
 const LEFTOVER: &str = "links and leftovers";
 
 /// Reasons other than the catalog, in the order they are told, and their headings; one line per heading.
-pub(super) const REASONS: [(&str, &str); 9] = [
+pub(super) const REASONS: [(&str, &str); 10] = [
     ("unneeded-package", "packages nothing leads to"),
     ("script-of-stripped", "scripts of what went"),
     ("link-to-stripped", LEFTOVER),
@@ -69,6 +69,7 @@ pub(super) const REASONS: [(&str, &str); 9] = [
     ("empty-directory", LEFTOVER),
     ("whiteout-of-nothing", LEFTOVER),
     ("package-manager-state", "package manager state"),
+    ("removed-at-start", "what the start-up script removes"),
     ("shadowed", "replaced by upper layers"),
     ("requested", "`--strip`"),
 ];

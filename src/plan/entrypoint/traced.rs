@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 
 use crate::catalog::{Catalog, Class, WrapperKind};
 use crate::path::ImagePath;
-use crate::plan::baked::Baked;
+use crate::plan::baked::{Baked, Holds};
 use crate::plan::known::Known;
 use crate::plan::traced::{Part, Reached, Traced, Whose};
 use crate::profile::Exec;
@@ -41,6 +41,8 @@ pub(super) struct Shown {
     pub(super) directories: Vec<ImagePath>,
     /// Files that it wrote, which are constants of the image.
     pub(super) baked: Vec<Baked>,
+    /// Files of the image that it removed.
+    pub(super) removed: Vec<ImagePath>,
     /// Why.
     pub(super) why: String,
 }
@@ -139,7 +141,7 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
     if before & !after & 0o7 != 0 {
         return Err(Refusal::from(format!("with the umask {}", reached.exec.umask)));
     }
-    let Prepared { mut directories, made, unread, baked } =
+    let Prepared { mut directories, made, unread, baked, removed } =
         prepared(known, traced.of(Whose::Server(reached.server)))?;
     let working_dir = working_dir(known, reached.exec, &made)?;
     directories.extend(working_dir.clone().filter(|path| made.contains(path)));
@@ -152,7 +154,7 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
     argv.extend(words(known, reached.exec, directory, &env)?);
     are_constant(profile, &argv, &env)?;
     let own = |word: &String| known.config.entrypoint.contains(word) || known.config.cmd.contains(word);
-    let file = baked.iter().find(|baked| baked.content.is_some());
+    let file = baked.iter().find(|baked| baked.holds != Holds::Image);
     if let Some(asks) = asks_the_machine(traced, reached) {
         if !(env.is_empty() && argv.iter().skip(1).all(own)) {
             let why =
@@ -174,12 +176,16 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
     if before != after {
         let _ = write!(why, "; the script's umask of {} is not set any more", reached.exec.umask);
     }
-    for (what, names) in [("not made any more", unread), ("not started any more", beside)] {
+    for (what, names) in [
+        ("removed in the image", removed.clone()),
+        ("not made any more", unread),
+        ("not started any more", beside),
+    ] {
         if !names.is_empty() {
             let _ = write!(why, "; {what}: {}", some_of(&names));
         }
     }
-    Ok(Shown { argv, env, working_dir, directories, baked, why })
+    Ok(Shown { argv, env, working_dir, directories, baked, removed, why })
 }
 
 /// Refuses to bake `file` where a script asked what answers otherwise elsewhere.

@@ -84,6 +84,11 @@ impl Closure<'_> {
         }
         for baked in &start.baked {
             self.add(&baked.path, Why::Baked);
+            let parent = baked.path.parent().unwrap_or_else(ImagePath::root);
+            let end = baked.target().and_then(|target| self.known.rootfs.resolve_from(&parent, target));
+            if let Some(end) = end {
+                self.add_following(&end.path, &Why::Baked);
+            }
         }
         for used in traced.read() {
             self.add_following(&used.path, &Why::Read(used.by));

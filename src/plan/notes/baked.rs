@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::some_of;
+use crate::digest::BlobDigest;
 use crate::finding::{Code, Finding};
-use crate::path::ImagePath;
+use crate::path::{Escaped, ImagePath};
 use crate::plan::Role;
-use crate::plan::baked::Baked;
+use crate::plan::baked::{Baked, Holds};
 use crate::plan::decide::Decision;
 use crate::profile::has_word;
 
@@ -29,18 +30,23 @@ pub(super) fn findings(decision: &Decision<'_>) -> Vec<Finding> {
 }
 
 fn finding(decision: &Decision<'_>, baked: &Baked, asked: &BTreeSet<String>) -> Finding {
-    let Baked { path, content, permissions, by, runs, .. } = baked;
-    let mut text = match (content, baked.digest()) {
-        (Some(content), Some(digest)) => format!(
-            "`{by}` wrote it alike in {runs} runs: these {} bytes ({digest}) are in the image, and nobody writes them at a start any more",
-            content.len()
+    let Baked { path, holds, permissions, by, runs, .. } = baked;
+    let alike = format!("alike in {runs} runs");
+    let mut text = match holds {
+        Holds::Bytes(bytes) => format!(
+            "`{by}` wrote it {alike}: these {} bytes ({}) are in the image, and nobody writes them at a start any more",
+            bytes.len(),
+            BlobDigest::of(bytes)
         ),
-        _ => format!(
-            "`{by}` set its mode or owner alike in {runs} runs ({:04o} {}:{}): the image's file counts as that",
+        Holds::Link(target) => {
+            format!("`{by}` made it {alike}: the image has this link to `{}`", Escaped::new(target))
+        }
+        Holds::Image => format!(
+            "`{by}` set its mode or owner {alike} ({:04o} {}:{}): the image's file counts as that",
             permissions.mode, permissions.uid, permissions.gid
         ),
     };
-    let written = content.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+    let written = baked.bytes().map(|bytes| String::from_utf8_lossy(bytes)).unwrap_or_default();
     let is_in = |(name, value): &&(String, String)| {
         name != "PATH" && value.len() >= SHORTEST && has_word(&written, value)
     };
@@ -55,7 +61,7 @@ fn finding(decision: &Decision<'_>, baked: &Baked, asked: &BTreeSet<String>) -> 
     } else if ImagePath::unescape(by).is_some_and(|by| TEMPLATES.contains(&by.name())) {
         text.push_str("; a variable that a pod sets does not reach it any more");
     }
-    if content.is_some() && !asked.is_empty() {
+    if *holds != Holds::Image && !asked.is_empty() {
         let asked: Vec<String> = asked.iter().cloned().collect();
         let _ = write!(
             text,

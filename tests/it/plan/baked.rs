@@ -71,7 +71,7 @@ fn constant_files_are_in_the_image_and_the_script_is_not() {
     let new = plan.additions.iter().find(|addition| addition.path == path("/etc/app.d/new.conf")).unwrap();
     assert_eq!((new.mode, new.uid), (0o444, 0), "without write bits");
     let above = plan.additions.iter().find(|addition| addition.path == path("/etc/app.d")).unwrap();
-    assert_eq!((above.mode, above.content.is_none()), (0o555, true));
+    assert_eq!((above.mode, above.content().is_none()), (0o555, true));
     assert!(plan.removed.iter().all(|removed| removed.path != path(CONF)));
     let named: Vec<BakedFile> = plan.baked.iter().map(Into::into).collect();
     expect![[r"
@@ -81,7 +81,7 @@ fn constant_files_are_in_the_image_and_the_script_is_not() {
         &named
             .iter()
             .map(|file| {
-                let BakedFile { path, digest, bytes, by, runs } = file;
+                let BakedFile { path, digest, bytes, by, runs, .. } = file;
                 format!("{path} {} {} {by} {runs}", digest.as_deref().unwrap(), bytes.unwrap())
             })
             .collect::<Vec<_>>()
@@ -117,7 +117,6 @@ fn what_is_no_constant_is_not_baked_and_the_reason_is_said() {
             "what is in it may be a secret",
         ),
         (vec![Prepared { runs: 1, ..told(CONF, "0644", text("x")) }], "only some runs have it"),
-        (vec![told(CONF, "0644", Holds::Link("/run/x".into()))], "it is a link"),
     ] {
         let plan = plan(&runs(&[CONF]), prepared);
         let message = stays(&plan);
@@ -207,4 +206,77 @@ fn mode_that_the_script_sets_is_the_images_mode() {
     let entry = rootfs.entry(&path(CONF)).unwrap();
     assert_eq!((entry.mode, entry.uid, entry.gid), (0o440, 0, 33), "the server read it, and others do not");
     assert_eq!(image.text_after(CONF), "x");
+}
+
+#[test]
+fn links_that_the_script_makes_are_in_the_image_with_what_they_lead_to() {
+    // As `ln -sf` does: under a name of chance, which is then renamed.
+    let events = vec![
+        (1, wrote("/etc/XXXXXX", How::Linked)),
+        (1, wrote("/etc/XXXXXX", How::RenamedAway)),
+        (1, wrote("/etc/log", How::RenamedHere)),
+        (1, wrote("/etc/helped", How::Linked)),
+    ];
+    let runs = Runs { events, ..Runs::default() };
+    let link = |path: &str, target: &str| told(path, "0777", Holds::Link(target.into()));
+    let prepared = vec![link("/etc/log", "/dev/stdout"), link("/etc/helped", "../usr/bin/helper")];
+    let image = traced::image().watched(profile(&runs, prepared));
+    let plan = image.plan();
+    assert_eq!(stays(&plan), "the shell goes");
+    let rootfs = crate::fixture::after(&image.layers, &plan);
+    let target = |name: &str| match &rootfs.entry(&path(name)).unwrap().kind {
+        kiln::rootfs::Kind::Symlink(target) => String::from_utf8_lossy(target).into_owned(),
+        other => panic!("{name} is {other:?}"),
+    };
+    assert_eq!(
+        (target("/etc/log"), target("/etc/helped")),
+        ("/dev/stdout".into(), "../usr/bin/helper".into())
+    );
+    assert!(rootfs.node(&path("/usr/bin/helper")).is_some(), "the link leads to it");
+    let finding = plan.findings.iter().find(|finding| finding.subject == "/etc/log").unwrap();
+    assert_eq!(
+        finding.message,
+        "`/usr/bin/mkdir` made it alike in 2 runs: the image has this link to `/dev/stdout`"
+    );
+    // One that the image has already is nothing new, and in place of a file there is none.
+    let events = vec![(1, wrote("/usr/bin/sh", How::RenamedHere)), (1, wrote(CONF, How::RenamedHere))];
+    let runs = Runs { events, ..Runs::default() };
+    let plan = self::plan(&runs, vec![link("/usr/bin/sh", "dash"), link(CONF, "/dev/null")]);
+    let why = "it may read /etc/app.conf, which the script writes: it is a link, and the image has something else there";
+    assert!(stays(&plan).contains(why), "{}", stays(&plan));
+}
+
+#[test]
+fn link_that_nobody_told_of_keeps_the_script() {
+    let events = vec![
+        (1, wrote("/run/app/XXXXXX", How::Linked)),
+        (1, wrote("/run/app/XXXXXX", How::RenamedAway)),
+        (1, wrote("/run/app/log", How::RenamedHere)),
+        (1, wrote("/run/app/other", How::RenamedHere)),
+    ];
+    let runs = Runs { events, ..Runs::default() };
+    let plan = plan(&runs, vec![told("/run/app/other", "0777", Holds::Link("/dev/stdout".into()))]);
+    assert!(stays(&plan).contains("the script makes a link, /run/app/XXXXXX"), "{}", stays(&plan));
+}
+
+#[test]
+fn what_the_script_removes_goes_and_is_not_hidden() {
+    let runs = Runs { events: vec![(1, wrote(CONF, How::Removed))], ..Runs::default() };
+    let image = traced::image().watched(profile(&runs, vec![]));
+    let plan = image.plan();
+    assert_eq!(stays(&plan), "the shell goes");
+    let removed = plan.removed.iter().find(|removed| removed.path == path(CONF)).unwrap();
+    assert_eq!(removed.reason, kiln::plan::Reason::RemovedAtStart);
+    assert!(crate::fixture::after(&image.layers, &plan).node(&path(CONF)).is_none());
+    let why = &plan.entrypoint.lowerings.first().unwrap().why;
+    assert!(why.ends_with("removed in the image: /etc/app.conf"), "{why}");
+    // In one of the runs only.
+    let mut once = profile(&runs, vec![]);
+    once.written.iter_mut().filter(|written| written.path == CONF).for_each(|written| written.runs = 1);
+    let plan = traced::image().watched(once).plan();
+    assert!(
+        stays(&plan).contains("removes /etc/app.conf of the image: only some runs did"),
+        "{}",
+        stays(&plan)
+    );
 }

@@ -21,7 +21,7 @@ fn table(fixture: &Fixture) -> String {
     let plan = fixture.plan();
     let path = ImagePath::literal("/.kiln/seeds");
     let table = plan.additions.iter().find(|addition| addition.path == path);
-    let table = table.and_then(|addition| addition.content.clone()).unwrap_or_default();
+    let table = table.and_then(|addition| addition.content().cloned()).unwrap_or_default();
     String::from_utf8_lossy(&table).replace('\0', "\n")
 }
 

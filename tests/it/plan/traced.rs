@@ -266,7 +266,18 @@ fn shell_stays_where_the_server_reads_what_the_script_makes() {
             "it may read /srv/page.html, which the script writes",
         ),
         (vec![(1, wrote("/run/app/link", How::Linked))], "the script makes a link, /run/app/link"),
-        (vec![(1, wrote("/etc/app.conf", How::Removed))], "the script removes /etc/app.conf of the image"),
+        (
+            vec![(1, wrote("/etc/app.conf", How::Removed)), (1, wrote("/etc/app.conf", How::Created))],
+            "the script removes /etc/app.conf of the image: what becomes of it was not told",
+        ),
+        (
+            vec![(1, wrote("/etc/app.conf", How::Removed)), (0, opened("/etc/app.conf"))],
+            "the script removes /etc/app.conf of the image: it reads it",
+        ),
+        (
+            vec![(1, wrote("/var/lib", How::Removed))],
+            "the script removes /var/lib of the image: it is a directory",
+        ),
         (
             vec![(1, wrote("/etc/app.conf", How::Mode)), (0, opened("/etc/app.conf"))],
             "it reads /etc/app.conf, whose mode or owner the script sets",

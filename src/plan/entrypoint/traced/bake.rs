@@ -8,12 +8,12 @@ use std::sync::Arc;
 use super::constant::is_given;
 use crate::catalog::Catalog;
 use crate::packages;
-use crate::path::ImagePath;
+use crate::path::{ImagePath, unescape};
 use crate::plan::access::Permissions;
-use crate::plan::baked::Baked;
+use crate::plan::baked::{Baked, Holds};
 use crate::plan::known::Known;
-use crate::plan::traced::{Preparation, Traced};
-use crate::profile::{Holds, Profile, has_private_key, is_secret_name};
+use crate::plan::traced::{Preparation, Traced, is_content};
+use crate::profile::{Holds as Told, How, Prepared, Profile, Untold, has_private_key, is_secret_name};
 use crate::rootfs::Content;
 
 /// Files that say who is there, or what every program loads: what a start makes of them is of the moment or of the machine.
@@ -33,21 +33,23 @@ pub(super) fn bake(
     known: &Known<'_>,
     server: Traced<'_>,
     made: &Preparation<'_>,
+    told: Option<&Prepared>,
     is_read: bool,
 ) -> Result<Baked, String> {
     let Preparation { path, by, .. } = made;
     let profile = server.profile();
-    let told = profile.prepared.iter().find(|told| ImagePath::unescape(&told.path).as_ref() == Some(path));
     let told = told.ok_or("what is in it was not told")?;
     if told.runs != profile.runs {
         return Err("only some runs have it".into());
     }
     can_be_replaced(known, path)?;
-    let content = match &told.holds {
-        Holds::Image => None,
-        Holds::Text(text) => Some(constant(text, profile)?),
-        Holds::Link(_) => return Err("it is a link".into()),
-        Holds::Untold(why) => return Err(why.words().into()),
+    let holds = match &told.holds {
+        Told::Image => Holds::Image,
+        Told::Text(text) => Holds::Bytes(constant(text, profile)?),
+        Told::Link(target) if known.rootfs.node(path).is_none() => Holds::Link(target_of(target, profile)?),
+        Told::Link(_) => return Err("it is a link, and the image has something else there".into()),
+        Told::Untold(Untold::Given) => return Err(given(profile)),
+        Told::Untold(why) => return Err(why.words().into()),
     };
     let mode = u16::from_str_radix(&told.mode, 8).map_err(|_| "it has no mode")?;
     if mode & 0o6000 != 0 {
@@ -55,7 +57,7 @@ pub(super) fn bake(
     }
     Ok(Baked {
         path: path.clone(),
-        content,
+        holds,
         permissions: Permissions { mode, uid: told.uid, gid: told.gid },
         by: (*by).to_owned(),
         runs: told.runs,
@@ -72,9 +74,47 @@ fn constant(text: &str, profile: &Profile) -> Result<Arc<[u8]>, String> {
         return Err("what is in it may be a secret".into());
     }
     if is_given(text, &profile.start.env) {
-        return Err("what is in it comes from a value that only the watched runs were given".into());
+        return Err(given(profile));
     }
     Ok(Arc::from(text.as_bytes()))
+}
+
+/// Where a link leads, as bytes.
+fn target_of(text: &str, profile: &Profile) -> Result<Arc<[u8]>, String> {
+    if is_given(text, &profile.start.env) {
+        return Err(given(profile));
+    }
+    unescape(text).map(Arc::from).ok_or_else(|| "where it leads is not told".into())
+}
+
+/// Says that a value comes from the user of the runs, and under which names there are such.
+fn given(profile: &Profile) -> String {
+    let names = profile.start.env.iter().filter_map(|pair| pair.split_once('=')).map(|(name, _)| name);
+    let names: Vec<&str> = names.collect();
+    format!("what is in it comes from a value that only the watched runs were given ({})", names.join(", "))
+}
+
+/// Refuses a removal that is more than that of a file.
+pub(super) fn remove(known: &Known<'_>, made: &Preparation<'_>, runs: u32) -> Result<(), String> {
+    let Preparation { path, how, .. } = made;
+    let is_removal = |how: &How| matches!(how, How::Removed | How::RenamedAway) || !is_content(how);
+    if !how.iter().all(is_removal) {
+        return Err("what becomes of it was not told".into());
+    }
+    if made.runs != runs {
+        return Err("only some runs did".into());
+    }
+    if SYSTEM.contains(&path.as_bytes()) || packages::is_database(path) {
+        return Err("it is one of the system's own files".into());
+    }
+    match known.rootfs.entry(path) {
+        Some(entry) if entry.is_directory() => Err("it is a directory".into()),
+        Some(_) if !known.names_of(path).is_empty() => {
+            Err("the image has the file under several names".into())
+        }
+        Some(_) => Ok(()),
+        None => Err("the image has it through a link".into()),
+    }
 }
 
 /// Refuses places where a file of a script would be more than a file.

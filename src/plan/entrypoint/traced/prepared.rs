@@ -2,21 +2,23 @@
 //!
 //! Knows the image and the runs; what is made of it is the plan's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::bake::bake;
+use super::bake::{bake, remove};
 use super::{Refusal, some_of};
-use crate::path::ImagePath;
+use crate::path::{ImagePath, unescape};
 use crate::plan::baked::Baked;
 use crate::plan::known::Known;
 use crate::plan::traced::{Preparation, Traced, is_content};
 use crate::plan::writable::is_kernel;
-use crate::profile::How;
+use crate::profile::{Holds, How, Prepared as Told};
+use crate::rootfs::Kind;
 
 /// Trees of what is of the moment: marks, process numbers, messages. A server that needs one of these opens it.
 const MOMENTARY: &[&str] = &["/tmp", "/run", "/var/run", "/var/lock", "/var/tmp", "/var/log"];
 
 /// What a script leaves behind.
+#[derive(Default)]
 pub(super) struct Prepared {
     /// Directories that the server uses.
     pub(super) directories: Vec<ImagePath>,
@@ -26,6 +28,8 @@ pub(super) struct Prepared {
     pub(super) unread: Vec<ImagePath>,
     /// Files that are the same in every container, by path.
     pub(super) baked: Vec<Baked>,
+    /// Files of the image that it removes.
+    pub(super) removed: Vec<ImagePath>,
 }
 
 /// Files that cannot be had without the script, each with the reason.
@@ -42,32 +46,59 @@ pub(super) fn prepared(known: &Known<'_>, server: Traced<'_>) -> Result<Prepared
     let read: BTreeSet<ImagePath> = server.read().chain(server.executed()).map(|used| used.path).collect();
     let read_below: BTreeSet<ImagePath> = read.iter().flat_map(ImagePath::ancestors).collect();
     let written: BTreeSet<ImagePath> = server.written().map(|write| write.place.path).collect();
-    let mut prepared =
-        Prepared { directories: Vec::new(), made: BTreeSet::new(), unread: Vec::new(), baked: Vec::new() };
+    let all_told: BTreeMap<ImagePath, &Told> = server
+        .profile()
+        .prepared
+        .iter()
+        .filter_map(|told| Some((ImagePath::unescape(&told.path)?, told)))
+        .collect();
+    let mut prepared = Prepared::default();
     let mut wanting = Wanting::default();
-    for made in server.prepared() {
-        let Preparation { path, how, .. } = &made;
-        let is_gone = how.contains(&How::Removed) || how.contains(&How::RenamedAway);
+    let all: Vec<Preparation<'_>> = server.prepared().collect();
+    for made in &all {
+        let Preparation { path, how, .. } = made;
+        let told = all_told.get(path).copied();
+        let is_gone = told.is_none() && (how.contains(&How::Removed) || how.contains(&How::RenamedAway));
         let is_within = |trees: &[&str]| trees.iter().any(|tree| path.is_within(&ImagePath::literal(tree)));
         // What a script writes there it writes to the kernel.
         if is_kernel(path) {
             continue;
         }
-        // `ln -f` makes it under another name.
-        if how.contains(&How::Linked) && !how.contains(&How::Removed) {
-            return Err(Refusal::from(format!("the script makes a link, {path}")));
-        }
-        if is_gone && known.rootfs.node(path).is_some() {
-            return Err(Refusal::from(format!("the script removes {path} of the image")));
-        }
-        let is_new_directory = how.contains(&How::Directory) && !is_gone;
         let is_read = read.contains(path) || how.contains(&How::RenamedHere) && read_below.contains(path);
         let constant = || {
             if written.contains(path) {
                 return Err("it writes it as well".to_owned());
             }
-            bake(known, server, &made, is_read)
+            bake(known, server, made, told, is_read)
         };
+        let link = told.filter(|told| matches!(told.holds, Holds::Link(_)));
+        if let Some(link) = link.filter(|_| how.iter().any(is_content)) {
+            if !has_link(known, path, link) {
+                match constant() {
+                    Ok(baked) => prepared.baked.push(baked),
+                    Err(why) => wanting.lasting.push((path.clone(), why)),
+                }
+            }
+            continue;
+        }
+        if how.contains(&How::Linked) && told.is_none() && !how.contains(&How::Removed) {
+            // `ln -f` makes it under another name.
+            if !(how.contains(&How::RenamedAway) && are_told(&all, &all_told, path)) {
+                return Err(Refusal::from(format!("the script makes a link, {path}")));
+            }
+            continue;
+        }
+        if is_gone && known.rootfs.node(path).is_some() {
+            let removal = match (written.contains(path), is_read) {
+                (true, _) => Err("it writes it as well".to_owned()),
+                (_, true) => Err("it reads it".to_owned()),
+                _ => remove(known, made, server.profile().runs),
+            };
+            removal.map_err(|why| format!("the script removes {path} of the image: {why}"))?;
+            prepared.removed.push(path.clone());
+            continue;
+        }
+        let is_new_directory = how.contains(&How::Directory) && !is_gone;
         if !how.iter().any(is_content) {
             if is_read && is_opened_by(known, path, how) {
                 let why = |why| {
@@ -108,6 +139,24 @@ pub(super) fn prepared(known: &Known<'_>, server: Traced<'_>) -> Result<Prepared
         !baked.iter().any(|baked| is_below(&baked.path)) || written.iter().any(is_below)
     });
     Ok(prepared)
+}
+
+/// Whether the image has the link that the script makes.
+fn has_link(known: &Known<'_>, path: &ImagePath, told: &Told) -> bool {
+    match (known.rootfs.entry(path).map(|entry| &entry.kind), &told.holds) {
+        (Some(Kind::Symlink(own)), Holds::Link(target)) => unescape(target).as_deref() == Some(own),
+        _ => false,
+    }
+}
+
+/// Whether all that was renamed to a name beside `path` is told, a link among it.
+fn are_told(all: &[Preparation<'_>], told: &BTreeMap<ImagePath, &Told>, path: &ImagePath) -> bool {
+    let renamed =
+        |made: &&Preparation<'_>| made.how.contains(&How::RenamedHere) && made.path.parent() == path.parent();
+    let mut found = all.iter().filter(renamed).map(|made| told.get(&made.path)).peekable();
+    found.peek().is_some()
+        && found.clone().all(|told| told.is_some())
+        && found.any(|told| told.is_some_and(|told| matches!(told.holds, Holds::Link(_))))
 }
 
 impl Wanting {
