@@ -99,14 +99,17 @@ pub struct Package {
 
 impl Package {
     /// Whether there is a file or link of the package in the image at `path`, which it lists; directories belong to many.
-    /// dpkg's packages list links that lead to directories as these directories; apk's and rpm's tell one from the other.
+    /// apk's and rpm's lists tell links from directories. dpkg's do not: a link to a directory into which the package puts
+    /// something (`/lib` of a merged `/usr`) is that directory to it, and another (`/usr/lib/jvm/default-java`) is its own.
     pub fn has_file(&self, rootfs: &Rootfs, path: &ImagePath) -> bool {
-        let leads_to_directory =
-            || rootfs.resolve(path).is_some_and(|found| rootfs.is_directory(&found.path));
-        let is_directory = match self.kind {
-            Kind::Apk | Kind::Rpm => rootfs.is_directory(path),
-            Kind::Dpkg => leads_to_directory(),
+        let stands_for_directory = || {
+            let found = rootfs.resolve(path).map(|found| found.path);
+            let directory = found.filter(|found| found != path && rootfs.is_directory(found));
+            directory.is_some_and(|directory| {
+                self.files.iter().any(|file| *file != directory && file.is_within(&directory))
+            })
         };
+        let is_directory = rootfs.is_directory(path) || (self.kind == Kind::Dpkg && stands_for_directory());
         rootfs.node(path).is_some() && !is_directory
     }
 }

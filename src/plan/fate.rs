@@ -118,7 +118,8 @@ impl Settling<'_> {
         // Nothing says through which links a file was reached, and one that leads to what stays costs nothing.
         let may_be_passed = self.level == Level::Minimal
             && self.known.owners(path).iter().any(|id| !self.known.for_tools.contains(id))
-            && self.known.class(path).is_none();
+            && self.known.class(path).is_none()
+            && self.known.rootfs.resolve(path).is_some();
         (unowned || of_merged_usr || may_be_passed)
             && self.known.is_link(path)
             && !application::is_state(self.known, path)

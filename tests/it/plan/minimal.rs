@@ -173,3 +173,27 @@ fn level_without_runs_takes_no_more_than_strip() {
     image.options.level = Level::Minimal;
     assert_eq!(image.plan().level, Level::Strip);
 }
+
+#[test]
+fn package_of_a_link_to_a_directory_is_listed_where_the_link_stays() {
+    let image = debian(&format!(
+        "/usr/bin/app {ELF}\n/opt/runtime-1/data f 1\n/opt/runtime l runtime-1\n/opt/other l nothing\n\
+        package app needs=libc6 has=/usr/bin/app\npackage runtime-1 has=/opt/runtime-1/data\n\
+        package runtime has=/opt/runtime\npackage other has=/opt/other"
+    ))
+    .cmd(&["/usr/bin/app"])
+    .minimal("/usr/bin/app", &["/opt/runtime-1/data"]);
+    image.shows(
+        "packages",
+        &expect![[r"
+        keeps app: /usr/bin/app
+        cuts coreutils: nothing kept leads to it
+        cuts dash: nothing kept leads to it
+        cuts dpkg: nothing kept leads to it
+        keeps libc6: some of its files stay
+        cuts other: nothing kept leads to it
+        keeps runtime: some of its files stay
+        keeps runtime-1: /opt/runtime-1/data
+    "]],
+    );
+}
