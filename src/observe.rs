@@ -23,7 +23,7 @@ use crate::run::{self, RunError};
 use crate::sandbox::seccomp::Filter;
 use crate::sandbox::{self, LimitKind, Place, Sandbox, SandboxError};
 use crate::source::{Source, SourceImage};
-use crate::trace::{self, FilterError, TraceError};
+use crate::trace::{self, Calls, FilterError, TraceError};
 use drive::Driven;
 pub use drive::Serving;
 pub use output::{Heard, Listener};
@@ -39,6 +39,8 @@ pub struct Asked {
     pub exercises: Vec<Exercise>,
     /// Whether the profile tells what two runs cannot have in common.
     pub times: Times,
+    /// Which system calls it tells.
+    pub calls: Calls,
 }
 
 /// Whether a profile tells what two runs cannot have in common.
@@ -191,7 +193,7 @@ pub fn watch(
     heard.forget();
     let held = sandbox.hold(settings).map_err(failed)?;
     let pid = i32::try_from(held.pid()).unwrap_or_else(|_| unreachable!("a process number is positive"));
-    let attached = trace::attach(pid, Arc::clone(&serving.gone)).map_err(ObserveError::Trace)?;
+    let attached = trace::attach(pid, Arc::clone(&serving.gone), asked.calls).map_err(ObserveError::Trace)?;
     let live = Arc::clone(&attached.live);
     let program = || settings.process.argv.first().cloned().unwrap_or_default();
     let not_executed = |reason| ObserveError::Run(RunError::NotExecuted { program: program(), reason });
@@ -222,6 +224,7 @@ pub fn watch(
         observed: (asked.times == Times::Told).then_some(observed),
     };
     let mut profile = recorded.events.finish(context);
+    profile.syscalls = recorded.names.into_iter().map(str::to_owned).collect();
     if let Some(running) = &mut ended {
         profile.prepared = left::prepared(running, &profile, &left).map_err(failed)?;
     }

@@ -10,6 +10,9 @@
 //! Does not start anything: who starts a process makes it wait until [`attach()`] has it, installs
 //! [`filter`] in it, and lets it go. Does not know images or profiles' shape: it tells [`Event`]s.
 //!
+//! Which calls are made at all is told only where it is asked for: then every one stops twice, watched or not, and a run
+//! takes many times as long.
+//!
 //! # What is not seen, and what is not the same
 //!
 //! - Writes through a descriptor are not counted one by one: who writes has opened, and the opening is seen.
@@ -28,7 +31,7 @@ mod recorder;
 mod sockets;
 mod table;
 
-pub use attach::{Attached, TraceError, attach};
+pub use attach::{Attached, Calls, TraceError, attach};
 pub use live::{Listening, Live};
 pub use recorder::Recorded;
 pub use table::{FilterError, filter};

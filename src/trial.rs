@@ -26,6 +26,7 @@ use crate::sandbox::{
     self, Attack, Attacked, Bytes, Door, End, Limits, Mount, Place, Process, Root, Sandbox, SandboxError,
     Settings, WhyLeftOut,
 };
+use crate::trace::Calls;
 use crate::verify::manifest_inside;
 
 /// How long the pod's probes may take to answer once the app was ready: the kubelet asks for minutes.
@@ -212,6 +213,7 @@ pub fn run(
             probe,
             exercises: asked.exercises.clone(),
             times: Times::Told,
+            calls: Calls::Watched,
         },
         subject,
         given: &given,

@@ -277,6 +277,9 @@ pub(super) struct TraceArgs {
     /// Leave out times, sizes and counts: two profiles of one image are then the same bytes
     #[arg(long)]
     pub(super) no_times: bool,
+    /// Tell also which system calls are made; slow, for every single one stops the app twice
+    #[arg(long)]
+    pub(super) syscalls: bool,
     #[command(flatten)]
     pub(super) app: AppArgs,
     /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]

@@ -15,6 +15,7 @@ use crate::options::{Options, UserProfile};
 use crate::report::{render_profile, safe};
 use crate::run;
 use crate::sandbox::{Limits, Root};
+use crate::trace::Calls;
 
 pub(super) fn run(
     args: TraceArgs,
@@ -39,6 +40,7 @@ pub(super) fn run(
             probe: args.probe,
             exercises: args.exercise,
             times: if args.no_times { Times::Left } else { Times::Told },
+            calls: if args.syscalls { Calls::Every } else { Calls::Watched },
         },
         runs: args.runs.get(),
         aloud: args.talk.verbose,
@@ -96,6 +98,7 @@ pub(super) fn before_hardening(
             probe: watch.probe.clone(),
             exercises: watch.exercise.clone(),
             times: Times::Left,
+            calls: Calls::Watched,
         },
         runs: RUNS,
         aloud: talk.verbose,

@@ -262,6 +262,7 @@ impl Builder {
                 .collect(),
             failures,
             endings: endings.into_iter().collect(),
+            syscalls: Vec::new(),
             chance: chance.templates().iter().map(ToString::to_string).collect(),
             cut: self.cut.into_iter().map(str::to_owned).collect(),
             observed: context.observed.into_iter().collect(),

@@ -72,6 +72,7 @@ pub(super) fn merge(one: Profile, other: Profile) -> Result<Profile, MergeError>
     exercises.extend(other.start.exercises);
     let mut seen = BTreeSet::new();
     exercises.retain(|exercise| seen.insert(exercise.clone()));
+    let syscalls: BTreeSet<String> = one.syscalls.into_iter().chain(other.syscalls).collect();
     let chance: BTreeSet<String> = one.chance.into_iter().chain(other.chance).collect();
     let cut: BTreeSet<String> = one.cut.into_iter().chain(other.cut).collect();
     Ok(Profile {
@@ -95,6 +96,7 @@ pub(super) fn merge(one: Profile, other: Profile) -> Result<Profile, MergeError>
             .map(|((subject, call, error), (by, runs))| Failure { call, subject, error, by, runs })
             .collect(),
         endings: endings.into_iter().map(|((end, phase), runs)| Ending { end, phase, runs }).collect(),
+        syscalls: syscalls.into_iter().collect(),
         chance: chance.into_iter().collect(),
         cut: cut.into_iter().collect(),
         observed: one.observed.into_iter().chain(other.observed).collect(),

@@ -213,6 +213,8 @@ fn merged_profiles_are_the_union_with_counts() {
     let mut other = builder.finish(context());
     other.processes[0].execs[1].env[0].values = vec!["/other".into()];
     other.start.exercises = vec!["./load".into()];
+    other.syscalls = vec!["read".into(), "sendfile".into()];
+    let one = Profile { syscalls: vec!["read".into(), "accept".into()], ..one };
     let merged = Profile::merge(vec![one.clone(), other, one.clone()]).unwrap();
     assert_eq!((merged.runs, merged.processes.len()), (3, 5));
     assert!(merged.processes.iter().all(|process| process.runs == 3));
@@ -222,6 +224,7 @@ fn merged_profiles_are_the_union_with_counts() {
     assert_eq!(merged.processes[0].execs[1].env, [home]);
     assert_eq!(merged.endings[0].runs, 3);
     assert_eq!(merged.start.exercises, ["./load"]);
+    assert_eq!(merged.syscalls, ["accept", "read", "sendfile"]);
 
     let mut alien = one.clone();
     alien.image.chain_id = "sha256:other".into();

@@ -43,6 +43,9 @@ pub struct Profile {
     pub failures: Vec<Failure>,
     /// How the first process ended.
     pub endings: Vec<Ending>,
+    /// Names of all system calls that were made, sorted; only where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub syscalls: Vec<String>,
     /// Paths of this document whose last part is another in each run: `XXXXXX` stands for characters of chance in it.
     pub chance: Vec<String>,
     /// Lists of this document that are not whole, because they grew beyond kiln's limits.

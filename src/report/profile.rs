@@ -35,6 +35,7 @@ pub fn render_profile(profile: &Profile, image: &str, style: Style, detail: Deta
         count(opened, "file", "files"),
     ));
     text.failures(profile);
+    text.syscalls(profile);
     text.ends(profile);
     text.observed(profile);
     if !profile.cut.is_empty() {
@@ -167,6 +168,15 @@ impl Text {
             })
             .collect();
         self.list(&columns(&rows, &[]));
+    }
+
+    fn syscalls(&mut self, profile: &Profile) {
+        if profile.syscalls.is_empty() {
+            return;
+        }
+        self.heading("system calls");
+        let names: Vec<&str> = profile.syscalls.iter().map(String::as_str).collect();
+        self.line(&format!("  {}: {}", names.len(), safe(&names.join(" "))));
     }
 
     fn ends(&mut self, profile: &Profile) {

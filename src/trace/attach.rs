@@ -42,6 +42,16 @@ pub enum TraceError {
     },
 }
 
+/// Which calls are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Calls {
+    /// The watched ones, with what they are about.
+    #[default]
+    Watched,
+    /// These, and the name of every other: each call stops.
+    Every,
+}
+
 /// A process that is watched, with all that it starts.
 #[derive(Debug)]
 pub struct Attached {
@@ -53,7 +63,7 @@ pub struct Attached {
 /// Watches `pid`, a process of one thread that waits and has no children, until it and all that come of it have ended.
 ///
 /// When kiln ends, they are killed. A file of `gone` that is looked for and not found is told as a failure: it was there once.
-pub fn attach(pid: i32, gone: Arc<BTreeSet<ImagePath>>) -> Result<Attached, TraceError> {
+pub fn attach(pid: i32, gone: Arc<BTreeSet<ImagePath>>, calls: Calls) -> Result<Attached, TraceError> {
     if !cfg!(target_arch = "x86_64") {
         return Err(TraceError::Architecture);
     }
@@ -65,7 +75,7 @@ pub fn attach(pid: i32, gone: Arc<BTreeSet<ImagePath>>) -> Result<Attached, Trac
         let failed = seized.is_err();
         // The other side waits for this and nothing else.
         let _ = tell.send(seized);
-        let recorder = Recorder::new(pid, Arc::clone(&shared), gone);
+        let recorder = Recorder::new(pid, Arc::clone(&shared), gone, calls);
         let recorded = if failed { recorder.finish() } else { recorder.run() };
         shared.over();
         recorded

@@ -14,7 +14,9 @@ use nix::sys::ptrace::{self, Event as Stop};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use rustix::process::{WaitOptions, wait};
+use syscalls::Sysno;
 
+use super::attach::Calls;
 use super::live::Live;
 use super::place::Roots;
 use super::proc;
@@ -37,6 +39,8 @@ pub struct Recorded {
     pub calls: u64,
     /// Real-time signals that could not be handed on.
     pub lost_signals: u64,
+    /// Names of all calls that were made, where that was asked for.
+    pub names: BTreeSet<&'static str>,
 }
 
 /// Watches from the first process on.
@@ -45,6 +49,8 @@ pub(super) struct Recorder {
     /// Files whose absence is a failure.
     gone: Arc<BTreeSet<ImagePath>>,
     recorded: Recorded,
+    /// Which calls are told.
+    calls: Calls,
     /// Threads by number.
     tasks: BTreeMap<i32, Task>,
     /// Numbers in events, by process.
@@ -86,12 +92,14 @@ impl Task {
 
 impl Recorder {
     /// To watch `pid`, which is attached to or will be.
-    pub(super) fn new(pid: i32, live: Arc<Live>, gone: Arc<BTreeSet<ImagePath>>) -> Self {
-        let recorded = Recorded { events: Builder::default(), calls: 0, lost_signals: 0 };
+    pub(super) fn new(pid: i32, live: Arc<Live>, gone: Arc<BTreeSet<ImagePath>>, calls: Calls) -> Self {
+        let recorded =
+            Recorded { events: Builder::default(), calls: 0, lost_signals: 0, names: BTreeSet::new() };
         let mut recorder = Self {
             live,
             gone,
             recorded,
+            calls,
             tasks: BTreeMap::new(),
             processes: BTreeMap::new(),
             born: 0,
@@ -183,6 +191,7 @@ impl Recorder {
             match self.sent_to_itself(tid) {
                 Some(LetGo::Gone) => return,
                 Some(LetGo::NotYet) => {}
+                None if self.calls == Calls::Every && is_entry(pid) => self.name_call(pid),
                 None => self.leave_call(tid),
             }
         } else {
@@ -192,11 +201,15 @@ impl Recorder {
             }
         }
         // At the end of a call whose result matters it stops again. Who is gone meanwhile needs no push.
-        let _ = if self.tasks.get(&tid).is_some_and(Task::stops_at_calls) {
-            ptrace::syscall(pid, hand_on)
-        } else {
-            ptrace::cont(pid, hand_on)
-        };
+        let at_calls = self.calls == Calls::Every || self.tasks.get(&tid).is_some_and(Task::stops_at_calls);
+        let _ = if at_calls { ptrace::syscall(pid, hand_on) } else { ptrace::cont(pid, hand_on) };
+    }
+
+    /// Remembers which call begins. The starter's are not the image's.
+    fn name_call(&mut self, pid: Pid) {
+        let number = calls::number(pid).filter(|_| self.started);
+        let call = number.and_then(|number| Sysno::new(usize::try_from(number).ok()?));
+        self.recorded.names.extend(call.map(|call| call.name()));
     }
 
     /// A thread or process that was not known.
@@ -228,4 +241,9 @@ impl Recorder {
     fn tell_of(&mut self, process: u32, phase: Phase, act: Act) {
         self.recorded.events.take(Event { process, phase, act });
     }
+}
+
+/// Whether the stop of a thread at a call is the one where it begins (`PTRACE_EVENTMSG_SYSCALL_ENTRY`, Linux 5.3).
+fn is_entry(pid: Pid) -> bool {
+    ptrace::getevent(pid) == Ok(1)
 }

@@ -111,6 +111,11 @@ fn result(pid: Pid) -> Option<Result<i32, i32>> {
     })
 }
 
+/// The number of the call that a thread is in.
+pub(super) fn number(pid: Pid) -> Option<u64> {
+    registers(pid).map(|(number, _)| number)
+}
+
 /// Lets the call that begins fail, as if the kernel did not have it.
 #[cfg(target_arch = "x86_64")]
 fn deny(pid: Pid) {
