@@ -4,6 +4,7 @@
 
 mod drive;
 mod exercise;
+mod fetch;
 mod forward;
 mod left;
 mod output;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use exercise::{Exercise, ExerciseError, parse_url};
+pub use fetch::{Answer, Client, fetch};
 pub use probe::{answers, get, is_good, parse_probe, succeeds};
 
 use crate::harden::record::chain_id;

@@ -161,6 +161,8 @@ pub enum Shown {
     Attack,
     /// The same on a writable root.
     AttackWritable,
+    /// It serves with no more system calls than it was seen to make.
+    Seccomp,
 }
 
 impl Shown {
@@ -174,6 +176,7 @@ impl Shown {
             Self::Stop => "stop",
             Self::Attack => "attack",
             Self::AttackWritable => "attack-writable",
+            Self::Seccomp => "seccomp",
         }
     }
 
@@ -191,6 +194,9 @@ impl Shown {
                 "as the app, in its container, nothing of the image can be changed and no tool started"
             }
             Self::AttackWritable => "the same on a writable root, where only modes and owners protect",
+            Self::Seccomp => {
+                "with no more system calls than it was seen to make it starts twice, serves as before, and ends"
+            }
         }
     }
 }

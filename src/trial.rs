@@ -5,12 +5,14 @@
 
 mod compare;
 mod judge;
+mod narrow;
 mod settings;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use narrow::Narrow;
 pub use settings::SettingsError;
 
 use crate::accounts::Accounts;
@@ -22,6 +24,7 @@ use crate::path::ImagePath;
 use crate::profile::{Probe, Profile};
 use crate::promise::{Proof, Shown};
 use crate::run::{self, RunError};
+use crate::sandbox::seccomp;
 use crate::sandbox::{
     self, Attack, Attacked, Bytes, Door, End, Limits, Mount, Place, Process, Root, Sandbox, SandboxError,
     Settings, WhyLeftOut,
@@ -55,6 +58,8 @@ pub struct Asked {
     pub exercises: Vec<Exercise>,
     /// Files of the source that the image has no more: where the app looks for one, that is told.
     pub gone: Arc<BTreeSet<ImagePath>>,
+    /// What the profile for system calls is to be that is made of its calls; `None`: none is made.
+    pub narrow: Option<Narrow>,
 }
 
 /// What came of it.
@@ -68,6 +73,8 @@ pub struct Tried {
     pub last_words: Vec<String>,
     /// What was seen of its first start under the pod; none where it could not be started.
     pub watched: Option<Profile>,
+    /// The profile for system calls, where one was wanted and it serves under it.
+    pub seccomp: Option<seccomp::Profile>,
 }
 
 /// Why an image cannot be tried.
@@ -115,6 +122,20 @@ struct Case<'a> {
     /// How many files have another owner or other attributes than in the image.
     left_out: usize,
     gone: Arc<BTreeSet<ImagePath>>,
+    narrow: Option<&'a Narrow>,
+}
+
+/// What is done in one start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// It is attacked.
+    Attacked,
+    /// It is asked by clients, and which calls it makes is told; then it is attacked.
+    Recorded,
+    /// It is asked by clients: for the first time.
+    Asked,
+    /// And again, with what the time before left in its volumes.
+    AskedAgain,
 }
 
 /// One start, and what was seen.
@@ -127,6 +148,10 @@ struct Seen {
     /// The container before it that failed, and how.
     unprepared: Option<(String, String)>,
     complaints: Vec<Complaint>,
+    /// Whether it was ready, and was driven.
+    served: bool,
+    /// What clients got.
+    answers: Vec<(String, narrow::Got)>,
     /// The pod's probes, and whether they answered, before the attack and after it.
     before: Vec<(String, bool)>,
     after: Vec<(String, bool)>,
@@ -198,6 +223,7 @@ pub fn run(
         attack: Attack { mounts: of(false), read_only: of(true), programs: judge::tools(subject.rootfs) },
         left_out,
         gone: Arc::clone(&asked.gone),
+        narrow: asked.narrow.as_ref(),
         single_id: sandbox.ids().why_single.map(|why| why.to_string()),
         asked: observe::Asked {
             run: run::Asked {
@@ -223,12 +249,12 @@ pub fn run(
         init,
         volumes: &volumes.made,
     };
-    let Outcome { proofs, last_words, watched } =
+    let Outcome { proofs, last_words, watched, seccomp } =
         try_all(&case, pod_proof, asked.probe.is_some(), &mut sandbox, heard)?;
     // Now all that it said has come.
     sandbox.close();
     let last_words = last_words.unwrap_or_else(|| last_lines(heard));
-    Ok(Tried { pod, proofs, last_words, watched })
+    Ok(Tried { pod, proofs, last_words, watched, seccomp })
 }
 
 /// What all starts showed.
@@ -237,6 +263,7 @@ struct Outcome {
     /// `None` where they are those of the only start, which may not all have come yet.
     last_words: Option<Vec<String>>,
     watched: Option<Profile>,
+    seccomp: Option<seccomp::Profile>,
 }
 
 fn try_all(
@@ -250,9 +277,11 @@ fn try_all(
     if let Some(why) = compare::refused(case.container, &case.settings, &case.subject.image.config) {
         let mut start = Proof::new(Shown::Start);
         start.break_at("runAsNonRoot", why);
-        return Ok(Outcome { proofs: vec![pod, start], last_words: Some(Vec::new()), watched: None });
+        let proofs = vec![pod, start];
+        return Ok(Outcome { proofs, last_words: Some(Vec::new()), watched: None, seccomp: None });
     }
-    let seen = start(case, &case.settings, sandbox, heard)?;
+    let round = if case.narrow.is_some() { Round::Recorded } else { Round::Attacked };
+    let seen = start(case, &case.settings, round, sandbox, heard)?;
     let is_well = seen.complaints.is_empty() && seen.refused.is_none() && seen.unprepared.is_none();
     let last_words = match (is_well, judge::is_ready(&seen)) {
         (true, _) => Some(Vec::new()),
@@ -266,11 +295,20 @@ fn try_all(
     proofs.push(judge::attack(case, Shown::Attack, case.settings.root, &seen));
     if case.settings.root == Root::ReadOnly {
         let settings = Settings { root: Root::Writable, ..case.settings.clone() };
-        let again =
-            if judge::is_ready(&seen) { start(case, &settings, sandbox, heard)? } else { Seen::default() };
+        let again = if judge::is_ready(&seen) {
+            start(case, &settings, Round::Attacked, sandbox, heard)?
+        } else {
+            Seen::default()
+        };
         proofs.push(judge::attack(case, Shown::AttackWritable, Root::Writable, &again));
     }
-    Ok(Outcome { proofs, last_words, watched: seen.profile })
+    let mut seccomp = None;
+    if let Some(wanted) = case.narrow {
+        let (proof, profile) = narrow::prove(case, wanted, &seen, sandbox, heard)?;
+        proofs.push(proof);
+        seccomp = profile;
+    }
+    Ok(Outcome { proofs, last_words, watched: seen.profile, seccomp })
 }
 
 fn last_lines(heard: &Heard) -> Vec<String> {
@@ -285,16 +323,27 @@ fn last_lines(heard: &Heard) -> Vec<String> {
 fn start(
     case: &Case<'_>,
     settings: &Settings,
+    round: Round,
     sandbox: &mut Sandbox,
     heard: &Heard,
 ) -> Result<Seen, TrialError> {
-    let mut seen = Seen { unprepared: prepare(case, settings, sandbox)?, ..Seen::default() };
+    let mut seen = Seen::default();
+    if round != Round::AskedAgain {
+        seen.unprepared = prepare(case, settings, sandbox)?;
+    }
     if seen.unprepared.is_some() {
         return Ok(seen);
     }
     let process = &case.settings.process;
     let mut then = |door: &Door| {
+        seen.served = true;
         seen.before = ask_all(case.container, door, process, TO_ANSWER);
+        if round != Round::Attacked {
+            seen.answers = narrow::ask(case, door);
+        }
+        if matches!(round, Round::Asked | Round::AskedAgain) {
+            return;
+        }
         let attacked = door.attack(case.attack.clone(), TO_ATTACK);
         seen.attacked = Some(attacked.map_err(|error| chain(&error)));
         seen.after = ask_all(case.container, door, process, TO_ANSWER_AGAIN);
@@ -304,7 +353,9 @@ fn start(
         grace: Duration::from_secs(case.given.grace),
         gone: Arc::clone(&case.gone),
     };
-    match observe::watch(sandbox, settings, case.subject, &case.asked, heard, serving) {
+    let calls = if round == Round::Recorded { Calls::Every } else { Calls::Watched };
+    let asked = observe::Asked { calls, ..case.asked.clone() };
+    match observe::watch(sandbox, settings, case.subject, &asked, heard, serving) {
         Ok((profile, complaints)) => {
             seen.profile = Some(profile);
             seen.complaints = complaints;
@@ -488,7 +539,13 @@ fn untried() -> Tried {
         "/.kiln/manifest.json",
         "the image has no writable manifest that a pod would follow from, so it was not run; `--pod` names a pod",
     );
-    Tried { pod: "no pod".to_owned(), proofs: vec![pod], last_words: Vec::new(), watched: None }
+    Tried {
+        pod: "no pod".to_owned(),
+        proofs: vec![pod],
+        last_words: Vec::new(),
+        watched: None,
+        seccomp: None,
+    }
 }
 
 #[cfg(test)]

@@ -55,8 +55,13 @@ impl From<LimitArgs> for Limits {
     }
 }
 
-/// The profiles in the files at `paths`, united; none where there are no files.
+/// What hardening takes of the profiles in the files at `paths`; none where there are no files.
 pub(super) fn profile(paths: &[PathBuf]) -> Result<Option<Arc<UserProfile>>, Failure> {
+    Ok(united(paths)?.map(|profile| Arc::new(UserProfile::new(profile))))
+}
+
+/// The profiles in the files at `paths`, united; none where there are no files.
+pub(super) fn united(paths: &[PathBuf]) -> Result<Option<Profile>, Failure> {
     let mut profiles = Vec::new();
     for path in paths {
         let named = || format!("profile `{}`", path.display());
@@ -68,8 +73,7 @@ pub(super) fn profile(paths: &[PathBuf]) -> Result<Option<Arc<UserProfile>>, Fai
     }
     // Given in another order they are the same.
     profiles.sort_by_cached_key(Profile::render);
-    let profile = Profile::merge(profiles).map_err(Failure::input)?;
-    Ok(Some(Arc::new(UserProfile::new(profile))))
+    Profile::merge(profiles).map(Some).map_err(Failure::input)
 }
 
 /// The recipes in the files at `paths`, in order.

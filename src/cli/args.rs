@@ -160,19 +160,24 @@ pub(super) struct InspectArgs {
     kernel parameters, read-only root, mounts, words and environment. When its probes answer, kiln attacks it from within, as \
     the app: it tries to make a file in every directory, to open every file for writing, to change every mode, and to start \
     every program that the catalog knows; then once more on a writable root. The app must still answer, and end when it is asked to. \
-    What could not be told in this environment is said and is no failure."
+    What could not be told in this environment is said and is no failure.\n\n\
+    With --seccomp every system call of the app is told, which is slow, and the default profile of Docker and containerd is cut \
+    down to those, to what runtimes call and to what does the same. Under that, the app is started twice more, asked by plain and \
+    by gzip clients, and stopped: if it fails, nothing is written."
 )]
+#[command(group = ArgGroup::new("profiled").multiple(true))]
 pub(super) struct VerifyArgs {
     /// The hardened image
     pub(super) image: String,
     /// Harden this image again as the first one was, in memory only, and compare
-    #[arg(long, value_name = "SOURCE")]
+    #[arg(long, value_name = "SOURCE", group = "profiled")]
     pub(super) against: Option<String>,
     /// A recipe that the image was hardened with, needed with --against; may be given several times
     #[arg(long, value_name = "FILE", requires = "against")]
     pub(super) recipe: Vec<PathBuf>,
-    /// The profile that the image was hardened with, needed with --against; several are united
-    #[arg(long, value_name = "FILE", requires = "against")]
+    /// The profile that the image was hardened with, needed with --against; with --seccomp, calls that other runs made
+    /// (`kiln trace --syscalls`); several are united
+    #[arg(long, value_name = "FILE", requires = "profiled")]
     pub(super) profile: Vec<PathBuf>,
     /// Run it under its pod's settings, and attack it
     #[arg(long, help_heading = "Running it")]
@@ -190,6 +195,20 @@ pub(super) struct VerifyArgs {
     /// Set this in its environment, besides what the pod sets; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable, requires = "run", help_heading = "Running it")]
     pub(super) env: Vec<(String, String)>,
+    /// Make a profile for system calls of those that it makes while it is run, and write it there, JSON as the OCI and Docker
+    /// have it, if it starts twice under it and serves as before; - is stdout
+    #[arg(long, value_name = "FILE", requires = "run", group = "profiled", help_heading = "Running it")]
+    pub(super) seccomp: Option<PathBuf>,
+    /// What that profile does with calls that the app was not seen to make and the default profile allows
+    #[arg(
+        long,
+        value_enum,
+        value_name = "MODE",
+        default_value_t,
+        requires = "seccomp",
+        help_heading = "Running it"
+    )]
+    pub(super) seccomp_mode: SeccompMode,
     /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
     #[arg(long, value_name = "PLATFORM", value_parser = platform)]
     pub(super) platform: Option<String>,
@@ -396,6 +415,16 @@ impl From<RegistryArgs> for registry::Settings {
     fn from(args: RegistryArgs) -> Self {
         Self { ca_file: args.ca_file, plain_http: args.plain_http, ..Self::default() }
     }
+}
+
+/// What a profile for system calls does with those that were not seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum SeccompMode {
+    /// Allows and logs them: for a first time in production
+    #[default]
+    Log,
+    /// Lets them fail
+    Enforce,
 }
 
 /// What is said, and how.

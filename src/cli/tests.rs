@@ -14,12 +14,14 @@ use crate::observe::{Complaint, Observation};
 use crate::options::{Builtin, Options};
 use crate::path::ImagePath;
 use crate::plan::{Level, Plan};
+use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::promise::{Promise, Proof, Shown};
 use crate::recipe::Recipe;
 use crate::registry;
 use crate::report::{Context, Gained, ImageFacts, ImageName, IndexContext, Round, Trial, fixture};
 use crate::run::{Ended, IdsEntry, RunReport};
+use crate::sandbox::seccomp;
 use crate::trial::Tried;
 
 /// Answers every request with the same plan.
@@ -152,7 +154,17 @@ impl Pipeline for Fake {
                     Some(pod) => start.prove(pod.name.clone()),
                     None => start.break_at("app", "does not start"),
                 }
-                Tried { pod: "a pod".into(), proofs: vec![start], last_words: Vec::new(), watched: None }
+                Tried {
+                    pod: "a pod".into(),
+                    proofs: vec![start],
+                    last_words: Vec::new(),
+                    watched: None,
+                    seccomp: asked
+                        .narrow
+                        .as_ref()
+                        .filter(|_| asked.pod.is_some())
+                        .map(|narrow| seccomp::Profile::narrowed(&narrow.seen, &[], narrow.unseen)),
+                }
             }),
         })
     }
@@ -532,6 +544,37 @@ fn image_is_run_under_the_pod_that_is_given() {
 }
 
 #[test]
+fn profile_for_system_calls_is_written_where_the_app_holds_under_it_and_nowhere_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (pod, seen, out) = (path("pod"), path("profile"), path("seccomp"));
+    std::fs::write(&pod, "kind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: a, image: b}]}\n")
+        .unwrap();
+    let called = Profile { syscalls: vec!["getpriority".into()], ..crate::profile::tests::profile() };
+    std::fs::write(&seen, called.render()).unwrap();
+    let run = ["verify", "oci:good", "--run", "--pod", &pod, "--seccomp"];
+    let with = |more: &[&str]| ran(&[&run[..], more].concat());
+    assert_eq!(with(&[&out, "--profile", &seen]).status, 0);
+    let text = std::fs::read_to_string(&out).unwrap();
+    assert!(text.contains("\"getpriority\"") && text.contains("SCMP_ACT_LOG"), "{text}");
+    let enforced = with(&["-", "--seccomp-mode", "enforce"]);
+    assert!(enforced.out.starts_with('{') && !enforced.out.contains("SCMP_ACT_LOG"), "{}", enforced.out);
+    assert!(!enforced.out.contains("getpriority") && enforced.err.contains("run under a pod"));
+    let none = path("none");
+    let failed = ran(&["verify", "oci:good", "--run", "--seccomp", &none]);
+    assert_eq!((failed.status, Path::new(&none).exists()), (1, false));
+    assert!(failed.err.contains("no profile for system calls is written"), "{}", failed.err);
+    for arguments in [
+        &["verify", "oci:good", "--seccomp", "x"][..],
+        &["verify", "oci:good", "--run", "--seccomp-mode", "enforce"],
+        &["verify", "oci:good", "--run", "--profile", &seen],
+        &["verify", "oci:good", "--run", "--seccomp", "-", "--format", "json"],
+    ] {
+        assert_eq!(ran(arguments).status, 2, "{arguments:?}");
+    }
+}
+
+#[test]
 fn app_gives_the_exit_status_and_kiln_has_one_of_its_own() {
     for (arguments, status) in [
         (&["run", "oci:a"][..], 0),
@@ -570,7 +613,7 @@ fn profile_is_written_where_it_was_asked_for_and_told_otherwise() {
     let done = ran(&["trace", "oci:a", "-o", text(&file), "--probe", "http:80/x", "--exercise", "http://a/"]);
     assert_eq!((done.status, done.err.as_str()), (0, ""));
     assert!(done.out.starts_with("oci:a (linux/amd64), 1 run\n"), "{}", done.out);
-    let profile = crate::profile::Profile::parse(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let profile = Profile::parse(&std::fs::read_to_string(&file).unwrap()).unwrap();
     for arguments in [&["trace", "oci:a", "-o", "-"][..], &["trace", "oci:a", "--format", "json"]] {
         assert_eq!(ran(arguments).out, profile.render(), "{arguments:?}");
     }

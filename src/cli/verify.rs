@@ -6,15 +6,19 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::args::{Format, VerifyArgs};
+use anyhow::anyhow;
+
+use super::args::{Format, SeccompMode, VerifyArgs};
 use super::harden::{detail, progress};
-use super::output::World;
+use super::output::{Target, World};
 use super::pipeline::VerifyRequest;
 use super::{Failure, Outcome, Pipeline, analysis};
 use crate::kube::given::{self, Given};
+use crate::options::UserProfile;
 use crate::promise::State;
 use crate::report::{Verification, render_verified};
-use crate::trial;
+use crate::sandbox::seccomp::Unseen;
+use crate::trial::{self, Narrow};
 
 pub(super) fn run(
     args: VerifyArgs,
@@ -22,6 +26,19 @@ pub(super) fn run(
     world: &mut World<'_>,
 ) -> Result<Outcome, Failure> {
     let pod = args.pod.as_deref().map(read_pod).transpose()?;
+    let profile = analysis::united(&args.profile)?;
+    let seccomp_to = args.seccomp.as_deref().map(Target::prepare).transpose()?;
+    let narrow = args.seccomp.as_ref().map(|_| Narrow {
+        seen: profile.iter().flat_map(|profile| &profile.syscalls).cloned().collect(),
+        unseen: match args.seccomp_mode {
+            SeccompMode::Log => Unseen::Logged,
+            SeccompMode::Enforce => Unseen::Refused,
+        },
+    });
+    let claimed = args.seccomp.as_ref().is_some_and(|path| path.as_os_str() == "-");
+    if claimed && args.talk.format == Format::Json {
+        return Err(Failure::usage(anyhow!("`--seccomp -` and `--format json` both write to stdout")));
+    }
     let trial = args.run.then(|| trial::Asked {
         pod,
         name: args.image.clone(),
@@ -29,12 +46,13 @@ pub(super) fn run(
         exercises: args.exercise,
         env: args.env,
         gone: Arc::default(),
+        narrow,
     });
     let request = VerifyRequest {
         image: args.image,
         against: args.against,
         recipes: analysis::recipes(&args.recipe, pipeline)?,
-        profile: analysis::profile(&args.profile)?,
+        profile: profile.map(|profile| Arc::new(UserProfile::new(profile))),
         trial,
         platform: args.platform,
         jobs: args.jobs.unwrap_or_else(analysis::processors),
@@ -51,8 +69,9 @@ pub(super) fn run(
         Format::Json => world.say(&verification.render())?,
         Format::Text if args.talk.quiet => {}
         Format::Text => {
-            let text = render_verified(&verification, world.out_style, detail(&args.talk));
-            world.say(&text)?;
+            let style = if claimed { world.err_style } else { world.out_style };
+            let text = render_verified(&verification, style, detail(&args.talk));
+            if claimed { world.tell(&text) } else { world.say(&text)? }
         }
     }
     // What was to be compared and could not be is not proved.
@@ -64,6 +83,15 @@ pub(super) fn run(
     let mut failed = found.proofs.iter().any(|proof| fails(proof.state()));
     let shown = found.tried.iter().flat_map(|tried| &tried.proofs);
     failed |= shown.into_iter().any(|proof| proof.state() == State::Broken);
+    if let Some(target) = seccomp_to {
+        if let Some(profile) = found.tried.and_then(|tried| tried.seccomp).filter(|_| !failed) {
+            target.write(&profile.render(), world)?;
+        } else {
+            // What was asked for was not made.
+            failed = true;
+            world.tell("no profile for system calls is written: not all that a run shows holds\n");
+        }
+    }
     Ok(if failed { Outcome::Findings } else { Outcome::Clean })
 }
 

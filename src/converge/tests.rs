@@ -54,7 +54,13 @@ impl Bench for Needy {
         }
         let watched = Profile { failures: failing, ..crate::profile::tests::profile() };
         let proofs = vec![start, stop];
-        let tried = Tried { pod: "a pod".into(), proofs, last_words: Vec::new(), watched: Some(watched) };
+        let tried = Tried {
+            pod: "a pod".into(),
+            proofs,
+            last_words: Vec::new(),
+            watched: Some(watched),
+            seccomp: None,
+        };
         let rootfs = Rootfs::merge(parse_layers(self.tree)).unwrap();
         Ok(Attempt { rootfs, promises: Vec::new(), tried })
     }

@@ -120,7 +120,7 @@ pub fn get(door: &Door, port: u16, host: &str, path: &str) -> io::Result<u16> {
 }
 
 /// How much of a page is read.
-const MAX_BODY: u64 = 64 << 20;
+pub(super) const MAX_BODY: u64 = 64 << 20;
 
 fn read_head(connection: &mut Connection) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
@@ -135,7 +135,7 @@ fn read_head(connection: &mut Connection) -> io::Result<Vec<u8>> {
 }
 
 /// `HTTP/1.1 200 OK`
-fn parse_status(line: &[u8]) -> Option<u16> {
+pub(super) fn parse_status(line: &[u8]) -> Option<u16> {
     let line = std::str::from_utf8(line).ok()?;
     let (version, rest) = line.split_once(' ')?;
     version.strip_prefix("HTTP/")?;

@@ -4,6 +4,8 @@
 //! answers the strictest counts, and of equally strict ones that of the filter added last (seccomp(2)). Does not install
 //! them. Programs of another architecture than kiln's own are killed: images for one do not get this far.
 
+mod narrow;
+
 use std::collections::BTreeMap;
 
 use seccompiler::{
@@ -12,6 +14,8 @@ use seccompiler::{
 };
 use serde::{Deserialize, Serialize};
 use syscalls::Sysno;
+
+pub use narrow::Unseen;
 
 use super::capability::Capability;
 
@@ -46,6 +50,8 @@ pub struct Profile {
     default_action: Action,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     default_errno_ret: Option<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    architectures: Vec<String>,
     #[serde(default)]
     syscalls: Vec<Rule>,
 }
@@ -59,9 +65,9 @@ struct Rule {
     errno_ret: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     args: Option<Vec<Argument>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Condition::is_none")]
     includes: Condition,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Condition::is_none")]
     excludes: Condition,
 }
 
@@ -243,6 +249,12 @@ impl Rule {
 
     fn conditions(&self) -> Result<Vec<SeccompCondition>, ProfileError> {
         self.args.iter().flatten().map(Argument::condition).collect()
+    }
+}
+
+impl Condition {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
     }
 }
 

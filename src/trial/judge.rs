@@ -36,7 +36,7 @@ pub(super) fn tools(rootfs: &Rootfs) -> Vec<Bytes> {
 
 /// Whether it was ready, and served until it was asked to end.
 pub(super) fn is_ready(seen: &Seen) -> bool {
-    seen.attacked.is_some()
+    seen.served
 }
 
 /// Whether it ran.

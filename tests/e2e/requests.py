@@ -18,11 +18,13 @@ def http_call(host, port, method, path, body=None, headers=None, expect=(200,), 
 
 
 def pages(port):
-    """Plain pages, a missing one, and a body too large for a server's memory buffers."""
+    """Pages, plain and compressed, a missing one, and a body too large for a server's memory buffers."""
 
     def ask(host):
-        for _ in range(5):
-            http_call(host, port, "GET", "/")
+        for accepts in ("identity", "gzip") * 3:
+            _, data = http_call(host, port, "GET", "/", headers={"Accept-Encoding": accepts})
+            if not data:
+                raise RuntimeError(f"GET /: nothing came for a client that accepts {accepts}")
         http_call(host, port, "GET", "/missing", expect=(404,))
         try:
             http_call(host, port, "POST", "/", b"x" * 900_000, expect=(200, 404, 405, 413, 501))

@@ -125,6 +125,7 @@ impl Bench for Workbench<'_> {
             probe: self.trial.probe.clone(),
             exercises: self.trial.exercises.clone(),
             gone: Arc::clone(&made.gone),
+            narrow: None,
         };
         let tried = try_image(&subject, &asked)?;
         Ok(Attempt { rootfs: found.rootfs, promises: found.proofs, tried })
