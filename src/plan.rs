@@ -374,6 +374,17 @@ impl Addition {
     }
 }
 
+/// A symbolic link in place of a file that the app writes, for no volume can stand in its directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Where.
+    pub path: ImagePath,
+    /// Where it leads: into a volume.
+    pub target: ImagePath,
+    /// Whether the source has the file: its data then stand at `target` in the image, to be copied to the volume.
+    pub moved: bool,
+}
+
 /// Something that goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {

@@ -17,6 +17,8 @@ pub const HELPER_PATH: &str = ".kiln/seed";
 pub const TABLE_PATH: &str = ".kiln/seeds";
 /// Below it volumes are mounted for the helper, each at the path that it is mounted at for the app.
 pub const VOLUMES_PATH: &str = ".kiln/volumes";
+/// Where files stand that are written where no volume can be: links lead there.
+pub const FILES_PATH: &str = ".kiln/files";
 /// What the app's directory is called in its volume. The volume's own top belongs to whoever made it, with a mode that nobody
 /// chose; of this one owner and mode are the image's.
 pub const TREE: &str = "tree";
@@ -54,6 +56,11 @@ pub fn mount_point(path: &ImagePath) -> ImagePath {
 /// How many bytes of records fit into a table.
 pub fn table_room() -> usize {
     MAX_TABLE - records::HEAD.len() - 1
+}
+
+/// Where the link at `path` leads.
+pub fn link_target(path: &ImagePath) -> ImagePath {
+    path.components().fold(ImagePath::literal(FILES_PATH), |at, name| at.child(name))
 }
 
 /// Whether the helper takes `path`, as a tree or in one: below its volumes it is longer.

@@ -270,6 +270,10 @@ codes! {
         why "The app must write here, and Kubernetes copies nothing from the image into a volume. The pod therefore has an init container that runs `/.kiln/seed`, a static program of some kilobytes without arguments, shell or library: it copies the image's content into the volume, as the app's own user, with the modes of the source. The image's own files stay read-only. A volume that was filled before is left as it is.",
         example "info KN065 /var/lib/mysql: an init container copies its 149 files with 127926272 bytes to its volume: what the app writes there is lost with the pod, unless the volume is a claim",
         remedy "Replace the `emptyDir` by a claim where the data must outlive the pod, and give it the user's group by `fsGroup`; keep both mounts and the `subPath`. All pods begin with the same content, passwords and identities that an installation made included: see the findings about secrets.";
+    WritableLinked "KN066" "writable-linked" Info: "a file that is written became a link into a volume",
+        why "The app wrote this file while it was watched, and no volume can stand in its directory: it holds code, or is one of the system's. The hardened image has a symbolic link there, to a file of the same content in a volume, which `/.kiln/seed` copies before the app starts. Whoever reads or writes the file does not notice; who renames, removes or locks it by a second link would, and of such files this is not done.",
+        example "info KN066 /app/app.log: /usr/bin/python3 wrote there while it was watched, and its directory cannot be a volume (it holds code: /app/main.py): it is a link to /.kiln/files/app/app.log now",
+        remedy "Nothing. To be rid of the link, let the app write to a directory of its own.";
 }
 
 #[cfg(test)]

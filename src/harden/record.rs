@@ -71,7 +71,9 @@ pub fn manifest(image: &SourceImage, plan: &Plan, options: &Options) -> Manifest
 pub fn embed(plan: &mut Plan, manifest: &Manifest) {
     let path = ImagePath::literal(MANIFEST_PATH);
     let directory = path.parent().unwrap_or_else(ImagePath::root);
-    plan.additions.push(Addition { path: directory, made: Made::Directory, mode: 0o555, uid: 0, gid: 0 });
+    if !plan.additions.iter().any(|addition| addition.path == directory) {
+        plan.additions.push(Addition { path: directory, made: Made::Directory, mode: 0o555, uid: 0, gid: 0 });
+    }
     let text: Arc<[u8]> = Arc::from(manifest.render().into_bytes());
     plan.additions.push(Addition { path, made: Made::File(text), mode: 0o444, uid: 0, gid: 0 });
     plan.additions.sort_by(|a, b| a.path.cmp(&b.path));

@@ -13,7 +13,7 @@ use super::known::Known;
 use super::seed::{self, Seeds};
 use super::user::{self, UserError};
 use super::writable::{self, Found};
-use super::{Addition, Level, Made, PackageFate, PathContent, Plan, User, UserOrigin, WritablePath};
+use super::{Addition, Level, Link, Made, PackageFate, PathContent, Plan, User, UserOrigin, WritablePath};
 use super::{baked, database, notes, residual, totals, verdict};
 use crate::accounts;
 use crate::catalog::{Catalog, Class};
@@ -75,12 +75,14 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
         let looked_into = traced.read().map(|used| used.path);
         staying.extend(looked_into.filter(|path| known.rootfs.is_directory(path)));
     }
-    let fate = fate::settle(known, &kept, level, &staying, &start.removed);
+    let mut fate = fate::settle(known, &kept, level, &staying, &start.removed);
+    let moved = found.links.iter().filter(|link| link.moved);
+    fate.moved = moved.map(|link| (link.path.clone(), link.target.clone())).collect();
     let readable = if is_same_user(known, &user) {
         BTreeSet::new()
     } else {
         let mut readable = must_read(known, &start, &kept, &fate, &standing);
-        readable.extend(copied.into_iter().filter(|path| fate.stays(path)).cloned());
+        readable.extend(copied.into_iter().chain(fate.moved.keys()).filter(|path| fate.stays(path)).cloned());
         readable
     };
     let set = start.baked.iter().map(|baked| (baked.path.clone(), baked.permissions)).collect();
@@ -97,9 +99,10 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
     let access = Access { user: &user, writable, shared, readable, set };
     let database::Filtered { contents: mut edits, failed: unfiltered } = database::filter(known, &fate);
     let new = baked::carry(known, &start.baked, &fate, &access, &mut edits);
-    let seeds = seed::seeds(known, &fate, &access, &found.paths, &new);
+    let seeds = seed::seeds(known, &fate, &access, &found, &new);
     let mut additions = mount_point_additions(known, &fate, &found.paths, working_dir.as_ref(), new);
     additions.extend(seeds.additions.iter().cloned());
+    additions.extend(found.links.iter().map(link));
     add_account(known, &user, &mut edits, &mut additions);
     let judged = verdict::judge(known, &fate, &access, level, &edits);
     let residual = residual::list(known, &start, &kept, &fate);
@@ -356,6 +359,12 @@ fn mount_point_additions(
         out.insert(wanted.path.clone(), wanted);
     }
     out.into_values().collect()
+}
+
+/// What stands in place of a file that the app writes.
+fn link(Link { path, target, .. }: &Link) -> Addition {
+    let made = Made::Link(Arc::from(target.absolute()));
+    Addition { path: path.clone(), made, mode: 0o777, uid: 0, gid: 0 }
 }
 
 /// passwd and group with the user added, edited where they are, or made.

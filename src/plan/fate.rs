@@ -19,6 +19,8 @@ use crate::rootfs::{Content, Kind};
 pub struct Fate {
     /// Every name that goes, directories too, and why. What is not here stays.
     pub gone: BTreeMap<ImagePath, Reason>,
+    /// Files whose data take another name, and which: a link stands at their own.
+    pub moved: BTreeMap<ImagePath, ImagePath>,
     /// Packages that still own something that is no directory.
     pub packages: BTreeSet<PackageId>,
     /// Scripts that stay although a program of their first line goes: they cannot be started by name any more.

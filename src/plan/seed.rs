@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::access::{Access, Permissions};
 use super::fate::Fate;
 use super::known::Known;
-use super::{Addition, Made, WritablePath};
+use super::writable::Found;
+use super::{Addition, Link, Made, WritablePath};
 use crate::path::ImagePath;
 use crate::rootfs;
 use crate::seed::{self, HELPER_PATH, Kind, TABLE_PATH};
@@ -48,20 +49,20 @@ pub fn names<'k>(known: &'k Known<'_>, paths: &[WritablePath]) -> BTreeSet<&'k I
     seeded.flat_map(|declared| known.rootfs.below(&declared.path)).map(|(path, _)| path).collect()
 }
 
-/// What the helper copies for the seeded ones of `paths`; `new` files are in the hardened image only.
-pub fn seeds(
-    known: &Known<'_>,
-    fate: &Fate,
-    access: &Access<'_>,
-    paths: &[WritablePath],
-    new: &[Addition],
-) -> Seeds {
+/// What the helper copies for the seeded paths of `found`, with what its links lead to; `new` files are in the hardened image only.
+pub fn seeds(known: &Known<'_>, fate: &Fate, access: &Access<'_>, found: &Found, new: &[Addition]) -> Seeds {
     let Some(helper) = seed::helper(&known.config.platform) else { return Seeds::default() };
     let mut trees = Vec::new();
     let mut records: Vec<(Kind, u16, Vec<u8>)> = Vec::new();
     let mut points: BTreeSet<ImagePath> = BTreeSet::new();
-    for declared in paths.iter().filter(|declared| declared.seeded) {
-        let (tree, names) = tree(known, fate, access, &declared.path, new);
+    for declared in found.paths.iter().filter(|declared| declared.seeded) {
+        let (mut tree, mut names) = tree(known, fate, access, &declared.path, new);
+        if declared.path == ImagePath::literal(seed::FILES_PATH) {
+            linked(known, access, &found.links, &mut tree, &mut names);
+            points.extend(
+                names.iter().filter(|(_, (kind, _))| *kind == Kind::Directory).map(|(path, _)| path.clone()),
+            );
+        }
         trees.push(tree);
         records.push((Kind::Tree, declared.mode, declared.path.absolute()));
         let top = declared.path.as_bytes().len() + 1;
@@ -156,6 +157,25 @@ fn tree(
         names.insert(below.clone(), (kind, mode(kind, had, access)));
     }
     (tree, names)
+}
+
+/// Adds what links lead to, and the directories above.
+fn linked(known: &Known<'_>, access: &Access<'_>, links: &[Link], tree: &mut Tree, names: &mut Names) {
+    for Link { path, target, moved } in links {
+        for above in target.ancestors().filter(|above| above.is_within(&tree.path) && *above != tree.path) {
+            names.insert(above, (Kind::Directory, IMPLIED.mode));
+        }
+        let Some(entry) = known.rootfs.entry(path).filter(|_| *moved) else { continue };
+        if !access.can(access.permissions(path, entry), 0o4) {
+            tree.left_out.push(path.clone());
+            continue;
+        }
+        tree.files += 1;
+        tree.bytes += entry.file().map_or(0, |file| file.size);
+        let own = Permissions { mode: entry.mode, uid: entry.uid, gid: entry.gid };
+        let had = access.set.get(path).copied().unwrap_or(own);
+        names.insert(target.clone(), (Kind::File, mode(Kind::File, had, access)));
+    }
 }
 
 /// The mode of a copy: what the source has. The user owns it; what was another's he could write as root.

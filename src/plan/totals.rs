@@ -23,7 +23,8 @@ pub fn count(
     let (mut seen_before, mut seen_after) = (HashSet::new(), HashSet::new());
     for (path, node) in known.rootfs.nodes() {
         let Some(entry) = known.rootfs.entry(path) else { continue };
-        let stays = decision.fate.stays(path) && !replaced.contains(path);
+        let stays =
+            decision.fate.stays(path) && (!replaced.contains(path) || decision.fate.moved.contains_key(path));
         let class = known.class(path).is_some();
         let new_mode = decision.access.permissions(path, entry).mode;
         for (totals, seen, counted, mode, edited) in [

@@ -50,6 +50,8 @@ pub struct Write {
     pub is_directory: bool,
     /// Whether it is the directory in which something without a name was made.
     pub is_around: bool,
+    /// Whether it is a file that was made, opened and changed, and neither renamed nor removed nor anything else.
+    pub is_plain: bool,
 }
 
 /// A port that was listened on.
@@ -305,6 +307,7 @@ impl<'p> Traced<'p> {
                     place: Use { path: ImagePath::unescape(&written.path)?, by: self.doer(&written.by, 0)? },
                     is_around: written.how == [How::Unnamed],
                     is_directory: written.how.contains(&How::Directory),
+                    is_plain: written.how.iter().copied().all(is_plain),
                 })
             },
         )
@@ -358,6 +361,11 @@ impl<'p> Traced<'p> {
             Some((ImagePath::unescape(&used.path)?, traced.program(by).unwrap_or_default()))
         })
     }
+}
+
+/// Whether what was done to a file is done the same through a link to it.
+fn is_plain(how: How) -> bool {
+    matches!(how, How::Created | How::Opened | How::Truncated | How::Mode | How::Owner | How::Times)
 }
 
 /// Whether a file or directory itself is written, and not what is said of it: its mode, owner, times, attributes.

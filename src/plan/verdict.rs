@@ -251,6 +251,7 @@ impl<'a> Judge<'a> {
         let mut patch =
             self.patch(path, entry, Permissions { mode: entry.mode, uid: entry.uid, gid: entry.gid });
         patch.path = match name == id {
+            _ if self.fate.moved.contains_key(path) => self.fate.moved.get(path).cloned(),
             true => self.new_path(id, entry, path),
             false if self.stays_hidden(id) => None,
             false => Some(path.clone()),

@@ -8,6 +8,7 @@ mod command_line;
 mod content;
 mod directives;
 mod environment;
+mod links;
 mod ownership;
 mod place;
 mod ports;
@@ -25,7 +26,7 @@ mod wanted;
 use crate::finding::{Code, Finding};
 use crate::path::ImagePath;
 use crate::plan::traced::Traced;
-use crate::plan::{Port, Step, User, WritablePath};
+use crate::plan::{Link, Port, Step, User, WritablePath};
 use crate::recipe::{EnvRule, Recipe};
 use crate::rootfs::Rootfs;
 
@@ -74,6 +75,8 @@ pub struct Inputs<'a> {
 pub struct Found {
     /// By path, one entry each.
     pub paths: Vec<WritablePath>,
+    /// Files that become links, by path.
+    pub links: Vec<Link>,
     /// By port, then protocol.
     pub ports: Vec<Port>,
     /// Environment to set in the pod, by name.
@@ -101,7 +104,11 @@ pub fn find(inputs: &Inputs<'_>) -> Found {
     if let Some(silence) = settings.logs.silence() {
         candidates = silence::without_logs(inputs, candidates, silence, &mut found.findings);
     }
+    let (links, files) = links::take(inputs, &mut candidates, &mut found.findings);
+    found.links = links;
     found.paths = unite::unite(inputs, candidates, &mut found.findings);
+    found.paths.extend(files);
+    found.paths.sort_by(|a, b| a.path.cmp(&b.path));
     ownership::undeclared(inputs, &found.paths, &mut found.findings);
     found.ports = ports::find(inputs, settings.ports, &mut found.findings);
     found.env = recipes::environment(inputs, &mut found.findings);

@@ -10,6 +10,7 @@ use crate::path::ImagePath;
 use crate::plan::{Plan, Verdict};
 use crate::promise::{Promise, Proof};
 use crate::rootfs::{Entry, EntryId, Kind, LayerIndex, Rootfs};
+use crate::seed;
 
 /// The source of an image, read again.
 pub struct Source<'a> {
@@ -179,7 +180,9 @@ pub fn check_mapped(facts: &Facts<'_>, source: Option<&Source<'_>>) -> Proof {
         for entry in &now.entries {
             // Data of a hard link may move to the name of a link in an upper layer.
             let fits = |place: &Place| place.layer == number || place.is_link && place.layer > number;
-            if !names.get(&entry.path).is_some_and(|places| places.iter().any(fits)) {
+            // The data of a file that a link replaces stand where the link leads.
+            let path = unlinked(&entry.path);
+            if !names.get(&path).is_some_and(|places| places.iter().any(fits)) {
                 proof.break_at(
                     &entry.path,
                     format!("layer {number} has it, and the source's layer {number} does not"),
@@ -192,6 +195,13 @@ pub fn check_mapped(facts: &Facts<'_>, source: Option<&Source<'_>>) -> Proof {
         found.saturating_sub(least)
     ));
     proof
+}
+
+/// The name that data have in the source, which stand at `path` where a link leads there.
+fn unlinked(path: &ImagePath) -> ImagePath {
+    let files = ImagePath::literal(seed::FILES_PATH);
+    let below = path.as_bytes().get(files.as_bytes().len() + 1..).filter(|_| path.is_within(&files));
+    below.and_then(|below| ImagePath::parse(below).ok()).unwrap_or_else(|| path.clone())
 }
 
 /// Where a name stands.

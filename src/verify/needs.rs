@@ -251,7 +251,7 @@ fn is_made_at_run_time(facts: &Facts<'_>, link: &ImagePath, target: &[u8]) -> bo
     let Some(path) = lexical(&text) else { return false };
     let landing = facts.rootfs.canonicalize_missing(&path).unwrap_or(path);
     ["proc", "sys", "dev", "run", "var/run"].iter().any(|place| landing.is_within(&ImagePath::literal(place)))
-        || facts.is_declared(&landing)
+        || facts.declared.keys().any(|declared| landing.is_within(declared))
 }
 
 /// `text` with `..` taken back by name.

@@ -9,6 +9,7 @@ mod application;
 mod baked;
 mod doubt;
 mod layers;
+mod linked;
 mod loaded;
 mod minimal;
 mod named;

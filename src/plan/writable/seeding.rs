@@ -22,7 +22,7 @@ const CODE: &[&[u8]] = &[
 const OF_OTHERS: u16 = 0o077;
 
 /// Room that a file takes at least, bytes: a block of most file systems.
-const BLOCK: u64 = 4096;
+pub(super) const BLOCK: u64 = 4096;
 
 /// Who makes the directory at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,7 +157,18 @@ fn record(path: &ImagePath) -> usize {
     path.as_bytes().len() + "d 0000 /\0".len()
 }
 
-fn is_code(path: &ImagePath) -> bool {
+/// The first program of an interpreter below `path`, by its name; `None` where `--writable` asks for the path.
+pub(super) fn code_by_name(inputs: &Inputs<'_>, path: &ImagePath) -> Option<ImagePath> {
+    if inputs.extra.iter().any(|asked| path.is_within(asked)) {
+        return None;
+    }
+    let is_file = |path: &ImagePath| inputs.rootfs.entry(path).is_some_and(|entry| entry.file().is_some());
+    let mut below = inputs.rootfs.below(path).map(|(below, _)| below);
+    below.find(|below| is_code(below) && is_file(below) && (inputs.kept)(below)).cloned()
+}
+
+/// Whether the name of `path` says that it is a program of an interpreter.
+pub(super) fn is_code(path: &ImagePath) -> bool {
     let name = path.name();
     let at = name.iter().rposition(|&byte| byte == b'.');
     at.and_then(|at| name.get(at + 1..)).is_some_and(|extension| CODE.contains(&extension))

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::candidate::evidence;
 use super::content::content;
-use super::{Candidate, Inputs, place};
+use super::{Candidate, Inputs, place, seeding};
 use crate::evidence::{Confidence, EvidenceKind};
 use crate::path::ImagePath;
 use crate::plan::PathContent;
@@ -22,9 +22,11 @@ pub(super) fn candidates(inputs: &Inputs<'_>) -> Vec<Candidate> {
     let given: BTreeSet<ImagePath> =
         traced.prepared().filter(|made| made.how.contains(&How::Directory)).map(|made| made.path).collect();
     // What holds content somebody else has to bring, with all that is below it.
-    let is_brought = |path: &ImagePath| {
-        place::refuse(inputs, path).is_none() && matches!(content(inputs, path), PathContent::Seed { .. })
+    let is_closed = |path: &ImagePath| {
+        place::refuse(inputs, path).is_some() || seeding::code_by_name(inputs, path).is_some()
     };
+    let is_brought =
+        |path: &ImagePath| !is_closed(path) && matches!(content(inputs, path), PathContent::Seed { .. });
     let standing: BTreeSet<ImagePath> = traced
         .written()
         .filter_map(|write| around(&write))
@@ -42,8 +44,7 @@ pub(super) fn candidates(inputs: &Inputs<'_>) -> Vec<Candidate> {
             continue;
         }
         let why = evidence(EvidenceKind::Trace, TRACE, format!("{by} wrote there while it was watched"));
-        let refused = place::refuse(inputs, &kept).is_some();
-        out.push(if refused && kept == directory && !write.is_around && !write.is_directory {
+        out.push(if is_closed(&kept) && kept == directory && !write.is_around && !write.is_directory {
             // Its directory cannot be a volume, and a person must know which file it is.
             told.remove(&(kept, by));
             Candidate::file(path, Confidence::Proven, why)

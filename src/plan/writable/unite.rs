@@ -57,7 +57,7 @@ pub(super) fn unite(
 }
 
 /// The candidate with symbolic links of the image followed; `None` where nothing of the image is written.
-fn canonical(inputs: &Inputs<'_>, candidate: Candidate) -> Option<Candidate> {
+pub(super) fn canonical(inputs: &Inputs<'_>, candidate: Candidate) -> Option<Candidate> {
     let rootfs = inputs.rootfs;
     let mut candidate = candidate;
     if candidate.file.is_none() {
