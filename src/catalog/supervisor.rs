@@ -14,4 +14,7 @@ pub struct Supervisor {
     pub starts: Vec<String>,
     /// What it does, for the report.
     pub why: String,
+    /// Whether it starts at every start all that it ever starts, so that a watched start shows it.
+    #[serde(default)]
+    pub at_start: bool,
 }

@@ -98,7 +98,15 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
     let shared = shared_with_outside(known, &mount_points);
     let access = Access { user: &user, writable, shared, readable, set };
     let database::Filtered { contents: mut edits, failed: unfiltered } = database::filter(known, &fate);
-    let new = baked::carry(known, &start.baked, &fate, &access, &mut edits);
+    let mut new = baked::carry(known, &start.baked, &fate, &access, &mut edits);
+    let prepared = found.prepared.iter().cloned();
+    new.extend(prepared.map(|path| Addition {
+        path,
+        made: Made::Directory,
+        mode: DIRECTORY_MODE,
+        uid: 0,
+        gid: 0,
+    }));
     let seeds = seed::seeds(known, &fate, &access, &found, &new);
     let mut additions = mount_point_additions(known, &fate, &found.paths, working_dir.as_ref(), new);
     additions.extend(seeds.additions.iter().cloned());

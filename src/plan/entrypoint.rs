@@ -74,6 +74,12 @@ impl Start {
         self.entrypoint.working_dir.as_ref().unwrap_or(&known.working_dir)
     }
 
+    /// Whether `who` is the program that serves.
+    pub fn program_is(&self, who: &str) -> bool {
+        let is_it = |step: &Step| step.role == Role::Program && step.path.to_string() == who;
+        self.entrypoint.chain.iter().any(is_it)
+    }
+
     /// Says why the shell stays.
     fn refuse(&mut self, refusal: &Refusal) {
         if let Some(need) = &mut self.shell {
@@ -149,7 +155,7 @@ pub fn resolve(known: &Known<'_>, refused: Option<&Refusal>) -> Start {
         }
     }
     // What was not replaced happens again, all of it.
-    if start.shell.is_none()
+    if start.shell.as_ref().is_none_or(|need| start.program_is(&need.who))
         && !start.entrypoint.lowerings.is_empty()
         && let Some(reached) = known.traced.and_then(|runs| server(known, runs))
         && start.program.iter().any(|program| traced::is_program(reached.exec, program))
@@ -173,8 +179,12 @@ fn instead(known: &Known<'_>, source: &[String], shown: Shown, before: Start) ->
     walk.lower(source, argv.clone(), why);
     walk.run(argv);
     walk.others();
-    // npm, say, starts a shell itself.
-    if walk.start.shell.is_some() || walk.start.problem.is_some() { before } else { walk.start }
+    // Its own shell a server may have, if all that it does with it was seen; a script's is what was to go.
+    let is_servers = |need: &ShellNeed| walk.start.doubts.is_empty() && walk.start.program_is(&need.who);
+    if walk.start.shell.as_ref().is_some_and(|need| !is_servers(need)) || walk.start.problem.is_some() {
+        return before;
+    }
+    walk.start
 }
 
 /// Says in the words of a recipe that applies why a script's shell stays, and what would make it needless.
@@ -331,6 +341,10 @@ impl<'a, 'k> Walk<'a, 'k> {
 
     fn needs_shell(&mut self, who: String, remedy: &str) {
         let why = "nothing says for certain what it ends up running".to_owned();
+        self.needs_shell_for(who, why, remedy);
+    }
+
+    fn needs_shell_for(&mut self, who: String, why: String, remedy: &str) {
         self.start.shell.get_or_insert(ShellNeed { who, why, remedy: remedy.to_owned() });
     }
 

@@ -28,7 +28,7 @@ pub enum Why {
     Chain,
     /// A script of the chain names it.
     Mentioned(ImagePath),
-    /// This program executed it while it was watched.
+    /// A program executed it while it was watched: which, and when.
     Executed(String),
     /// This program read it, or ran code of it, while it was watched.
     Read(String),

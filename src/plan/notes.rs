@@ -190,9 +190,8 @@ fn needs(decision: &Decision<'_>) -> Vec<Finding> {
         let by = match why {
             Why::Needed(by) | Why::Mentioned(by) => format!("`{by}` needs it"),
             Why::Chain => "the entrypoint starts it".into(),
-            Why::Executed(by) => format!("`{by}` executed it while it was watched"),
             Why::Named(word) | Why::InNamed(word) => format!("the command line names `{word}`"),
-            Why::Recipe(why) | Why::Loaded(why) => why.clone(),
+            Why::Executed(why) | Why::Recipe(why) | Why::Loaded(why) => why.clone(),
             _ => "something kept needs it".into(),
         };
         out.push(Finding::new(Code::StripBreaks, path, format!("stripped as asked, but {by}")));

@@ -81,6 +81,9 @@ fn reason(
         && matches!(own, Some(Why::Chain | Why::Mentioned(_) | Why::Executed(_) | Why::Needed(_)))
         && let Some(need) = &start.shell
     {
+        if let Some(Why::Executed(why)) = own.filter(|_| start.program_is(&need.who)) {
+            return (format!("{why}; {}", need.why), Some(need.remedy.clone()));
+        }
         return (format!("`{}` needs a shell", need.who), Some(need.remedy.clone()));
     }
     if let Some(step) = step
@@ -102,14 +105,13 @@ fn reason(
             format!("the script `{by}` of the entrypoint names it"),
             start.shell.as_ref().map(|need| need.remedy.clone()),
         ),
-        Some(Why::Executed(by)) => (format!("`{by}` executed it while it was watched"), None),
         Some(Why::Named(word) | Why::InNamed(word)) => (
             format!("the command line names it: `{word}`"),
             Some(format!("`--strip {path}` if the program does not use it")),
         ),
         Some(Why::Needed(by)) => (format!("`{by}` needs it"), None),
         Some(Why::Requested(glob)) => (format!("`--keep {glob}`"), Some("leave the option out".into())),
-        Some(Why::Recipe(why) | Why::Loaded(why)) => (why.clone(), None),
+        Some(Why::Executed(why) | Why::Recipe(why) | Why::Loaded(why)) => (why.clone(), None),
         Some(Why::Application) => (
             "no package owns it: it is the application's own file".into(),
             Some(format!("`--strip {path}` if the application does not use it")),

@@ -49,7 +49,8 @@ pub fn names<'k>(known: &'k Known<'_>, paths: &[WritablePath]) -> BTreeSet<&'k I
     seeded.flat_map(|declared| known.rootfs.below(&declared.path)).map(|(path, _)| path).collect()
 }
 
-/// What the helper copies for the seeded paths of `found`, with what its links lead to; `new` files are in the hardened image only.
+/// What the helper copies for the seeded paths of `found`, with what its links lead to; `new` files and directories
+/// are in the hardened image only.
 pub fn seeds(known: &Known<'_>, fate: &Fate, access: &Access<'_>, found: &Found, new: &[Addition]) -> Seeds {
     let Some(helper) = seed::helper(&known.config.platform) else { return Seeds::default() };
     let mut trees = Vec::new();

@@ -290,6 +290,19 @@ impl<'p> Traced<'p> {
         followed.chain(called)
     }
 
+    /// When `file`, links followed, was executed, in words.
+    pub fn when_executed(&self, file: &ImagePath) -> String {
+        let file = file.to_string();
+        let used = self.profile.executed.iter().filter(|used| used.path == file).flat_map(|used| &used.by);
+        let phases: BTreeSet<Phase> = used.filter(|by| self.counts(by)).map(|by| by.phase).collect();
+        let words = phases.into_iter().map(|phase| match phase {
+            Phase::StartUp => "at its start",
+            Phase::Steady => "while it served",
+            Phase::Shutdown => "at its end",
+        });
+        words.collect::<Vec<_>>().join(", ")
+    }
+
     /// Files and directories that were opened for reading, or mapped as code.
     pub fn read(&self) -> impl Iterator<Item = Use> {
         let used = self.profile.opened.iter().chain(&self.profile.mapped);

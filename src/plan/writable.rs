@@ -77,6 +77,8 @@ pub struct Found {
     pub paths: Vec<WritablePath>,
     /// Files that become links, by path.
     pub links: Vec<Link>,
+    /// Directories in them that lowered scripts made, and that are there when the app starts.
+    pub prepared: Vec<ImagePath>,
     /// By port, then protocol.
     pub ports: Vec<Port>,
     /// Environment to set in the pod, by name.
@@ -106,7 +108,7 @@ pub fn find(inputs: &Inputs<'_>) -> Found {
     }
     let (links, files) = links::take(inputs, &mut candidates, &mut found.findings);
     found.links = links;
-    found.paths = unite::unite(inputs, candidates, &mut found.findings);
+    (found.paths, found.prepared) = unite::unite(inputs, candidates, &mut found.findings);
     found.paths.extend(files);
     found.paths.sort_by(|a, b| a.path.cmp(&b.path));
     ownership::undeclared(inputs, &found.paths, &mut found.findings);

@@ -8,6 +8,7 @@ mod alpine;
 mod application;
 mod baked;
 mod doubt;
+mod launchers;
 mod layers;
 mod linked;
 mod loaded;

@@ -17,8 +17,18 @@ const KEYS: &[&str] = &["command", "program", "cmd", "exec", "run", "start", "up
 /// Fields of a line before its command in a table of cron (crontab(5)).
 const CRON_FIELDS: usize = 5;
 
+/// What would make the shell of a supervisor needless.
+const START_ALONE: &str = "run each program that it starts in a container of its own";
+
 impl Walk<'_, '_> {
     pub(super) fn supervisor(&mut self, path: &ImagePath, supervisor: &Supervisor) {
+        if supervisor.at_start && self.known.traced.is_some() {
+            // What runs showed is kept for that.
+            if supervisor.starts.iter().any(|word| word == "sh") {
+                self.needs_shell_for(path.to_string(), supervisor.why.clone(), START_ALONE);
+            }
+            return;
+        }
         self.doubt(
             path.to_string(),
             &format!("{}, and no word of the command line says what", supervisor.why),
@@ -26,10 +36,7 @@ impl Walk<'_, '_> {
         for word in &supervisor.starts {
             let Some((found, _)) = self.find(word) else { continue };
             if word == "sh" {
-                self.needs_shell(
-                    path.to_string(),
-                    "run each program that it starts in a container of its own",
-                );
+                self.needs_shell(path.to_string(), START_ALONE);
             }
             self.mention(found, path);
         }

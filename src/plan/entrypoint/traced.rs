@@ -115,8 +115,14 @@ pub fn server<'p>(known: &Known<'_>, traced: Traced<'p>) -> Option<Reached<'p>> 
         let Some(file) = ImagePath::unescape(file) else { return Part::Other };
         let name = ImagePath::unescape(&exec.path);
         let wrapper = name.as_ref().and_then(|path| Catalog::builtin().wrapper(path.name()));
+        // `npm start` is a shell's work: it starts one, which starts the server, and waits.
+        let manager = |word: &String| {
+            let path = ImagePath::unescape(word);
+            path.is_some_and(|path| Catalog::builtin().program(path.name()) == Some(Class::PackageManager))
+        };
         match known.class(&file) {
-            Some(Class::Shell) => Part::Shell,
+            Some(Class::Shell | Class::PackageManager) => Part::Shell,
+            Some(Class::Interpreter) if exec.argv.get(1).is_some_and(manager) => Part::Shell,
             _ if exec.interpreter.is_none()
                 && wrapper.is_some_and(|wrapper| wrapper.kind == WrapperKind::Init) =>
             {

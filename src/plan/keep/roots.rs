@@ -80,7 +80,11 @@ impl Closure<'_> {
     fn traced(&mut self, start: &Start) {
         let Some(traced) = self.known.traced.map(|traced| traced.of(start.whose)) else { return };
         for used in traced.executed() {
-            self.add_following(&used.path, &Why::Executed(used.by));
+            let file = self.known.rootfs.resolve(&used.path).map(|resolved| resolved.path);
+            let when = file.map(|file| traced.when_executed(&file)).filter(|when| !when.is_empty());
+            let when = when.map(|when| format!(": {when}")).unwrap_or_default();
+            let why = format!("`{}` executed it while it was watched{when}", used.by);
+            self.add_following(&used.path, &Why::Executed(why));
         }
         for baked in &start.baked {
             self.add(&baked.path, Why::Baked);

@@ -56,6 +56,15 @@ impl Maker {
         }
     }
 
+    /// The helper, which makes the directory at `made` as well in the one at `path`.
+    pub(super) fn with_directory(&self, path: &ImagePath, made: &ImagePath) -> Self {
+        let (room, table) = match self {
+            Self::Helper { room, table } => (*room, *table),
+            Self::Kubelet | Self::Nobody(_) => (0, record(path)),
+        };
+        Self::Helper { room: room + BLOCK, table: table + record(made) }
+    }
+
     pub(super) fn is_helper(&self) -> bool {
         matches!(self, Self::Helper { .. })
     }

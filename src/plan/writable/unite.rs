@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::content::{content, is_log_link};
 use super::seeding::{Maker, maker};
+use super::volumes::LOWERING;
 use super::{Candidate, Inputs, place};
 use crate::evidence::Confidence;
 use crate::finding::{Code, Finding};
@@ -28,12 +29,12 @@ impl Declared {
     }
 }
 
-/// One entry per canonical path, by path.
+/// One entry per canonical path, by path; and the directories that lowered scripts made in those, which are copied to them.
 pub(super) fn unite(
     inputs: &Inputs<'_>,
     candidates: Vec<Candidate>,
     findings: &mut Vec<Finding>,
-) -> Vec<WritablePath> {
+) -> (Vec<WritablePath>, Vec<ImagePath>) {
     let mut groups: BTreeMap<ImagePath, Vec<Candidate>> = BTreeMap::new();
     for candidate in candidates.into_iter().filter_map(|candidate| canonical(inputs, candidate)) {
         groups.entry(candidate.directory.clone()).or_default().push(candidate);
@@ -45,15 +46,24 @@ pub(super) fn unite(
             declared.insert(path, Declared { content, maker, group });
         }
     }
+    let prepared = fold_prepared(inputs, &mut declared);
     fold_into_parents(&mut declared);
     let mut out = Vec::new();
     let mut left = seed::table_room();
     for (path, mut declared) in declared {
         declared.maker = declared.maker.within(&mut left, &declared.content);
         report(inputs, &path, &declared, findings);
+        if !declared.maker.is_helper()
+            && let Some(lost) = prepared.iter().find(|made| made.is_within(&path))
+        {
+            let message = format!(
+                "the script that was lowered makes directories in it, {lost} among them, and they are more than kiln copies at a start"
+            );
+            findings.push(Finding::new(Code::WritableHidesDirectories, &path, message));
+        }
         out.push(entry(inputs, path, declared));
     }
-    out
+    (out, prepared)
 }
 
 /// The candidate with symbolic links of the image followed; `None` where nothing of the image is written.
@@ -143,6 +153,37 @@ fn admit(
         }
     }
     None
+}
+
+/// Drops directories that only a lowered script made, below another declared path: the helper makes them there, as the script
+/// did. Gives them.
+fn fold_prepared(inputs: &Inputs<'_>, declared: &mut BTreeMap<ImagePath, Declared>) -> Vec<ImagePath> {
+    if inputs.traced.is_none() || !inputs.has_helper {
+        return Vec::new();
+    }
+    let is_prepared = |own: &Declared| {
+        own.content == PathContent::Absent
+            && own.group.iter().all(|candidate| candidate.evidence.source == LOWERING)
+    };
+    let takes = |path: &ImagePath| {
+        declared.get(path).is_some_and(|above| {
+            above.is_mounted()
+                && above.content != PathContent::LogLinks
+                && !is_prepared(above)
+                && !place::is_shared(path)
+        })
+    };
+    let prepared = declared.iter().filter(|(_, own)| is_prepared(own)).map(|(path, _)| path);
+    let folded: Vec<(ImagePath, ImagePath)> = prepared
+        .filter_map(|path| Some((path.clone(), path.ancestors().find(|above| takes(above))?)))
+        .collect();
+    for (path, above) in &folded {
+        declared.remove(path);
+        if let Some(above_it) = declared.get_mut(above) {
+            above_it.maker = above_it.maker.with_directory(above, path);
+        }
+    }
+    folded.into_iter().map(|(path, _)| path).collect()
 }
 
 /// Drops paths that the app makes below another declared one, and those that are copied with it; their evidence goes to

@@ -9,6 +9,9 @@ use crate::finding::{Code, Finding};
 use crate::path::{Escaped, ImagePath};
 use crate::recipe::Purpose;
 
+/// What the evidence of a lowered script is called.
+pub(super) const LOWERING: &str = "lowering";
+
 /// Candidates of `VOLUME`, `--writable` and lowering.
 pub(super) fn candidates(inputs: &Inputs<'_>, findings: &mut Vec<Finding>) -> Vec<Candidate> {
     let mut out = Vec::new();
@@ -35,7 +38,7 @@ pub(super) fn candidates(inputs: &Inputs<'_>, findings: &mut Vec<Finding>) -> Ve
     }
     for path in inputs.lowering_directories {
         let kind = if inputs.traced.is_some() { EvidenceKind::Trace } else { EvidenceKind::Recipe };
-        let why = evidence(kind, "lowering", "the script that was lowered makes this directory");
+        let why = evidence(kind, LOWERING, "the script that was lowered makes this directory");
         out.push(Candidate::directory(path.clone(), Confidence::Likely, why));
     }
     out.extend(tmp(inputs));

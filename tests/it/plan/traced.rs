@@ -353,7 +353,7 @@ fn shell_that_the_server_executes_stays_and_the_report_says_who_executes_it() {
         .watched(Runs { events: vec![(2, Act::Exec(Box::new(shell)))], ..Runs::default() }.profile())
         .plan();
     let residual = plan.residual.iter().find(|residual| residual.path == path("/usr/bin/dash")).unwrap();
-    assert_eq!(residual.why, "`/usr/bin/app` executed it while it was watched");
+    assert_eq!(residual.why, "`/usr/bin/app` executed it while it was watched: at its start");
     let name = plan.residual.iter().find(|residual| residual.path == path("/usr/bin/sh"));
     assert!(name.is_some(), "it is called by this name");
     assert_eq!(plan.entrypoint.argv, ["app", "--serve"]);

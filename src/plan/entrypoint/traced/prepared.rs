@@ -17,6 +17,9 @@ use crate::rootfs::Kind;
 /// Trees of what is of the moment: marks, process numbers, messages. A server that needs one of these opens it.
 const MOMENTARY: &[&str] = &["/tmp", "/run", "/var/run", "/var/lock", "/var/tmp", "/var/log"];
 
+/// Names of directories that package managers keep their logs and downloads in: `npm start` writes a log of itself there.
+const CACHES: &[&[u8]] = &[b".npm", b".yarn", b".cache", b".pnpm-store"];
+
 /// What a script leaves behind.
 #[derive(Default)]
 pub(super) struct Prepared {
@@ -64,6 +67,7 @@ pub(super) fn prepared(known: &Known<'_>, server: Traced<'_>) -> Result<Prepared
         if is_kernel(path) {
             continue;
         }
+        let is_cache = path.components().any(|name| CACHES.contains(&name));
         let is_read = read.contains(path) || how.contains(&How::RenamedHere) && read_below.contains(path);
         let constant = || {
             if written.contains(path) {
@@ -109,11 +113,18 @@ pub(super) fn prepared(known: &Known<'_>, server: Traced<'_>) -> Result<Prepared
                 };
                 prepared.baked.push(constant().map_err(why)?);
             }
+        } else if is_new_directory && is_cache && !read_below.contains(path) && !is_read {
+            // Its own, and empty without what it puts there.
         } else if is_new_directory && !how.contains(&How::RenamedHere) {
             // Whether a directory is there is asked without opening it.
             prepared.made.insert(path.clone());
             if !known.rootfs.is_directory(path) {
                 prepared.directories.push(path.clone());
+            }
+        } else if is_within(MOMENTARY) && is_mark(path) && written.contains(path) {
+            // Of both: squid looks for the number of a process that made its directories, and then puts its own there.
+            if !is_gone {
+                prepared.unread.push(path.clone());
             }
         } else if is_read {
             match constant() {
@@ -121,7 +132,7 @@ pub(super) fn prepared(known: &Known<'_>, server: Traced<'_>) -> Result<Prepared
                 Err(why) => wanting.read.push((path.clone(), why)),
             }
         } else if !is_gone && !written.contains(path) {
-            if is_within(MOMENTARY) {
+            if is_within(MOMENTARY) || is_cache {
                 prepared.unread.push(path.clone());
             } else {
                 match constant() {
@@ -179,6 +190,12 @@ impl Wanting {
             )),
         }
     }
+}
+
+/// Whether a file is a process number, a lock or a log, by its name.
+fn is_mark(path: &ImagePath) -> bool {
+    let name = path.name();
+    [b".pid".as_slice(), b".lock", b".lck", b".log"].iter().any(|end| name.ends_with(end))
 }
 
 /// Whether a file of the image may be usable only because of how the script set its mode or owner.
