@@ -274,6 +274,10 @@ codes! {
         why "The app wrote this file while it was watched, and no volume can stand in its directory: it holds code, or is one of the system's. The hardened image has a symbolic link there, to a file of the same content in a volume, which `/.kiln/seed` copies before the app starts. Whoever reads or writes the file does not notice; who renames, removes or locks it by a second link would, and of such files this is not done.",
         example "info KN066 /app/app.log: /usr/bin/python3 wrote there while it was watched, and its directory cannot be a volume (it holds code: /app/main.py): it is a link to /.kiln/files/app/app.log now",
         remedy "Nothing. To be rid of the link, let the app write to a directory of its own.";
+    WritableCode "KN067" "writable-code" Medium: "code is copied to a volume, where it can be changed",
+        why "A directory with code was asked for by `--writable`, or by a repeated hardening whose app did not start without it. Its code is copied to a volume that the app can write, so that whoever gets into the app can change what it runs, until the pod ends, or longer where the volume is a claim.",
+        example "medium KN067 /srv/www: /srv/www/index.php is code, and can be changed in the volume by whoever gets into the app, as long as the volume lives: `--writable` asked for that",
+        remedy "Let the app write to a directory without code, and declare that one.";
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::access::{Access, Permissions};
 use super::fate::Fate;
 use super::known::Known;
-use super::writable::Found;
+use super::writable::{Found, is_code};
 use super::{Addition, Link, Made, WritablePath};
 use crate::path::ImagePath;
 use crate::rootfs;
@@ -32,6 +32,8 @@ pub struct Tree {
     pub bytes: u64,
     /// What of it the user cannot read, and is not copied.
     pub left_out: Vec<ImagePath>,
+    /// What of it is code, by its name.
+    pub code: Vec<ImagePath>,
 }
 
 /// All that is copied.
@@ -105,7 +107,7 @@ fn tree(
     path: &ImagePath,
     new: &[Addition],
 ) -> (Tree, Names) {
-    let mut tree = Tree { path: path.clone(), files: 0, bytes: 0, left_out: Vec::new() };
+    let mut tree = Tree { path: path.clone(), files: 0, bytes: 0, left_out: Vec::new(), code: Vec::new() };
     let mut names = Names::new();
     let mut closed: Option<&ImagePath> = None;
     for (below, _) in known.rootfs.below(path) {
@@ -129,6 +131,7 @@ fn tree(
             Some(rootfs::Kind::File(file)) => {
                 tree.files += 1;
                 tree.bytes += file.size;
+                tree.code.extend(Some(below).filter(|below| is_code(below)).cloned());
                 Kind::File
             }
             Some(rootfs::Kind::Symlink(_)) => Kind::Link,

@@ -32,6 +32,7 @@ use crate::rootfs::Rootfs;
 
 use candidate::Candidate;
 pub use place::{is_kernel, is_system};
+pub use seeding::is_code;
 pub use units::unit_user;
 pub use wanted::wanted;
 

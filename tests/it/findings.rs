@@ -53,6 +53,7 @@ fn raising(code: Code) -> Option<Fixture> {
         Code::UserChanged => app(""),
         Code::PrivilegeLost => app("/app/helper f 4755 elf static"),
         Code::WritableHasContent => app("/data d\n/data/x.py f 5").volume("/data"),
+        Code::WritableCode => app("/data d\n/data/x.py f 5").writable("/data"),
         Code::WritableSeeded => app("/data d\n/data/x f 5").volume("/data"),
         Code::WritableUndeclared => app("/srv/up d 1777\n/srv/up/x f 5"),
         Code::VolumeMoved => app("").volume("/data"),

@@ -12,7 +12,7 @@ pub(super) fn copied(decision: &Decision<'_>) -> Vec<Finding> {
         .seeds
         .trees
         .iter()
-        .map(|Tree { path, files, bytes, left_out }| {
+        .flat_map(|Tree { path, files, bytes, left_out, code }| {
             let what = match files {
                 0 => "an init container makes it in its volume, with owner, mode and directories of the image".to_owned(),
                 files => format!(
@@ -24,7 +24,16 @@ pub(super) fn copied(decision: &Decision<'_>) -> Vec<Finding> {
                 [] => String::new(),
                 names => format!("; the user could not read {}, which the volume is without", some_of(names)),
             };
-            Finding::new(Code::WritableSeeded, path, format!("{what}{without}"))
+            let copied = Finding::new(Code::WritableSeeded, path, format!("{what}{without}"));
+            let code: Vec<String> = code.iter().map(ToString::to_string).collect();
+            let changeable = (!code.is_empty()).then(|| {
+                let text = format!(
+                    "{} is code, and can be changed in the volume by whoever gets into the app, as long as the volume lives: `--writable` asked for that",
+                    some_of(&code)
+                );
+                Finding::new(Code::WritableCode, path, text)
+            });
+            std::iter::once(copied).chain(changeable)
         })
         .collect()
 }

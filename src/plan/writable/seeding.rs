@@ -177,7 +177,7 @@ pub(super) fn code_by_name(inputs: &Inputs<'_>, path: &ImagePath) -> Option<Imag
 }
 
 /// Whether the name of `path` says that it is a program of an interpreter.
-pub(super) fn is_code(path: &ImagePath) -> bool {
+pub fn is_code(path: &ImagePath) -> bool {
     let name = path.name();
     let at = name.iter().rposition(|&byte| byte == b'.');
     at.and_then(|at| name.get(at + 1..)).is_some_and(|extension| CODE.contains(&extension))

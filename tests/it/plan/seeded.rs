@@ -166,6 +166,10 @@ fn code_is_copied_only_where_it_is_asked_for() {
         high KN017 /srv/www: it must be writable and has 1 files with 5 bytes in the image, which a volume would hide: /srv/www/index.php is code, which could be changed in a volume (`--writable` copies it all the same); the pod spec mounts none; mount one yourself that holds the content, or let the app write elsewhere
         info KN019 /srv/www: a runtime would mount a volume here that the pod spec does not show; the hardened image declares none
     "#]]);
+    as_root(image).writable("/srv/www").shows("findings", &expect![[r#"
+        medium KN067 /srv/www: /srv/www/index.php is code, and can be changed in the volume by whoever gets into the app, as long as the volume lives: `--writable` asked for that
+        info KN065 /srv/www: an init container copies its 1 files with 5 bytes to its volume: what the app writes there is lost with the pod, unless the volume is a claim
+    "#]]);
     check(
         &as_root(image).writable("/srv/www"),
         &expect![[r#"
