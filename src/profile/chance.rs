@@ -21,6 +21,8 @@ const USUAL: [usize; 3] = [6, 8, 10];
 /// What Python puts before its characters where a program gives no word of its own, and how many there are.
 const PYTHON: &[u8] = b"tmp";
 const PYTHONS: usize = 8;
+/// What GNU programs put before six characters where nothing stands between: `sed -i`, and `ln -f` of coreutils.
+const GNU: [&[u8]; 2] = [b"sed", b"Cu"];
 /// Digits in a row that no version and no port has: Go and Java make names of digits only.
 const MANY_DIGITS: usize = 6;
 
@@ -34,10 +36,13 @@ pub(super) struct Chance {
 }
 
 impl Chance {
-    /// Of `private`, which were made new and for one user only, those whose names are chance; `ways` is what else was done.
+    /// Of `private`, which were made new and for one user only, those whose names are chance; `ways` is what else was done. A
+    /// link that gets another name was made as new.
     pub(super) fn find(private: &BTreeSet<ImagePath>, ways: &BTreeMap<ImagePath, BTreeSet<How>>) -> Self {
         let mut chance = Self::default();
-        for path in private {
+        let is_renamed = |how: &BTreeSet<How>| how.contains(&How::Linked) && how.contains(&How::RenamedAway);
+        let links = ways.iter().filter(|(_, how)| is_renamed(how)).map(|(path, _)| path);
+        for path in private.iter().chain(links) {
             let was = |wanted: &[How]| {
                 ways.get(path).is_some_and(|ways| wanted.iter().any(|how| ways.contains(how)))
             };
@@ -133,7 +138,10 @@ fn is_chance(part: &[u8], lives: Lives, stands: Stands) -> bool {
     if part.len() < FEWEST {
         return false;
     }
-    let own = part.strip_prefix(PYTHON).filter(|rest| rest.len() == PYTHONS).unwrap_or(part);
+    let python = part.strip_prefix(PYTHON).filter(|rest| rest.len() == PYTHONS);
+    let gnu = GNU.iter().find_map(|word| part.strip_prefix(*word)).filter(|rest| rest.len() == FEWEST);
+    // They are renamed at once, and then nobody looks for them.
+    let own = python.or(gnu.filter(|_| lives == Lives::Short && stands.at_end)).unwrap_or(part);
     let usual = USUAL.contains(&own.len());
     if lives == Lives::On {
         return usual && is_mixed(own) && own.iter().any(u8::is_ascii_digit);
@@ -177,6 +185,9 @@ mod tests {
             ("wgunicorn-c1dyfldd", "wgunicorn-XXXXXX"),
             ("wgunicorn-c_dyfl_d", "wgunicorn-XXXXXX"),
             ("tmpabcdefgh", "XXXXXX"),
+            ("sedrcdHWt", "XXXXXX"),
+            ("sedlowers", "XXXXXX"),
+            ("CuAbcdef", "XXXXXX"),
             ("0uti5eg7", "XXXXXX"),
             ("abcdefgh", "XXXXXX"),
             ("upload1234567.part", "XXXXXX.part"),
@@ -216,6 +227,13 @@ mod tests {
         let ways = BTreeMap::from([(path.clone(), BTreeSet::from([How::RenamedAway]))]);
         let chance = Chance::find(&BTreeSet::from([path.clone()]), &ways);
         assert_eq!(chance.path(&path.child(b"in")).to_string(), "/run/app/socks.XXXXXX/in");
+        let link = ImagePath::literal("/etc/CuAbcdef");
+        let ways = BTreeMap::from([
+            (link.clone(), BTreeSet::from([How::Linked, How::RenamedAway])),
+            (ImagePath::literal("/etc/Custom01"), BTreeSet::from([How::Linked])),
+        ]);
+        let links = Chance::find(&BTreeSet::new(), &ways);
+        assert_eq!(links.templates(), BTreeSet::from([ImagePath::literal("/etc/XXXXXX")]));
         let elsewhere = ImagePath::literal("/srv/socks.a1vmRh");
         assert_eq!(chance.path(&elsewhere), elsewhere, "a file of the image may have the same name");
         assert_eq!(chance.text("--at=/var/run/app/socks.a1vmRh/"), "--at=/var/run/app/socks.XXXXXX/");

@@ -71,6 +71,29 @@ impl Refusal {
         Self { why, remedy: Some(remedy) }
     }
 
+    /// For data in `directory` that only the script makes, at a first start.
+    pub(super) fn of_data(known: &Known<'_>, server: Traced<'_>, why: String, directory: &ImagePath) -> Self {
+        let (profile, config) = (server.profile(), known.config);
+        let entrypoint = config.entrypoint.join(" ");
+        // A script that ends in `exec "$@"` ends at once with a command that does nothing.
+        let becomes_its_arguments = !entrypoint.is_empty()
+            && !config.cmd.is_empty()
+            && profile
+                .processes
+                .iter()
+                .flat_map(|process| &process.execs)
+                .any(|exec| exec.argv == config.cmd);
+        let command = if becomes_its_arguments {
+            format!("`{entrypoint} true`, if the script prepares for that as for the server")
+        } else {
+            "a command that its script takes and that ends".to_owned()
+        };
+        let remedy = format!(
+            "fill a volume at {directory} before the start, by an init container of the source image that runs {command}, and start in the image what the script ends in"
+        );
+        Self { why, remedy: Some(remedy) }
+    }
+
     /// As it is said of `reached`.
     fn of(self, reached: &Reached<'_>) -> Self {
         let words: Vec<&str> = reached.exec.argv.iter().map(String::as_str).collect();

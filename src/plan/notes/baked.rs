@@ -25,11 +25,12 @@ const OF_MACHINE: &[&str] = &["/proc/", "/sys/"];
 /// One for each file.
 pub(super) fn findings(decision: &Decision<'_>) -> Vec<Finding> {
     let asked = asked_of_the_machine(decision);
+    let fills = fills_templates(decision);
     let stays = |baked: &&Baked| decision.fate.stays(&baked.path);
-    decision.start.baked.iter().filter(stays).map(|baked| finding(decision, baked, &asked)).collect()
+    decision.start.baked.iter().filter(stays).map(|baked| finding(decision, baked, &asked, fills)).collect()
 }
 
-fn finding(decision: &Decision<'_>, baked: &Baked, asked: &BTreeSet<String>) -> Finding {
+fn finding(decision: &Decision<'_>, baked: &Baked, asked: &BTreeSet<String>, fills: bool) -> Finding {
     let Baked { path, holds, permissions, by, runs, .. } = baked;
     let alike = format!("alike in {runs} runs");
     let mut text = match holds {
@@ -58,7 +59,7 @@ fn finding(decision: &Decision<'_>, baked: &Baked, asked: &BTreeSet<String>) -> 
             "; it may hold the image's {}, which a pod that sets it does not change any more",
             some_of(&names)
         );
-    } else if ImagePath::unescape(by).is_some_and(|by| TEMPLATES.contains(&by.name())) {
+    } else if fills && baked.bytes().is_some() {
         text.push_str("; a variable that a pod sets does not reach it any more");
     }
     if *holds != Holds::Image && !asked.is_empty() {
@@ -70,6 +71,15 @@ fn finding(decision: &Decision<'_>, baked: &Baked, asked: &BTreeSet<String>) -> 
         );
     }
     Finding::new(Code::FileBaked, path, text)
+}
+
+/// Whether a program that puts variables into a text ran before the server.
+fn fills_templates(decision: &Decision<'_>) -> bool {
+    let Some(traced) = decision.known.traced.map(|traced| traced.of(decision.start.whose)) else {
+        return false;
+    };
+    let mut programs = traced.others_became();
+    programs.any(|exec| ImagePath::unescape(&exec.path).is_some_and(|path| TEMPLATES.contains(&path.name())))
 }
 
 /// Files of the kernel that scripts name which ran before the server.

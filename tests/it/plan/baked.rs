@@ -150,6 +150,9 @@ fn file_that_the_server_writes_as_well_is_not_baked() {
     runs.events.push((0, wrote("/srv/state", How::Opened)));
     let plan = plan(&runs, vec![told("/srv/state", "0644", text("x"))]);
     assert!(stays(&plan).contains("it writes it as well"), "{}", stays(&plan));
+    // No ConfigMap holds data.
+    let advice = "fill a volume at /srv before the start, by an init container of the source image that runs `/entry.sh true`, if the script prepares for that as for the server, and start";
+    assert!(stays(&plan).contains(advice), "{}", stays(&plan));
 }
 
 #[test]

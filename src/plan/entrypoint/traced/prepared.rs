@@ -20,6 +20,9 @@ const MOMENTARY: &[&str] = &["/tmp", "/run", "/var/run", "/var/lock", "/var/tmp"
 /// Names of directories that package managers keep their logs and downloads in: `npm start` writes a log of itself there.
 const CACHES: &[&[u8]] = &[b".npm", b".yarn", b".cache", b".pnpm-store"];
 
+/// Why what a server writes as well is none of the image's.
+const STATE: &str = "it writes it as well";
+
 /// What a script leaves behind.
 #[derive(Default)]
 pub(super) struct Prepared {
@@ -71,7 +74,7 @@ pub(super) fn prepared(known: &Known<'_>, server: Traced<'_>) -> Result<Prepared
         let is_read = read.contains(path) || how.contains(&How::RenamedHere) && read_below.contains(path);
         let constant = || {
             if written.contains(path) {
-                return Err("it writes it as well".to_owned());
+                return Err(STATE.to_owned());
             }
             bake(known, server, made, told, is_read)
         };
@@ -94,7 +97,7 @@ pub(super) fn prepared(known: &Known<'_>, server: Traced<'_>) -> Result<Prepared
         }
         if is_gone && known.rootfs.node(path).is_some() {
             let removal = match (written.contains(path), is_read) {
-                (true, _) => Err("it writes it as well".to_owned()),
+                (true, _) => Err(STATE.to_owned()),
                 (_, true) => Err("it reads it".to_owned()),
                 _ => remove(known, made, server.profile().runs),
             };
@@ -142,7 +145,7 @@ pub(super) fn prepared(known: &Known<'_>, server: Traced<'_>) -> Result<Prepared
             }
         }
     }
-    wanting.refuse()?;
+    wanting.refuse(known, server)?;
     // A directory for constants alone is there with them.
     let Prepared { directories, baked, .. } = &mut prepared;
     directories.retain(|directory| {
@@ -171,24 +174,24 @@ fn are_told(all: &[Preparation<'_>], told: &BTreeMap<ImagePath, &Told>, path: &I
 }
 
 impl Wanting {
-    fn refuse(self) -> Result<(), Refusal> {
+    fn refuse(self, known: &Known<'_>, server: Traced<'_>) -> Result<(), Refusal> {
         let (verb, wanting) =
             if self.read.is_empty() { ("may read", self.lasting) } else { ("reads", self.read) };
         let names: Vec<ImagePath> = wanting.iter().map(|(path, _)| path.clone()).collect();
-        match wanting.as_slice() {
-            [] => Ok(()),
-            [(only, why)] => {
-                Err(Refusal::of_file(format!("it {verb} {only}, which the script writes: {why}"), only))
-            }
-            [(first, why), ..] => Err(Refusal::of_file(
-                format!(
-                    "it {verb} {} files that the script writes: {}; of {first}: {why}",
-                    names.len(),
-                    some_of(&names)
-                ),
-                first,
-            )),
+        let Some((first, why)) = wanting.first() else { return Ok(()) };
+        let text = match names.as_slice() {
+            [only] => format!("it {verb} {only}, which the script writes: {why}"),
+            _ => format!(
+                "it {verb} {} files that the script writes: {}; of {first}: {why}",
+                names.len(),
+                some_of(&names)
+            ),
+        };
+        // What the server goes on writing are data, which no configuration replaces.
+        if wanting.iter().any(|(_, why)| why == STATE) {
+            return Err(Refusal::of_data(known, server, text, &common(&names)));
         }
+        Err(Refusal::of_file(text, first))
     }
 }
 
@@ -196,6 +199,16 @@ impl Wanting {
 fn is_mark(path: &ImagePath) -> bool {
     let name = path.name();
     [b".pid".as_slice(), b".lock", b".lck", b".log"].iter().any(|end| name.ends_with(end))
+}
+
+/// The lowest directory that all of `paths` are in.
+fn common(paths: &[ImagePath]) -> ImagePath {
+    let mut above = paths.first().and_then(ImagePath::parent).unwrap_or_else(ImagePath::root);
+    while !paths.iter().all(|path| path.is_within(&above)) {
+        let Some(parent) = above.parent() else { break };
+        above = parent;
+    }
+    above
 }
 
 /// Whether a file of the image may be usable only because of how the script set its mode or owner.
