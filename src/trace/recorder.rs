@@ -9,11 +9,12 @@ mod receive;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nix::sys::ptrace::{self, Event as Stop};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use rustix::process::{WaitOptions, wait};
+use rustix::process::{WaitOptions, WaitStatus, wait};
 use syscalls::Sysno;
 
 use super::attach::Calls;
@@ -29,6 +30,9 @@ use realtime::{Detour, Gadgets, LetGo};
 const WATCHED: u32 = 0x4000_0000 | 0x2000_0000;
 /// `SIGTRAP` with the bit of `PTRACE_O_TRACESYSGOOD`: a stop at the end of a call.
 const CALL_STOP: i32 = 5 | 0x80;
+
+/// How long the watcher stays awake after a stop.
+const AWAKE: Duration = Duration::from_micros(200);
 
 /// What was seen of a run.
 #[derive(Debug)]
@@ -51,6 +55,8 @@ pub(super) struct Recorder {
     recorded: Recorded,
     /// Which calls are told.
     calls: Calls,
+    /// Whether there is more than one processor.
+    has_two: bool,
     /// Threads by number.
     tasks: BTreeMap<i32, Task>,
     /// Numbers in events, by process.
@@ -100,6 +106,7 @@ impl Recorder {
             gone,
             recorded,
             calls,
+            has_two: std::thread::available_parallelism().is_ok_and(|number| number.get() > 1),
             tasks: BTreeMap::new(),
             processes: BTreeMap::new(),
             born: 0,
@@ -122,9 +129,7 @@ impl Recorder {
     /// Watches until nothing is left.
     pub(super) fn run(mut self) -> Recorded {
         loop {
-            let mut options = WaitOptions::from_bits_retain(WATCHED);
-            options.set(WaitOptions::NOHANG, !self.away.is_empty());
-            match wait(options) {
+            match self.wait() {
                 Ok(Some((pid, status))) => self.take(pid.as_raw_nonzero().get(), status.as_raw()),
                 Ok(None) => self.look_for_away(),
                 Err(rustix::io::Errno::INTR) => {}
@@ -132,6 +137,25 @@ impl Recorder {
                 Err(_) => return self.finish(),
             }
         }
+    }
+
+    /// The next stop; nothing where somebody who is away is to be looked for.
+    fn wait(&self) -> rustix::io::Result<Option<(rustix::process::Pid, WaitStatus)>> {
+        let watched = WaitOptions::from_bits_retain(WATCHED);
+        if !self.away.is_empty() {
+            return wait(watched | WaitOptions::NOHANG);
+        }
+        // Who sleeps is woken late: longer than most stops are apart, where there is a processor for each.
+        if self.has_two {
+            let began = Instant::now();
+            while began.elapsed() < AWAKE {
+                match wait(watched | WaitOptions::NOHANG) {
+                    Ok(None) => std::thread::yield_now(),
+                    other => return other,
+                }
+            }
+        }
+        wait(watched)
     }
 
     fn take(&mut self, tid: i32, status: i32) {

@@ -48,7 +48,6 @@ enum What {
     At { absolute: Vec<u8>, last: Last, how: How, private: bool },
     On { descriptor: i32, how: How },
     Rename { from: Vec<u8>, to: Vec<u8> },
-    Map { path: ImagePath },
     Socket { descriptor: i32, address: Option<Address>, directory: Option<Vec<u8>> },
 }
 
@@ -165,9 +164,22 @@ impl Recorder {
             self.roots = Roots::Several;
             return;
         }
+        if let Shape::Map { descriptor } = call.shape {
+            self.maps(pid, arguments.int(descriptor));
+            return;
+        }
         let what = self.begin(pid, call.shape, &arguments);
         if let Some(task) = self.tasks.get_mut(&tid) {
             task.pending = what.map(|what| Pending { call, what });
+        }
+    }
+
+    /// What was opened for reading is mapped as code, or lies where nothing may be executed: its end is not waited for.
+    fn maps(&mut self, pid: Pid, descriptor: i32) {
+        let number = self.tasks.get(&pid.as_raw()).map(|task| task.number);
+        let path = proc::descriptor(pid, descriptor).and_then(|text| named(&text));
+        if let (Some(number), Some(path)) = (number, path) {
+            self.tell(number, Act::Mapped(path));
         }
     }
 
@@ -236,10 +248,6 @@ impl Recorder {
             }
             Shape::On { descriptor, how } => Some(What::On { descriptor: arguments.int(descriptor), how }),
             Shape::Rename { from, to } => Some(What::Rename { from: absolute(from)?, to: absolute(to)? }),
-            Shape::Map { descriptor } => {
-                let path = named(&proc::descriptor(pid, arguments.int(descriptor))?)?;
-                Some(What::Map { path })
-            }
             Shape::Bind | Shape::Connect => {
                 let length = usize::try_from(arguments.int(2)).unwrap_or(0).min(MAX_ADDRESS);
                 let address = Address::parse(&memory::bytes(pid, arguments.get(1), length));
@@ -249,7 +257,7 @@ impl Recorder {
                 };
                 Some(What::Socket { descriptor: arguments.int(0), address, directory })
             }
-            Shape::Ring | Shape::Root => None,
+            Shape::Ring | Shape::Root | Shape::Map { .. } => None,
             Shape::Listen => {
                 Some(What::Socket { descriptor: arguments.int(0), address: None, directory: None })
             }
@@ -323,7 +331,6 @@ impl Recorder {
                     self.wrote(number, path, How::RenamedHere);
                 }
             }
-            What::Map { path } => self.tell(number, Act::Mapped(path)),
             What::Socket { descriptor, address, directory } => match call.shape {
                 Shape::Bind => {
                     if let Some(path) = directory.and_then(|absolute| self.resolve(&absolute, Last::Kept)) {
@@ -434,7 +441,6 @@ impl Recorder {
             }
             What::At { absolute, last, .. } => self.resolve(absolute, *last),
             What::Rename { to, .. } => self.resolve(to, Last::Kept),
-            What::Map { path } => Some(path.clone()),
             // Its descriptor says nothing to anybody.
             What::On { .. } => None,
             What::Socket { address, directory, .. } => {
