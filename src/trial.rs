@@ -3,21 +3,24 @@
 //! Knows the order of these and what each result means; how a pod is read is `kube`'s, how an app is started and attacked
 //! `sandbox`'s, how it is watched `observe`'s. Writes nothing into the image.
 
+mod asks;
 mod compare;
 mod judge;
 mod narrow;
+mod pick;
 mod settings;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use asks::{as_probe, ask_all};
 pub use narrow::Narrow;
+use pick::{choose, digests, inits, own_pod};
 pub use settings::SettingsError;
 
 use crate::accounts::Accounts;
-use crate::kube::given::{self, Ask, Container, Given, GivenError, Scheme};
-use crate::kube::pod::{PodOptions, RunAs, render_pod};
+use crate::kube::given::{Container, Given, GivenError};
 use crate::manifest::Manifest;
 use crate::observe::{self, Complaint, Exercise, Heard, ObserveError, Serving, Subject, Times};
 use crate::path::ImagePath;
@@ -26,8 +29,8 @@ use crate::promise::{Proof, Shown};
 use crate::run::{self, RunError};
 use crate::sandbox::seccomp;
 use crate::sandbox::{
-    self, Attack, Attacked, Bytes, Door, End, Limits, Mount, Place, Process, Root, Sandbox, SandboxError,
-    Settings, WhyLeftOut,
+    self, Attack, Attacked, Bytes, Door, End, Limits, Mount, Place, Root, Sandbox, SandboxError, Settings,
+    WhyLeftOut,
 };
 use crate::trace::Calls;
 use crate::verify::manifest_inside;
@@ -402,134 +405,6 @@ fn prepare(
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-/// Asks each of the pod's probes.
-fn ask_all(container: &Container, door: &Door, process: &Process, patience: Duration) -> Vec<(String, bool)> {
-    distinct(container)
-        .into_iter()
-        .map(|(name, ask)| (name, observe::answers(|| is_answered(ask, door, process), patience)))
-        .collect()
-}
-
-/// The pod's probes that ask something else than those before, each with what it is called.
-fn distinct(container: &Container) -> Vec<(String, &Ask)> {
-    let mut asks: Vec<(Vec<&str>, &Ask)> = Vec::new();
-    for (kind, ask) in &container.probes {
-        match asks.iter_mut().find(|(_, known)| *known == ask) {
-            Some((kinds, _)) => kinds.push(kind.name()),
-            None => asks.push((vec![kind.name()], ask)),
-        }
-    }
-    let named =
-        |(kinds, ask): (Vec<&str>, _)| (format!("{} probe ({})", kinds.join(", "), describe(ask)), ask);
-    asks.into_iter().map(named).collect()
-}
-
-fn describe(ask: &Ask) -> String {
-    match ask {
-        Ask::Tcp(port) => format!("port {port}"),
-        Ask::Http { port, path, scheme: Scheme::Http, .. } => format!("GET {path} of port {port}"),
-        Ask::Http { port, scheme: Scheme::Https, .. } => {
-            format!("port {port}, by connection only: kiln speaks no TLS with it")
-        }
-        Ask::Exec(words) => format!("exec {}", words.join(" ")),
-    }
-}
-
-fn is_answered(ask: &Ask, door: &Door, process: &Process) -> bool {
-    match ask {
-        Ask::Tcp(port) | Ask::Http { port, scheme: Scheme::Https, .. } => door.connect(*port).is_ok(),
-        Ask::Http { port, path, host, .. } => {
-            let host = host.as_deref().unwrap_or("localhost");
-            observe::get(door, *port, host, path).is_ok_and(observe::is_good)
-        }
-        Ask::Exec(words) => observe::succeeds(door, words.clone(), process),
-    }
-}
-
-/// The probe that asks the same, where there is one: which probes are told apart by more is asked later.
-fn as_probe(ask: &Ask) -> Option<Probe> {
-    match ask {
-        Ask::Tcp(port) | Ask::Http { port, scheme: Scheme::Https, .. } => Some(Probe::Tcp(*port)),
-        Ask::Http { port, path, host: None, .. } => Some(Probe::Http { port: *port, path: path.clone() }),
-        Ask::Exec(words)
-            if words.iter().all(|word| !word.is_empty() && !word.contains(char::is_whitespace)) =>
-        {
-            Some(Probe::Exec(words.join(" ")))
-        }
-        Ask::Http { .. } | Ask::Exec(_) => None,
-    }
-}
-
-/// The pod that kiln makes of `manifest`; the names in it are of no account.
-fn own_pod(manifest: &Manifest) -> Result<Given, TrialError> {
-    let options = PodOptions {
-        name: "app".to_owned(),
-        image: String::new(),
-        source: String::new(),
-        namespace: None,
-        run_as: RunAs::Manifest,
-        united: Vec::new(),
-    };
-    given::parse(&render_pod(manifest, &options)).map_err(TrialError::OwnPod)
-}
-
-/// What names the image of `subject`.
-fn digests(subject: &Subject<'_>) -> Vec<String> {
-    let image = subject.image;
-    let digests = [image.manifest_digest, image.index_digest];
-    digests
-        .into_iter()
-        .flatten()
-        .map(|digest| digest.to_string())
-        .chain([image.image_id.to_string()])
-        .collect()
-}
-
-/// The container of the image that is called `name` and has one of `digests`.
-fn choose<'a>(given: &'a Given, digests: &[String], name: &str) -> Result<&'a Container, TrialError> {
-    if let [only] = given.containers.as_slice() {
-        return Ok(only);
-    }
-    let name = name.strip_prefix("docker://").unwrap_or(name);
-    let is_pinned = |container: &&Container| {
-        container
-            .image
-            .rsplit_once('@')
-            .is_some_and(|(_, digest)| digests.iter().any(|known| known == digest))
-    };
-    let mut found: Vec<&Container> = given.containers.iter().filter(is_pinned).collect();
-    if found.is_empty() {
-        found = given.containers.iter().filter(|container| container.image == name).collect();
-    }
-    if let [only] = found.as_slice() {
-        return Ok(only);
-    }
-    let all: Vec<&str> = given.containers.iter().map(|container| container.name.as_str()).collect();
-    Err(TrialError::Container { found: found.len(), all: all.join(", ") })
-}
-
-/// A container that comes before the others.
-struct Init<'a> {
-    container: &'a Container,
-    /// Whether it is of the image that is tried, and nothing else comes before it.
-    is_own: bool,
-}
-
-/// Those that come before `container`; after the first of another image none can be run.
-fn inits<'a>(given: &'a Given, container: &Container, digests: &[String], name: &str) -> Vec<Init<'a>> {
-    let name = name.strip_prefix("docker://").unwrap_or(name);
-    let is_own = |image: &str| {
-        let pinned = image.rsplit_once('@').map(|(_, digest)| digests.iter().any(|known| known == digest));
-        pinned.unwrap_or_else(|| image == name || image == container.image)
-    };
-    let mut all = true;
-    let each = given.init.iter().map(|container| {
-        all &= is_own(&container.image);
-        Init { container, is_own: all }
-    });
-    each.collect()
 }
 
 /// What is said of an image that tells of no pod.

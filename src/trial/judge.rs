@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Case, Seen, distinct};
+use super::asks::distinct;
+use super::{Case, Seen};
 use crate::catalog::Catalog;
 use crate::kube::given::Ask;
 use crate::observe::Complaint;

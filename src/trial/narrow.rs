@@ -9,7 +9,6 @@ use std::fmt;
 use super::{Case, Round, Seen, TrialError, start};
 use crate::kube::given::{Ask, Scheme};
 use crate::observe::{Answer, Client, Exercise, Heard, fetch};
-use crate::profile::Protocol;
 use crate::promise::{Proof, Shown};
 use crate::sandbox::seccomp::{Profile, Unseen};
 use crate::sandbox::{Door, Sandbox, Seccomp, Settings};
@@ -102,14 +101,6 @@ pub(super) fn prove(
         proof.leave_open("not tried: it did not serve and end without it");
         return Ok((proof, None));
     };
-    // A connection is there before an app takes it.
-    let listens = profile.sockets.iter().any(|socket| socket.bind.protocol == Protocol::Tcp);
-    if listens && !profile.syscalls.iter().any(|call| call == "accept" || call == "accept4") {
-        proof.leave_open(
-            "not tried: it listens, and was not seen to accept a connection; `--exercise` drives it further",
-        );
-        return Ok((proof, None));
-    }
     let called: BTreeSet<String> = profile.syscalls.iter().chain(&wanted.seen).cloned().collect();
     let of = |unseen| Profile::narrowed(&called, &case.settings.capabilities, unseen);
     let settings = Settings { seccomp: Seccomp::Profile(of(Unseen::Refused)), ..case.settings.clone() };

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::image::Config;
+use crate::kube::given::{self, Ask, Scheme};
 use crate::promise::State;
 use crate::rootfs::Rootfs;
 use crate::rootfs::dump::parse_image;

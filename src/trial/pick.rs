@@ -1,0 +1,88 @@
+//! Which pod, and which of its containers, an image is tried as.
+//!
+//! Knows names and digests; starts nothing.
+
+use super::TrialError;
+use crate::kube::given::{self, Container, Given};
+use crate::kube::pod::{PodOptions, RunAs, render_pod};
+use crate::manifest::Manifest;
+use crate::observe::Subject;
+
+/// The pod that kiln makes of `manifest`; the names in it are of no account.
+pub(super) fn own_pod(manifest: &Manifest) -> Result<Given, TrialError> {
+    let options = PodOptions {
+        name: "app".to_owned(),
+        image: String::new(),
+        source: String::new(),
+        namespace: None,
+        run_as: RunAs::Manifest,
+        united: Vec::new(),
+    };
+    given::parse(&render_pod(manifest, &options)).map_err(TrialError::OwnPod)
+}
+
+/// What names the image of `subject`.
+pub(super) fn digests(subject: &Subject<'_>) -> Vec<String> {
+    let image = subject.image;
+    let digests = [image.manifest_digest, image.index_digest];
+    digests
+        .into_iter()
+        .flatten()
+        .map(|digest| digest.to_string())
+        .chain([image.image_id.to_string()])
+        .collect()
+}
+
+/// The container of the image that is called `name` and has one of `digests`.
+pub(super) fn choose<'a>(
+    given: &'a Given,
+    digests: &[String],
+    name: &str,
+) -> Result<&'a Container, TrialError> {
+    if let [only] = given.containers.as_slice() {
+        return Ok(only);
+    }
+    let name = name.strip_prefix("docker://").unwrap_or(name);
+    let is_pinned = |container: &&Container| {
+        container
+            .image
+            .rsplit_once('@')
+            .is_some_and(|(_, digest)| digests.iter().any(|known| known == digest))
+    };
+    let mut found: Vec<&Container> = given.containers.iter().filter(is_pinned).collect();
+    if found.is_empty() {
+        found = given.containers.iter().filter(|container| container.image == name).collect();
+    }
+    if let [only] = found.as_slice() {
+        return Ok(only);
+    }
+    let all: Vec<&str> = given.containers.iter().map(|container| container.name.as_str()).collect();
+    Err(TrialError::Container { found: found.len(), all: all.join(", ") })
+}
+
+/// A container that comes before the others.
+pub(super) struct Init<'a> {
+    pub(super) container: &'a Container,
+    /// Whether it is of the image that is tried, and nothing else comes before it.
+    pub(super) is_own: bool,
+}
+
+/// Those that come before `container`; after the first of another image none can be run.
+pub(super) fn inits<'a>(
+    given: &'a Given,
+    container: &Container,
+    digests: &[String],
+    name: &str,
+) -> Vec<Init<'a>> {
+    let name = name.strip_prefix("docker://").unwrap_or(name);
+    let is_own = |image: &str| {
+        let pinned = image.rsplit_once('@').map(|(_, digest)| digests.iter().any(|known| known == digest));
+        pinned.unwrap_or_else(|| image == name || image == container.image)
+    };
+    let mut all = true;
+    let each = given.init.iter().map(|container| {
+        all &= is_own(&container.image);
+        Init { container, is_own: all }
+    });
+    each.collect()
+}
