@@ -53,12 +53,9 @@ pub fn mount_point(path: &ImagePath) -> ImagePath {
     path.components().fold(ImagePath::literal(VOLUMES_PATH), |at, name| at.child(name))
 }
 
-/// Bytes of a table that are kept for files that links lead to, and for what is new in an image.
-pub const LINKS_ROOM: usize = 2 << 20;
-
-/// How many bytes of records of seeded paths fit into a table.
+/// How many bytes of records fit into a table.
 pub fn table_room() -> usize {
-    MAX_TABLE - records::HEAD.len() - 1 - LINKS_ROOM
+    MAX_TABLE - records::HEAD.len() - 1
 }
 
 /// Where the link at `path` leads.

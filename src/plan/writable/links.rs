@@ -22,12 +22,6 @@ use crate::seed;
 /// Most files that become links: an app that writes more of them among its code needs another place for them.
 const MAX_LINKS: usize = 64;
 
-/// Longest path of a file that becomes a link, bytes, and most names in it: each directory above it is a record of the
-/// helper's table, which keeps [`seed::LINKS_ROOM`] for all of them.
-const MAX_PATH: usize = 480;
-/// The same, names.
-const MAX_NAMES: usize = 32;
-
 /// Room for what the app adds to them, MiB: some of them are logs.
 const ROOM_MIB: u64 = 256;
 
@@ -124,12 +118,11 @@ fn can_be_link(inputs: &Inputs<'_>, file: &ImagePath) -> bool {
     let Some(directory) = file.parent() else { return false };
     let is_of_system = directory == ImagePath::literal("/etc")
         || NEVER.iter().any(|tree| file.is_within(&ImagePath::literal(tree)));
-    let is_long = file.as_bytes().len() > MAX_PATH || file.components().count() > MAX_NAMES;
-    if is_long || is_of_system || is_code(file) || is_log_link(inputs, file) {
+    let target = seed::link_target(file);
+    if is_of_system || is_code(file) || is_log_link(inputs, file) || !seed::takes(&target) {
         return false;
     }
-    let is_there = directory.is_root() || inputs.rootfs.is_directory(&directory);
-    if !is_there || !seed::takes(file) || refuse(inputs, &directory).is_none() {
+    if !inputs.rootfs.is_directory(&directory) || refuse(inputs, &directory).is_none() {
         return false;
     }
     let Some(node) = inputs.rootfs.node(file) else { return true };
