@@ -11,7 +11,7 @@ use super::style::{Style, safe};
 use super::table::columns;
 use crate::finding::Severity;
 use crate::options::quote;
-use crate::profile::{Actor, End, Ending, Exec, How, Phase, Probe, Profile, Protocol, Written};
+use crate::profile::{Actor, End, Ending, Exec, Holds, How, Phase, Probe, Profile, Protocol, Written};
 
 /// Most lines of one list.
 const LIST: usize = 12;
@@ -25,6 +25,7 @@ pub fn render_profile(profile: &Profile, image: &str, style: Style, detail: Deta
     text.processes(profile);
     text.sockets(profile);
     text.written(profile);
+    text.prepared(profile);
     let [executed, opened, mapped] =
         [&profile.executed, &profile.opened, &profile.mapped].map(|list| list.len() as u64);
     text.heading("files");
@@ -153,6 +154,16 @@ impl Text {
         self.list(&columns(&rows, &[]));
     }
 
+    fn prepared(&mut self, profile: &Profile) {
+        let left = profile.prepared.iter().filter(|left| left.holds != Holds::Image);
+        let rows: Vec<[String; 2]> =
+            left.map(|left| [safe(&left.path).into_owned(), held(&left.holds)]).collect();
+        if !rows.is_empty() {
+            self.heading("left behind by programs that were gone");
+            self.list(&columns(&rows, &[]));
+        }
+    }
+
     fn failures(&mut self, profile: &Profile) {
         if profile.failures.is_empty() {
             return;
@@ -230,6 +241,16 @@ fn words(exec: &Exec) -> String {
     let rest = exec.argv.iter().skip(1).map(|word| quote(&safe(word)));
     let all: Vec<String> = std::iter::once(safe(&exec.path).into_owned()).chain(rest).collect();
     all.join(" ")
+}
+
+/// What is told of a file that was left behind.
+fn held(holds: &Holds) -> String {
+    match holds {
+        Holds::Text(text) => format!("{} of text", human(text.len() as u64)),
+        Holds::Link(target) => format!("link to {}", safe(target)),
+        Holds::Image => "the image's".to_owned(),
+        Holds::Untold(why) => why.words().to_owned(),
+    }
 }
 
 fn by(profile: &Profile, actors: &[Actor]) -> String {
@@ -323,7 +344,7 @@ mod tests {
 
     use super::*;
     use crate::profile::tests::profile;
-    use crate::profile::{Directory, Observed, Ready};
+    use crate::profile::{Directory, Observed, Prepared, Ready, Untold};
 
     #[test]
     fn summary_of_a_run() {
@@ -337,6 +358,20 @@ mod tests {
             lost_signals: 1,
         });
         profile.cut.push("failures".into());
+        let left = |path: &str, holds| Prepared {
+            path: path.into(),
+            mode: "0644".into(),
+            uid: 0,
+            gid: 0,
+            holds,
+            runs: 1,
+        };
+        profile.prepared = vec![
+            left("/etc/app.conf", Holds::Text("listen\n".into())),
+            left("/etc/app.id", Holds::Untold(Untold::Differs)),
+            left("/etc/chmodded", Holds::Image),
+            left("/etc/link", Holds::Link("app.conf".into())),
+        ];
         expect![[r#"
             oci:demo:app (linux/amd64), 1 run
 
@@ -356,6 +391,11 @@ mod tests {
             written
               /run/app      made, owner      start-up
               /run/app/log  opened to write  steady
+
+            left behind by programs that were gone
+              /etc/app.conf  7 B of text
+              /etc/app.id    what is in it is another in each run
+              /etc/link      link to app.conf
 
             files
               6 executed, 1 mapped as code, 1 file opened
