@@ -57,6 +57,8 @@ pub trait Bench {
 pub struct Round {
     /// What it was given that the one before lacked.
     pub gained: Vec<Lesson>,
+    /// What it was tried without, to see whether it is needed.
+    pub without: Option<Gain>,
     /// What did not hold, each with where: empty for the last one of those that came to a good end.
     pub broken: Vec<String>,
 }
@@ -96,9 +98,12 @@ pub fn converge<B: Bench>(
         let last = bench.attempt(&made)?;
         let broken = broken(&last, does_stop);
         let is_over = broken.is_empty() || told.len() + 1 >= rounds.get() as usize;
-        told.push(Round { gained: std::mem::take(&mut gained), broken });
-        if is_over {
-            return Ok(Converged { options, rounds: told, last });
+        let holds = broken.is_empty();
+        let is_taught = is_taught(&last);
+        told.push(Round { gained: std::mem::take(&mut gained), without: None, broken });
+        if is_over || !is_taught {
+            let converged = Converged { options, rounds: told, last };
+            return if holds { without_needless(converged, does_stop, bench) } else { Ok(converged) };
         }
         loop {
             let mut lessons = lesson::lessons(&last, &made);
@@ -120,6 +125,47 @@ pub fn converge<B: Bench>(
             refused.extend(lost);
         }
     }
+}
+
+/// Takes back what the image holds without: of several failures of one start some are of no account.
+fn without_needless<B: Bench>(
+    mut converged: Converged,
+    does_stop: bool,
+    bench: &mut B,
+) -> Result<Converged, B::Error> {
+    let several = converged.rounds.iter().filter(|round| round.gained.len() > 1);
+    let mut doubtful: Vec<Gain> =
+        several.flat_map(|round| &round.gained).map(|lesson| lesson.gain.clone()).collect();
+    // What makes an image weaker first.
+    doubtful.sort_by_key(|gain| std::cmp::Reverse(gain.weight()));
+    let mut is_last = true;
+    for gain in doubtful {
+        let mut fewer = converged.options.clone();
+        gain.take_from(&mut fewer);
+        let made = bench.harden(&fewer)?;
+        let attempt = bench.attempt(&made)?;
+        let broken = broken(&attempt, does_stop);
+        is_last = broken.is_empty();
+        converged.rounds.push(Round { gained: Vec::new(), without: Some(gain), broken });
+        if is_last {
+            (converged.options, converged.last) = (fewer, attempt);
+        }
+    }
+    if !is_last {
+        // What is written is what was tried last.
+        let made = bench.harden(&converged.options)?;
+        converged.last = bench.attempt(&made)?;
+        let broken = broken(&converged.last, does_stop);
+        converged.rounds.push(Round { gained: Vec::new(), without: None, broken });
+    }
+    Ok(converged)
+}
+
+/// Whether a start that failed tells what was lacking: what breaks without one is for a person.
+fn is_taught(attempt: &Attempt) -> bool {
+    let teaches = [Shown::Start, Shown::Ready, Shown::Driven];
+    let broken = attempt.tried.proofs.iter().filter(|proof| proof.state() == State::Broken);
+    broken.into_iter().any(|proof| teaches.contains(&proof.promise))
 }
 
 impl Made {

@@ -12,6 +12,7 @@ mod errno;
 mod event;
 mod merge;
 mod prepared;
+mod settled;
 mod tree;
 mod types;
 

@@ -107,7 +107,7 @@ pub(super) struct WatchArgs {
     /// it does not, write nothing and exit with 1
     #[arg(long, group = "start", help_heading = "Watching and trying the app")]
     pub(super) verify: bool,
-    /// Harden and try it so often at the most
+    /// Harden and try it so often at the most, until it holds; what turns out not to be needed is taken back after that
     #[arg(
         long,
         value_name = "N",

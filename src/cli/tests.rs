@@ -73,8 +73,8 @@ impl Pipeline for Fake {
             start.break_at("app", "does not start");
         }
         let rounds = vec![
-            Round { gained: Vec::new(), broken: broken.clone() },
-            Round { gained: vec![gained], broken: if holds { Vec::new() } else { broken } },
+            Round { gained: Vec::new(), without: None, broken: broken.clone() },
+            Round { gained: vec![gained], without: None, broken: if holds { Vec::new() } else { broken } },
         ];
         let mut options = request.options.clone();
         options.writable.push(ImagePath::literal("/srv/data"));

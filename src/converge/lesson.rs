@@ -5,13 +5,15 @@
 use std::collections::BTreeMap;
 
 use super::{Attempt, Made};
+use crate::catalog::{Catalog, Class};
 use crate::options::Options;
 use crate::path::ImagePath;
 use crate::path::glob::literal;
+use crate::plan::decide::is_account_secret;
 use crate::plan::traced::Traced;
-use crate::plan::writable::{is_kernel, is_system};
+use crate::plan::writable::{is_code, is_kernel, is_system};
 use crate::profile::{Failure, Profile};
-use crate::rootfs::Rootfs;
+use crate::rootfs::{Content, Rootfs};
 
 /// Something that an image is given.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +38,26 @@ impl Gain {
         match self {
             Self::Keep(path) => options.keep.push(glob(path)),
             Self::Writable(path) => options.writable.push(path.clone()),
+        }
+    }
+
+    /// Asks for it no more.
+    pub(super) fn take_from(&self, options: &mut Options) {
+        match self {
+            Self::Keep(path) => options.keep.retain(|kept| *kept != glob(path)),
+            Self::Writable(path) => options.writable.retain(|writable| writable != path),
+        }
+    }
+
+    /// How much weaker an image is with it.
+    pub(super) fn weight(&self) -> u8 {
+        match self {
+            Self::Keep(path) => match Catalog::builtin().program(path.name()) {
+                Some(Class::Shell) => 3,
+                Some(_) => 1,
+                None => 0,
+            },
+            Self::Writable(_) => 2,
         }
     }
 
@@ -108,6 +130,10 @@ impl Looked<'_> {
             return Vec::new();
         };
         let path = self.rootfs.canonicalize_missing(&path).unwrap_or(path);
+        // Python writes down what it has compiled where it can, and goes on where it cannot.
+        if path.components().any(|name| name == b"__pycache__") || is_secret(&path) {
+            return Vec::new();
+        }
         match failure.error.as_str() {
             "ENOENT" => self.missing(failure, &path),
             "EROFS" => self.writable(failure, &path),
@@ -148,14 +174,28 @@ impl Looked<'_> {
         }
     }
 
+    /// Whether a directory has code in it, which nobody may change.
+    fn has_code(&self, directory: &ImagePath) -> bool {
+        self.rootfs.below(directory).any(|(path, _)| {
+            let file = self.rootfs.entry(path).and_then(|entry| entry.file());
+            file.is_some_and(|file| !matches!(file.content, Content::Data) || is_code(path))
+        })
+    }
+
     /// The directory that must be writable for `path` to be written.
     fn writable(&self, failure: &Failure, path: &ImagePath) -> Vec<Gain> {
         let is_directory = self.rootfs.is_directory(path) && !failure.call.contains("dir");
         let around = if is_directory { Some(path.clone()) } else { path.parent() };
         let made = failure.call.starts_with("mkdir").then(|| path.clone());
-        let wanted = around.into_iter().chain(made).find(|directory| !is_system(directory));
+        let wanted = around.into_iter().chain(made);
+        let wanted = wanted.into_iter().find(|directory| !is_system(directory) && !self.has_code(directory));
         wanted.map(Gain::Writable).into_iter().collect()
     }
+}
+
+/// Whether nobody but root is meant to read a file, whoever asks for it.
+fn is_secret(path: &ImagePath) -> bool {
+    is_account_secret(path) || Catalog::builtin().secrets().find(&path.absolute()).is_some()
 }
 
 /// Whether a path is that of a shared library.

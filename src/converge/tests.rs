@@ -15,6 +15,8 @@ struct Needy {
     /// What is there.
     tree: &'static str,
     breaks_at_stop: bool,
+    /// Failures of every start that the app does not mind.
+    minor: Vec<Failure>,
 }
 
 const GONE: &[&str] = &["/usr/bin/git", "/usr/lib/a/libx.so.1", "/usr/share/words"];
@@ -52,7 +54,8 @@ impl Bench for Needy {
         if self.breaks_at_stop {
             stop.break_at("SIGTERM", "it was killed");
         }
-        let watched = Profile { failures: failing, ..crate::profile::tests::profile() };
+        let failures = failing.into_iter().chain(self.minor.iter().cloned()).collect();
+        let watched = Profile { failures, ..crate::profile::tests::profile() };
         let proofs = vec![start, stop];
         let tried = Tried {
             pod: "a pod".into(),
@@ -73,6 +76,8 @@ const TREE: &str = "\
 /srv/app d 0555 0:0
 /srv/app/data d 0555 0:0
 /srv/app/data/log f 0444 0:0 1
+/srv/code d 0555 0:0
+/srv/code/main.py f 0444 0:0 1
 /usr d 0555 0:0
 /usr/bin d 0555 0:0
 ";
@@ -84,7 +89,15 @@ fn failure(call: &str, subject: &str, error: &str) -> Failure {
 
 fn needy(needs: Vec<(Gain, Failure)>) -> Needy {
     let options = Options::default();
-    Needy { needs, never: Vec::new(), now: options, hardened: 0, tree: TREE, breaks_at_stop: false }
+    Needy {
+        needs,
+        never: Vec::new(),
+        now: options,
+        hardened: 0,
+        tree: TREE,
+        breaks_at_stop: false,
+        minor: Vec::new(),
+    }
 }
 
 fn keep(path: &str) -> Gain {
@@ -128,6 +141,48 @@ fn what_a_start_lacks_is_given_round_by_round() {
     let last = converged.rounds.last().unwrap();
     assert_eq!(last.gained[0].why, ["openat of /entry.sh failed at /srv/app/data/log: EACCES"]);
     assert_eq!(converged.rounds[0].broken, ["start: app: does not start"]);
+}
+
+#[test]
+fn what_a_start_fails_at_and_does_not_mind_is_taken_back() {
+    let mut bench = needy(vec![(keep("/usr/bin/git"), failure("execve", "/usr/bin/git", "ENOENT"))]);
+    bench.minor = vec![
+        failure("openat", "/srv/app/data/log", "EROFS"),
+        failure("openat", "/usr/share/words", "ENOENT"),
+    ];
+    let converged = settle(&mut bench, 5);
+    assert!(converged.holds());
+    assert_eq!(converged.options.canonical(), "--keep=/usr/bin/git");
+    let without: Vec<(Option<String>, bool)> = converged
+        .rounds
+        .iter()
+        .map(|round| (round.without.as_ref().map(Gain::option), round.broken.is_empty()))
+        .collect();
+    let some = |option: &str| Some(option.to_owned());
+    assert_eq!(
+        without,
+        [
+            (None, false),
+            (None, true),
+            (some("--writable=/srv/app/data"), true),
+            (some("--keep=/usr/bin/git"), false),
+            (some("--keep=/usr/share/words"), true),
+        ]
+    );
+    assert_eq!(bench.now.canonical(), "--keep=/usr/bin/git", "what is written is what was tried last");
+}
+
+#[test]
+fn what_no_start_lacked_teaches_nothing() {
+    let mut bench = needy(Vec::new());
+    bench.breaks_at_stop = true;
+    bench.minor = vec![failure("execve", "/usr/bin/git", "ENOENT")];
+    let endings = vec![Ending { end: End::Exit(0), phase: Phase::Shutdown, runs: 1 }];
+    let profile = Profile { endings, ..crate::profile::tests::profile() };
+    let profile = Some(Arc::new(crate::options::UserProfile::new(profile)));
+    let options = Options { profile, ..Options::default() };
+    let converged = converge(options, NonZeroU32::new(5).unwrap(), &mut bench).unwrap();
+    assert_eq!((converged.holds(), bench.hardened), (false, 1));
 }
 
 #[test]
@@ -198,6 +253,10 @@ fn failures_ask_for_what_would_have_helped() {
         ("execve", "/usr/bin/other", "ENOENT", &[]),
         ("openat", "/proc/self/oom_score_adj", "EACCES", &[]),
         ("bind", "0.0.0.0:80", "EACCES", &[]),
+        // What is written beside code, what Python compiles, and what only root reads.
+        ("openat", "/srv/code/cache.db", "EROFS", &[]),
+        ("mkdir", "/srv/app/__pycache__", "EROFS", &[]),
+        ("openat", "/etc/shadow", "EACCES", &[]),
         ("fchmodat", "/srv/app/data", "EROFS", &["--writable=/srv/app/data"]),
     ] {
         assert_eq!(asks(call, subject, error), expected, "{call} {subject} {error}");

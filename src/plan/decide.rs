@@ -318,7 +318,7 @@ fn shared_with_outside(known: &Known<'_>, writable: &BTreeSet<ImagePath>) -> BTr
 }
 
 /// Password hashes: unowned files that no app is meant to read.
-fn is_account_secret(path: &ImagePath) -> bool {
+pub fn is_account_secret(path: &ImagePath) -> bool {
     matches!(path.as_bytes(), b"etc/shadow" | b"etc/shadow-" | b"etc/gshadow" | b"etc/gshadow-")
         || path.is_within(&ImagePath::literal("etc/ssl/private"))
 }

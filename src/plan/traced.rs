@@ -15,6 +15,13 @@ pub struct Server {
     exec: u32,
 }
 
+impl Server {
+    /// Its place among the processes.
+    pub fn process(&self) -> u32 {
+        self.process
+    }
+}
+
 /// Whose doings count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Whose {

@@ -28,6 +28,9 @@ const MAX_SOCKETS: usize = 4_096;
 /// Most paths in wait for a process to find what it looked for elsewhere.
 const MAX_MISSED: usize = 4_096;
 
+/// `SIGKILL`, which nobody catches.
+const KILL: i32 = 9;
+
 /// `ENOENT`.
 const NOT_THERE: i32 = 2;
 
@@ -150,6 +153,8 @@ impl Builder {
             Act::Searched => self.searches = self.searches.saturating_add(1),
             Act::Ended(end) => {
                 process.lasted = event.phase != Phase::StartUp;
+                let is_signal = matches!(end, End::Signal(signal) if signal != KILL);
+                process.uncaught |= event.phase == Phase::Shutdown && is_signal;
                 if event.process == 0 {
                     self.end = Some((end, event.phase));
                 }
@@ -172,7 +177,14 @@ impl Builder {
                 let chance = parent.is_some_and(|parent| self.threaded.contains(&parent));
                 let order = if chance { Order::Chance } else { Order::Told };
                 let parent = parent.map(|place| (place, u32::try_from(execs(place)).unwrap_or(u32::MAX)));
-                self.processes.push(Raw { parent, execs: Vec::new(), order, lasted: true, runs: 1 });
+                self.processes.push(Raw {
+                    parent,
+                    execs: Vec::new(),
+                    order,
+                    lasted: true,
+                    uncaught: false,
+                    runs: 1,
+                });
                 self.processes.len() - 1
             }
         };

@@ -126,6 +126,7 @@ fn raws(processes: Vec<Process>, offset: usize) -> Vec<Raw> {
             execs: process.execs,
             order: Order::Told,
             lasted: process.lasted,
+            uncaught: process.uncaught,
             runs: process.runs,
         })
         .collect()

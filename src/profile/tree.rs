@@ -19,6 +19,8 @@ pub(super) struct Raw {
     pub(super) order: Order,
     /// Whether it was still there when the first process was ready.
     pub(super) lasted: bool,
+    /// Whether a stop signal ended it that it did not catch.
+    pub(super) uncaught: bool,
     /// In how many runs.
     pub(super) runs: u32,
 }
@@ -81,6 +83,7 @@ pub(super) fn number(raws: &[Raw], likes_order: Order) -> (Vec<Process>, Vec<u32
             parent,
             execs: united(&members),
             lasted: members.iter().any(|member| member.lasted),
+            uncaught: members.iter().any(|member| member.uncaught),
             runs: members.iter().map(|member| member.runs).fold(0, u32::saturating_add),
         });
         let below: Vec<usize> =

@@ -95,6 +95,9 @@ pub struct Process {
     pub execs: Vec<Exec>,
     /// Whether one of them was still there when it was ready.
     pub lasted: bool,
+    /// Whether one of them was ended by a stop signal that it did not catch; as the first process it would not have been.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uncaught: bool,
     /// In how many runs at least one of them was.
     pub runs: u32,
 }

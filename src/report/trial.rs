@@ -28,6 +28,9 @@ pub struct Trial {
 pub struct Round {
     /// What it was given that the one before lacked.
     pub gained: Vec<Gained>,
+    /// An option that it was given before and that was left out, to see whether it is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub without: Option<String>,
     /// What did not hold, each with where.
     pub broken: Vec<String>,
 }
@@ -77,6 +80,11 @@ impl Trial {
             }
         }
         for (number, round) in self.rounds.iter().enumerate() {
+            if let Some(option) = &round.without {
+                let needed =
+                    if round.broken.is_empty() { "holds: not needed" } else { "does not hold: needed" };
+                let _ = writeln!(out, "  round {}, without {}: {needed}", number + 1, safe(option));
+            }
             for gained in &round.gained {
                 let _ = writeln!(out, "  round {}, with {}:", number + 1, safe(&gained.option));
                 let most = if detail == Detail::Full { usize::MAX } else { WHY };

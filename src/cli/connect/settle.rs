@@ -80,6 +80,7 @@ fn settle_on(
             .into_iter()
             .map(|lesson| Gained { option: lesson.gain.option(), why: lesson.why })
             .collect(),
+        without: round.without.map(|gain| gain.option()),
         broken: round.broken,
     });
     let tried = last.tried;

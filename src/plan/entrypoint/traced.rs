@@ -17,7 +17,7 @@ use crate::path::ImagePath;
 use crate::plan::baked::{Baked, Holds};
 use crate::plan::known::Known;
 use crate::plan::traced::{Part, Reached, Traced, Whose};
-use crate::profile::Exec;
+use crate::profile::{Exec, Profile};
 use beside::{beside, on_the_way};
 use constant::{are_constant, are_of_this_start, asks_the_machine, reads_nothing_given};
 pub use frozen::frozen;
@@ -163,6 +163,7 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
     are_of_this_start(known, traced, first)?;
     let beside = beside(known, traced, reached)?;
     on_the_way(reached)?;
+    stops_by_itself(profile, reached)?;
     reads_nothing_given(known, traced)?;
     let masks = [&first.umask, &reached.exec.umask].map(|mask| u32::from_str_radix(mask, 8).ok());
     let [Some(before), Some(after)] = masks else { return Err(Refusal::from("with no umask".to_owned())) };
@@ -215,6 +216,22 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
         }
     }
     Ok(Shown { argv, env, working_dir, directories, baked, removed, why })
+}
+
+/// Whether a server that was another's child still ends when it is asked to, as the first process: the kernel gives that no
+/// signal that it does not catch.
+fn stops_by_itself(profile: &Profile, reached: &Reached<'_>) -> Result<(), Refusal> {
+    let process = profile.processes.get(reached.server.process() as usize);
+    if reached.server.process() != 0
+        && reached.above.is_empty()
+        && process.is_some_and(|process| process.uncaught)
+    {
+        return Err(Refusal::from(
+            "it does not catch its stop signal, and as the first process of a container it would ignore it"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// Refuses to bake `file` where a script asked what answers otherwise elsewhere.

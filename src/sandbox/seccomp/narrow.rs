@@ -59,7 +59,8 @@ const RUNTIME: &[&str] = &[
 ];
 
 /// What C libraries call when memory grows, a thread ends or a process aborts; what is answered without the kernel where
-/// the machine's clock allows it; and by what kiln hands signals on to who is watched. No run needs to show it.
+/// the machine's clock allows it; what a parent does with a child, which it may have an hour after its start; and by what
+/// kiln hands signals on to who is watched. No run needs to show it.
 const ALWAYS: &[&str] = &[
     "brk",
     "clock_getres",
@@ -73,6 +74,7 @@ const ALWAYS: &[&str] = &[
     "getrandom",
     "gettid",
     "gettimeofday",
+    "kill",
     "madvise",
     "membarrier",
     "mmap",
@@ -90,6 +92,8 @@ const ALWAYS: &[&str] = &[
     "set_tid_address",
     "tgkill",
     "time",
+    "wait4",
+    "waitid",
 ];
 
 /// Ordinary work with files, and with sockets that are open: which of it a run does is for clients to say (an upload makes a

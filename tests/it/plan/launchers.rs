@@ -18,7 +18,11 @@ fn watched(words: &[&str], cwd: &str, events: impl Fn() -> Vec<(u32, Act)>) -> P
     let run = || {
         let mut builder = Builder::default();
         for (process, act) in events() {
-            let phase = if matches!(act, Act::Ended(_)) { Phase::Steady } else { Phase::StartUp };
+            let phase = match &act {
+                Act::Ended(End::Signal(_)) => Phase::Shutdown,
+                Act::Ended(_) => Phase::Steady,
+                _ => Phase::StartUp,
+            };
             builder.take(Event { process, phase, act });
         }
         builder.finish(Context {
@@ -78,7 +82,7 @@ fn server_that_a_package_manager_starts_through_a_shell_starts_without_both() {
         Act::Exec(program) => Act::Exec(Box::new(Program { cwd: path("/app"), ..*program })),
         other => other,
     };
-    let events = |log: &'static str| {
+    let events = |log: &'static str, signal: i32| {
         move || {
             let mut server = Runs::program(0, "/usr/bin/node", &["node", "server.js"]);
             server.cwd = path("/app");
@@ -95,19 +99,24 @@ fn server_that_a_package_manager_starts_through_a_shell_starts_without_both() {
                 (2, Act::Exec(Box::new(server))),
                 (2, opened("/app/server.js")),
                 (2, listens()),
+                (2, Act::Ended(End::Signal(signal))),
             ]
         }
     };
-    let plan = fixture().watched(watched(&words, "/app", events("/root/.npm/_logs/debug.log"))).plan();
+    let plan = fixture().watched(watched(&words, "/app", events("/root/.npm/_logs/debug.log", 9))).plan();
     let told: Vec<&str> = plan.findings.iter().map(|finding| finding.message.as_str()).collect();
     assert_eq!(plan.entrypoint.argv, ["node", "server.js"], "{told:?}");
     assert_eq!(plan.entrypoint.env, [("npm_lifecycle_event".to_owned(), "start".to_owned())]);
     assert_eq!((residual(&plan, "/usr/bin/dash"), residual(&plan, "/usr/bin/npm")), (None, None));
     assert!(!plan.writable.iter().any(|declared| declared.path.is_within(&path("/root"))));
     // What it leaves elsewhere may be for the server.
-    let plan = fixture().watched(watched(&words, "/app", events("/app/built.js"))).plan();
+    let plan = fixture().watched(watched(&words, "/app", events("/app/built.js", 9))).plan();
     let stays = plan.findings.iter().find(|finding| finding.code == Code::ShellStays).unwrap();
     assert!(stays.message.contains("it may read /app/built.js"), "{}", stays.message);
+    // As the first process it would ignore the signal that ends it here.
+    let plan = fixture().watched(watched(&words, "/app", events("/root/.npm/_logs/debug.log", 15))).plan();
+    let stays = plan.findings.iter().find(|finding| finding.code == Code::ShellStays).unwrap();
+    assert!(stays.message.contains("it does not catch its stop signal"), "{}", stays.message);
 }
 
 #[test]
