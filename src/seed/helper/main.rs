@@ -2,9 +2,11 @@
 //!
 //! Takes no argument and reads no environment: `/.kiln/seeds`, a table that kiln wrote into the image, says what is copied.
 //! Each tree goes into the directory `tree` of the volume that is mounted for it below `/.kiln/volumes`, as the user whom the
-//! container runs as. It is made under another name and renamed when it is whole, so that it is there whole or not at
-//! all; where there is one already, nothing is changed. No link is followed, nothing is overwritten, and nothing becomes
-//! setuid or setgid. Names of one file become files of their own, and holes of a sparse one are filled.
+//! container runs as. It is made under another name and renamed when it is whole, so that it is there whole or not at all.
+//! What an earlier run left that was interrupted is made anew; where there is a tree with anything in it, nothing is changed;
+//! a volume without one that holds something else is refused, for an app on a copy would not see what is there. No link is
+//! followed, nothing is overwritten, and nothing becomes setuid or setgid. Names of one file become files of their own, and
+//! holes of a sparse one are filled.
 //!
 //! A program of its own, not a module of kiln: without the standard library and without an allocation.
 #![no_std]
@@ -17,7 +19,7 @@ mod system;
 use core::ffi::CStr;
 
 use records::{Kind, MAX_NAME, MAX_PATH, MAX_TABLE, Record};
-use system::{Errno, Fd, How};
+use system::{Errno, Fd, How, Name};
 
 // The stack is as the kernel left it, and nothing on it is looked at.
 #[cfg(target_arch = "x86_64")]
@@ -35,6 +37,10 @@ const TREE: &CStr = c"tree";
 const NEW: &CStr = c".kiln-new";
 /// What a file is called until it is whole.
 const PART: &CStr = c".kiln-part";
+/// What may stand at the top of a volume that is to be filled: those, and what file systems put there themselves.
+const OWN: [&CStr; 4] = [TREE, NEW, PART, c"lost+found"];
+/// Most names that are removed of what an interrupted run left: more than a table of records can have made.
+const MAX_REMOVED: usize = MAX_TABLE / 8;
 /// A directory itself.
 const SELF: &CStr = c".";
 /// How much of a file is copied at once.
@@ -45,6 +51,8 @@ struct Failed<'a> {
     tree: &'a [u8],
     path: &'a [u8],
     act: &'static str,
+    /// What was met.
+    met: Option<Name>,
     errno: Errno,
 }
 
@@ -61,6 +69,8 @@ extern "C" fn start() -> ! {
                 failed.path,
                 b": ",
                 failed.act.as_bytes(),
+                if failed.met.is_some() { b" " } else { b"" },
+                failed.met.as_ref().map_or(b"", Name::as_bytes),
                 b": ",
                 failed.errno.name().as_bytes(),
                 b" ",
@@ -108,19 +118,21 @@ fn decimal(number: i32, digits: &mut [u8; 10]) -> &[u8] {
 }
 
 fn run(piece: &mut [u8]) -> Result<(), Failed<'static>> {
-    let failed = |act, errno| Failed { tree: b"/.kiln/seeds", path: b"", act, errno };
+    let failed = |act, errno| Failed { tree: b"/.kiln/seeds", path: b"", act, met: None, errno };
     let root = system::open_root().map_err(|errno| failed("open the root", errno))?;
     let own = system::open(&root, c".kiln", How::PASS).map_err(|errno| failed("open /.kiln", errno))?;
     let table = read_table(&own).map_err(|errno| failed("read", errno))?;
     let mut copying: Option<Copying> = None;
-    for record in records::records(table) {
+    let mut records = records::records(table).peekable();
+    while let Some(record) = records.next() {
         let Ok(record) = record else { return Err(failed("is no table of seeds", Errno::INVAL)) };
         match (record.kind, &mut copying) {
             (Kind::Tree, _) => {
                 if let Some(done) = copying.take() {
                     done.finish()?;
                 }
-                copying = Some(Copying::begin(&root, &own, &record)?);
+                let has_entries = matches!(records.peek(), Some(Ok(next)) if next.kind != Kind::Tree);
+                copying = Some(Copying::begin(&root, &own, &record, has_entries)?);
             }
             (_, Some(copying)) => copying.copy(&record, piece)?,
             // The table's own rule: there is a tree before anything in it.
@@ -184,9 +196,14 @@ struct Open {
 }
 
 impl Copying {
-    fn begin(root: &Fd, own: &Fd, record: &Record<'static>) -> Result<Self, Failed<'static>> {
+    fn begin(
+        root: &Fd,
+        own: &Fd,
+        record: &Record<'static>,
+        has_entries: bool,
+    ) -> Result<Self, Failed<'static>> {
         let tree = record.path;
-        let failed = |act| move |errno| Failed { tree, path: b"", act, errno };
+        let failed = |act| move |errno| Failed { tree, path: b"", act, met: None, errno };
         let volumes = system::open(own, VOLUMES, How::PASS).map_err(failed("open /.kiln/volumes"))?;
         let volume =
             walk(&volumes, tree, How::LIST).map_err(failed("open its volume below /.kiln/volumes"))?;
@@ -196,13 +213,30 @@ impl Copying {
             return Err(failed("no volume is mounted for it below /.kiln/volumes")(Errno::INVAL));
         }
         // Of a claim that two pods share the second waits.
-        system::lock(&volume);
-        match system::look(&volume, TREE) {
-            Ok(facts) if facts.is_directory() => return Ok(Self { tree, open: None }),
-            Ok(_) => return Err(failed("`tree` of its volume is no directory")(Errno::NOTDIR)),
-            Err(Errno::NOENT) => {}
-            Err(errno) => return Err(failed("look at `tree` of its volume")(errno)),
+        if system::lock(&volume, false) == Err(Errno::AGAIN) {
+            tell(&[tree, b": waits for another pod that fills its volume"]);
+            system::lock(&volume, true).map_err(failed("lock its volume"))?;
         }
+        let is_there = match system::look(&volume, TREE) {
+            Ok(facts) if facts.is_directory() => true,
+            Ok(_) => return Err(failed("`tree` of its volume is no directory")(Errno::NOTDIR)),
+            Err(Errno::NOENT) => false,
+            Err(errno) => return Err(failed("look at `tree` of its volume")(errno)),
+        };
+        if is_there && !(has_entries && is_empty(&volume).map_err(failed("list `tree` of its volume"))?) {
+            return Ok(Self { tree, open: None });
+        }
+        let is_foreign = |name: &[u8]| OWN.iter().all(|own| own.to_bytes() != name);
+        if let Some(met) = system::find(&volume, is_foreign).map_err(failed("list its volume"))? {
+            let act = "its volume has no `tree` yet, and holds what that would hide:";
+            return Err(Failed { met: Some(met), ..failed(act)(Errno::EXIST) });
+        }
+        if is_there {
+            // The kubelet makes a directory that it is to mount and that is not there, for everybody.
+            system::remove_directory(&volume, TREE).map_err(failed("remove the empty `tree` of its volume"))?;
+        }
+        clear(&volume, PART).map_err(failed("remove `.kiln-part` from its volume"))?;
+        clear(&volume, NEW).map_err(failed("remove `.kiln-new` from its volume"))?;
         let copy = make_directory(&volume, NEW, record.mode).map_err(failed("make it in its volume"))?;
         let source = walk(root, tree, How::PASS).map_err(failed("open it in the image"))?;
         Ok(Self { tree, open: Some(Open { volume, source, copy, parent: None }) })
@@ -211,7 +245,7 @@ impl Copying {
     fn copy(&mut self, record: &Record<'static>, piece: &mut [u8]) -> Result<(), Failed<'static>> {
         let Some(open) = &mut self.open else { return Ok(()) };
         let tree = self.tree;
-        let failed = |act| move |errno| Failed { tree, path: record.path, act, errno };
+        let failed = |act| move |errno| Failed { tree, path: record.path, act, met: None, errno };
         let (directory, name) = split(record.path);
         if open.parent.as_ref().is_none_or(|(path, _, _)| *path != directory) {
             let source = walk(&open.source, directory, How::PASS)
@@ -228,10 +262,7 @@ impl Copying {
             Kind::File => copy_file(&open.volume, source, copy, name, record.mode, piece)
                 .map_err(|(act, errno)| failed(act)(errno)),
             Kind::Link => copy_link(source, copy, name).map_err(failed("link")),
-            Kind::Pipe => {
-                keep(system::make_pipe(copy, name, record.mode), copy, name, system::Facts::is_pipe)
-                    .map_err(failed("make"))
-            }
+            Kind::Pipe => system::make_pipe(copy, name, record.mode).map_err(failed("make")),
             Kind::Tree => Ok(()),
         }
     }
@@ -239,40 +270,63 @@ impl Copying {
     /// Gives the tree its name: it is whole.
     fn finish(self) -> Result<(), Failed<'static>> {
         let tree = self.tree;
-        let failed = |act| move |errno| Failed { tree, path: b"", act, errno };
+        let failed = |act| move |errno| Failed { tree, path: b"", act, met: None, errno };
         let Some(open) = self.open else {
             tell(&[tree, b": its volume was filled before"]);
             return Ok(());
         };
-        system::sync(&open.volume).map_err(failed("sync"))?;
+        let is_safe = system::sync(&open.volume).map_err(failed("sync"))?;
         system::rename(&open.volume, NEW, &open.volume, TREE).map_err(failed("rename it to `tree`"))?;
-        tell(&[tree, b": copied to its volume"]);
+        let unsafe_yet: &[u8] =
+            if is_safe { b"" } else { b"; syncfs is refused: a power cut in the next minute can leave it in pieces" };
+        tell(&[tree, b": copied to its volume", unsafe_yet]);
         Ok(())
     }
 }
 
-/// The directory `name`, made where it is missing, with `mode`.
-fn make_directory(parent: &Fd, name: &CStr, mode: u32) -> Result<Fd, Errno> {
-    match system::make_directory(parent, name) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(errno) => return Err(errno),
+/// Whether there is nothing in the tree of `volume`. Of one that its user may not list somebody has made something.
+fn is_empty(volume: &Fd) -> Result<bool, Errno> {
+    match system::open(volume, TREE, How::LIST) {
+        Ok(tree) => Ok(system::find(&tree, |_| true)?.is_none()),
+        Err(Errno::ACCES) => Ok(false),
+        Err(errno) => Err(errno),
     }
+}
+
+/// Removes `name` from `volume` with all that is in it.
+fn clear(volume: &Fd, name: &CStr) -> Result<(), Errno> {
+    for _ in 0..MAX_REMOVED {
+        let mut at = system::open(volume, SELF, How::LIST)?;
+        let mut next = Name::new(name.to_bytes()).ok_or(Errno::INVAL)?;
+        // One name at a time, from the top: however deep it is, one directory is open.
+        loop {
+            match system::remove_directory(&at, next.text()) {
+                Ok(()) => break,
+                Err(Errno::NOENT) => return Ok(()),
+                Err(Errno::NOTDIR) => {
+                    system::remove(&at, next.text())?;
+                    break;
+                }
+                Err(Errno::NOTEMPTY | Errno::EXIST) => {
+                    at = system::open(&at, next.text(), How::LIST)?;
+                    match system::find(&at, |_| true)? {
+                        Some(name) => next = name,
+                        None => break,
+                    }
+                }
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+    Err(Errno::NOTEMPTY)
+}
+
+/// Makes the directory `name`, with `mode`.
+fn make_directory(parent: &Fd, name: &CStr, mode: u32) -> Result<Fd, Errno> {
+    system::make_directory(parent, name)?;
     let made = system::open(parent, name, How::LIST)?;
     system::set_mode(&made, mode)?;
     Ok(made)
-}
-
-/// What an earlier, interrupted run made is kept, if it is of its kind.
-fn keep(
-    made: Result<(), Errno>,
-    parent: &Fd,
-    name: &CStr,
-    is: fn(&system::Facts) -> bool,
-) -> Result<(), Errno> {
-    match made {
-        Err(Errno::EXIST) if is(&system::look(parent, name)?) => Ok(()),
-        other => other,
-    }
 }
 
 fn copy_link(source: &Fd, copy: &Fd, name: &CStr) -> Result<(), Errno> {
@@ -281,7 +335,7 @@ fn copy_link(source: &Fd, copy: &Fd, name: &CStr) -> Result<(), Errno> {
     // One byte is left for the NUL, or it is longer than a path may be.
     let target = target.get(..=length).ok_or(Errno::LOOP)?;
     let target = CStr::from_bytes_with_nul(target).map_err(|_| Errno::INVAL)?;
-    keep(system::make_link(target, copy, name), copy, name, system::Facts::is_link)
+    system::make_link(target, copy, name)
 }
 
 fn copy_file(
@@ -294,7 +348,6 @@ fn copy_file(
 ) -> Result<(), (&'static str, Errno)> {
     let failed = |act| move |errno| (act, errno);
     match system::look(copy, name) {
-        Ok(facts) if facts.is_file() => return Ok(()),
         Ok(_) => return Err(("is something else in the volume", Errno::EXIST)),
         Err(Errno::NOENT) => {}
         Err(errno) => return Err(("look at it in the volume", errno)),
@@ -304,15 +357,7 @@ fn copy_file(
     if !facts.is_file() {
         return Err(("is no file in the image", Errno::INVAL));
     }
-    let to = match system::open(volume, PART, How::CREATE) {
-        // Of an earlier run that was interrupted: the volume is locked.
-        Err(Errno::EXIST) => {
-            system::remove(volume, PART).map_err(failed("remove `.kiln-part` from the volume"))?;
-            system::open(volume, PART, How::CREATE)
-        }
-        other => other,
-    };
-    let to = to.map_err(failed("make"))?;
+    let to = system::open(volume, PART, How::CREATE).map_err(failed("make"))?;
     loop {
         let length = system::read(&from, piece).map_err(failed("read"))?;
         let mut rest = piece.get(..length).unwrap_or_default();

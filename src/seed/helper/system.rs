@@ -5,6 +5,8 @@
 use core::arch::asm;
 use core::ffi::CStr;
 
+use super::records::MAX_NAME;
+
 /// Number of an error, as the kernel gives it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Errno(pub i32);
@@ -12,11 +14,14 @@ pub struct Errno(pub i32);
 impl Errno {
     pub const PERM: Self = Self(1);
     pub const NOENT: Self = Self(2);
+    pub const AGAIN: Self = Self(11);
+    pub const ACCES: Self = Self(13);
     pub const EXIST: Self = Self(17);
     pub const NOTDIR: Self = Self(20);
     pub const INVAL: Self = Self(22);
     pub const FBIG: Self = Self(27);
     pub const NOSYS: Self = Self(38);
+    pub const NOTEMPTY: Self = Self(39);
     pub const LOOP: Self = Self(40);
 
     /// What errors that an operator meets are called.
@@ -26,6 +31,7 @@ impl Errno {
             2 => "ENOENT",
             5 => "EIO",
             13 => "EACCES",
+            16 => "EBUSY",
             17 => "EEXIST",
             20 => "ENOTDIR",
             21 => "EISDIR",
@@ -34,6 +40,8 @@ impl Errno {
             28 => "ENOSPC",
             30 => "EROFS",
             36 => "ENAMETOOLONG",
+            38 => "ENOSYS",
+            39 => "ENOTEMPTY",
             40 => "ELOOP",
             122 => "EDQUOT",
             _ => "errno",
@@ -50,6 +58,7 @@ mod number {
     pub const FLOCK: usize = 73;
     pub const FCHMOD: usize = 91;
     pub const UMASK: usize = 95;
+    pub const GETDENTS64: usize = 217;
     pub const EXIT_GROUP: usize = 231;
     pub const OPENAT: usize = 257;
     pub const MKDIRAT: usize = 258;
@@ -73,6 +82,7 @@ mod number {
     pub const FCHMOD: usize = 52;
     pub const OPENAT: usize = 56;
     pub const CLOSE: usize = 57;
+    pub const GETDENTS64: usize = 61;
     pub const READ: usize = 63;
     pub const WRITE: usize = 64;
     pub const READLINKAT: usize = 78;
@@ -200,6 +210,62 @@ pub fn remove(directory: &Fd, name: &CStr) -> Result<(), Errno> {
     named(number::UNLINKAT, directory, name, [0; 4]).map(drop)
 }
 
+/// Removes a directory that is empty; what is none is `NOTDIR`, a link to one included.
+pub fn remove_directory(directory: &Fd, name: &CStr) -> Result<(), Errno> {
+    const REMOVEDIR: usize = 0x200;
+    named(number::UNLINKAT, directory, name, [REMOVEDIR, 0, 0, 0]).map(drop)
+}
+
+/// A name in a directory, with its NUL.
+pub struct Name {
+    bytes: [u8; MAX_NAME + 1],
+    length: usize,
+}
+
+impl Name {
+    pub fn new(name: &[u8]) -> Option<Self> {
+        let mut bytes = [0; MAX_NAME + 1];
+        bytes.get_mut(..name.len()).filter(|_| name.len() <= MAX_NAME)?.copy_from_slice(name);
+        Some(Self { bytes, length: name.len() })
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    pub fn text(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+    }
+}
+
+/// The first name in `directory` that is `wanted`, itself and what is above it left out.
+pub fn find(directory: &Fd, wanted: impl Fn(&[u8]) -> bool) -> Result<Option<Name>, Errno> {
+    // Of a record of the kernel: its length, then where the name begins.
+    const LENGTH: usize = 16;
+    const NAME: usize = 19;
+    // A place of its own in the directory: at its beginning.
+    let listed = open(directory, c".", How::LIST)?;
+    let mut records = [0_u8; 2048];
+    loop {
+        let arguments = [listed.0, records.as_mut_ptr() as usize, records.len(), 0, 0, 0];
+        // SAFETY: the kernel writes no more than the length into what is borrowed for that.
+        let filled = result(unsafe { call(number::GETDENTS64, arguments) })?;
+        if filled == 0 {
+            return Ok(None);
+        }
+        let mut rest = records.get(..filled).unwrap_or_default();
+        while let (Some(&[low, high]), Some(name)) = (rest.get(LENGTH..LENGTH + 2), rest.get(NAME..)) {
+            let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+            if !matches!(name, b"." | b"..") && wanted(name) {
+                return Name::new(name).map(Some).ok_or(Errno::INVAL);
+            }
+            // A record is at least as long as what was read of it.
+            let length = usize::from(u16::from_le_bytes([low, high])).max(NAME);
+            rest = rest.get(length..).unwrap_or_default();
+        }
+    }
+}
+
 pub fn make_link(target: &CStr, directory: &Fd, name: &CStr) -> Result<(), Errno> {
     let arguments = [target.as_ptr() as usize, directory.0, name.as_ptr() as usize, 0, 0, 0];
     // SAFETY: both texts end with a NUL and outlive the call.
@@ -235,18 +301,25 @@ pub fn clear_umask() {
     let _ = plain(number::UMASK, [0; 6]);
 }
 
-/// Waits until nobody else holds `directory`; where locks are not known there is none.
-pub fn lock(directory: &Fd) {
+/// Holds `directory` until the process ends; gives `AGAIN` where somebody else does, unless it `waits` for that. Where locks
+/// are not known there is none.
+pub fn lock(directory: &Fd, waits: bool) -> Result<(), Errno> {
     const EXCLUSIVE: usize = 2;
-    let _ = plain(number::FLOCK, [directory.0, EXCLUSIVE, 0, 0, 0, 0]);
+    const NOT_BLOCKING: usize = 4;
+    let operation = if waits { EXCLUSIVE } else { EXCLUSIVE | NOT_BLOCKING };
+    match plain(number::FLOCK, [directory.0, operation, 0, 0, 0, 0]) {
+        Err(Errno::AGAIN) => Err(Errno::AGAIN),
+        _ => Ok(()),
+    }
 }
 
-/// What was written to the file system of `file` outlives the machine; where a profile for system calls that was made for the
-/// app forbids that, it is the kernel's to write it in its time.
-pub fn sync(file: &Fd) -> Result<(), Errno> {
+/// What was written to the file system of `file` outlives the machine from here on; whether that was to be had: a profile for
+/// system calls that was made for the app may forbid it.
+pub fn sync(file: &Fd) -> Result<bool, Errno> {
     match plain(number::SYNCFS, [file.0, 0, 0, 0, 0, 0]) {
-        Err(Errno::PERM | Errno::NOSYS) => Ok(()),
-        other => other.map(drop),
+        Ok(_) => Ok(true),
+        Err(Errno::PERM | Errno::NOSYS) => Ok(false),
+        Err(errno) => Err(errno),
     }
 }
 
@@ -336,14 +409,6 @@ impl Facts {
 
     pub fn is_file(&self) -> bool {
         self.is(0o100_000)
-    }
-
-    pub fn is_link(&self) -> bool {
-        self.is(0o120_000)
-    }
-
-    pub fn is_pipe(&self) -> bool {
-        self.is(PIPE)
     }
 
     /// Whether something is mounted here, in a directory of `above`.
