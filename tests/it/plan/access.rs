@@ -129,7 +129,7 @@ fn volume_with_content_is_copied_and_read_only_in_the_image() {
         .shows("writable after findings", &expect![[r"
             writable /data Seed { files: 1, bytes: 5 } 0755 1000:1000
             /.kiln d
-            /.kiln/seed f 0555 0:0 11520 elf
+            /.kiln/seed f 0555 0:0 16208 elf
             /.kiln/seeds f 0444 0:0 38
             /.kiln/volumes d 0555 0:0
             /.kiln/volumes/data d 0555 0:0

@@ -41,7 +41,7 @@ fn file_among_code_becomes_a_link_and_its_content_is_copied() {
         /.kiln/files/opt/app/app.log f 0440 0:33 5
         /.kiln/files/opt/app/conf d 0555 0:0
         /.kiln/files/opt/app/conf/x.ini f 0444 0:33 5
-        /.kiln/seed f 0555 0:0 11520 elf
+        /.kiln/seed f 0555 0:0 16208 elf
         /.kiln/seeds f 0444 0:0 128
         /.kiln/volumes d 0555 0:0
         /.kiln/volumes/.kiln d 0555 0:0
