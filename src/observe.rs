@@ -164,8 +164,8 @@ pub fn observe(
     Ok(Observation { profile, complaints, single_id })
 }
 
-/// Gives a run a name, an address and process numbers of its own, as every pod has: what an app makes of them is not
-/// constant.
+/// Gives a run a name, an address and process numbers of its own, as every pod has, and another share of the machine: what
+/// an app makes of them is not constant.
 fn set_apart(settings: &mut sandbox::Settings, run: u32) {
     settings.replica = u8::try_from(run).unwrap_or(u8::MAX);
     let name = if run == 0 { run::HOSTNAME.to_owned() } else { format!("{}-{}", run::HOSTNAME, run + 1) };

@@ -34,7 +34,8 @@ pub struct Settings {
     pub mounts: Vec<Mount>,
     /// Its name.
     pub hostname: String,
-    /// Which of several it is: its address, its name server and the numbers of its processes are those of one of them.
+    /// Which of several it is: its address, its name server and the numbers of its processes are those of one of them, and
+    /// every other has fewer open files and processors.
     pub replica: u8,
     /// How much it may use.
     pub limits: Limits,

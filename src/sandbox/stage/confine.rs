@@ -11,9 +11,9 @@ use std::process::Command;
 use rustix::fs::{Access, accessat};
 use rustix::process::{Gid, Resource, Rlimit, Uid, chdir, getrlimit, setrlimit, umask};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, capability_is_in_bounding_set, clear_ambient_capability_set,
-    remove_capability_from_bounding_set, set_capabilities, set_no_new_privs, set_thread_groups,
-    set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, CpuSet, capability_is_in_bounding_set, clear_ambient_capability_set,
+    remove_capability_from_bounding_set, sched_getaffinity, sched_setaffinity, set_capabilities,
+    set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 use seccompiler::BpfProgram;
 
@@ -130,8 +130,37 @@ fn limit(settings: &Settings) -> Result<(), Failed> {
     step(Step::Limit, "core", setrlimit(Resource::Core, both(0)))?;
     let processes = at_most(Resource::Nproc, settings.limits.processes.saturating_add(UNCOUNTED));
     step(Step::Limit, "processes", setrlimit(Resource::Nproc, processes))?;
-    let files = at_most(Resource::Nofile, OPEN_FILES);
-    step(Step::Limit, "open files", setrlimit(Resource::Nofile, files))
+    let files = at_most(Resource::Nofile, OPEN_FILES).maximum.unwrap_or(OPEN_FILES);
+    let files = both(files_of(settings.replica, files));
+    step(Step::Limit, "open files", setrlimit(Resource::Nofile, files))?;
+    limit_processors(settings.replica);
+    Ok(())
+}
+
+/// The open files that a replica may have, of `most`: what is made of their number is then no constant of two replicas.
+fn files_of(replica: u8, most: u64) -> u64 {
+    if replica.is_multiple_of(2) { most } else { most - most / 4 }
+}
+
+/// Lets every other replica run on half of the processors: how many there are is of the machine, as [`files_of`]. Where a
+/// machine does not allow that, all have as many.
+fn limit_processors(replica: u8) {
+    let Ok(own) = sched_getaffinity(None) else { return };
+    let all: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&at| own.is_set(at)).collect();
+    let own = processors_of(replica, &all);
+    if own.len() == all.len() {
+        return;
+    }
+    let mut some = CpuSet::new();
+    for &at in own {
+        some.set(at);
+    }
+    let _ = sched_setaffinity(None, &some);
+}
+
+fn processors_of(replica: u8, all: &[usize]) -> &[usize] {
+    let taken = if replica.is_multiple_of(2) { 0 } else { all.len() / 2 };
+    all.get(..all.len() - taken).unwrap_or(all)
 }
 
 /// The program as runc finds it: with a `/` as it is, else in the image's `PATH`.
@@ -156,6 +185,14 @@ fn is_program(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_replicas_differ_in_what_they_may_use_and_three_have_two_kinds() {
+        assert_eq!([0, 1, 2].map(|replica| files_of(replica, 1024)), [1024, 768, 1024]);
+        let of = |replica, all: &'static [usize]| processors_of(replica, all);
+        assert_eq!([0, 1, 2].map(|replica| of(replica, &[0, 2, 3])), [&[0, 2, 3][..], &[0, 2], &[0, 2, 3]]);
+        assert_eq!([of(1, &[5]), of(1, &[])], [&[5][..], &[]], "somewhere it runs");
+    }
 
     fn process(name: &str, path: &str) -> Process {
         let env = vec![("PATH".to_owned(), path.to_owned())];
