@@ -135,7 +135,8 @@ pub(super) struct WatchArgs {
     /// given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable, requires = "start", help_heading = "Watching and trying the app")]
     pub(super) trace_env: Vec<(String, String)>,
-    /// Write the profile there: `kiln verify --against` needs it
+    /// Write the profile there: `kiln verify --against` needs it. It holds the values of the app's environment, those of
+    /// `--trace-env` too, and only its owner may read it
     #[arg(long, value_name = "FILE", requires = "trace", help_heading = "Watching and trying the app")]
     pub(super) save_profile: Option<PathBuf>,
 }
@@ -277,7 +278,8 @@ pub(super) struct RunArgs {
 pub(super) struct TraceArgs {
     /// The image to watch
     pub(super) image: String,
-    /// Write the profile there, JSON; - is stdout
+    /// Write the profile there, JSON; - is stdout. It holds the values of the app's environment, those of `--env` too, and
+    /// only its owner may read it
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
     /// What says that it is ready: `tcp:PORT`, `http:PORT/PATH`, `exec:COMMAND` (words between blanks) or `log:TEXT`

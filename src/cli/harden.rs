@@ -34,7 +34,7 @@ pub(super) fn run(
     let report_to = prepare(args.report.as_deref())?;
     let manifest_to = prepare(args.manifest.as_deref())?;
     let pod_to = prepare(args.pod.as_deref())?;
-    let profile_to = prepare(args.watch.save_profile.as_deref())?;
+    let profile_to = args.watch.save_profile.as_deref().map(Target::prepare_private).transpose()?;
     if args.watch.trace {
         let own = trace::before_hardening(
             &args.image,

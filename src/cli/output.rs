@@ -2,8 +2,9 @@
 //!
 //! Does not know what the text says.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -83,6 +84,18 @@ impl Target {
             return Ok(Self::Stdout);
         }
         Self::open(path).with_context(|| format!("cannot write `{}`", path.display())).map_err(Failure::input)
+    }
+
+    /// As [`Self::prepare`], for what only its owner may read.
+    pub(super) fn prepare_private(path: &Path) -> Result<Self, Failure> {
+        let target = Self::prepare(path)?;
+        if let Self::New(Pending { file, .. }) = &target {
+            let private = Permissions::from_mode(0o600);
+            let result = file.as_file().set_permissions(private);
+            let result = result.with_context(|| format!("cannot write `{}`", path.display()));
+            result.map_err(Failure::input)?;
+        }
+        Ok(target)
     }
 
     fn open(path: &Path) -> io::Result<Self> {
@@ -175,6 +188,17 @@ mod tests {
         target.write("text", &mut world()).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "text");
         assert_eq!(names(directory.path()), ["report.json"]);
+    }
+
+    #[test]
+    fn private_file_is_its_owners_also_in_place_of_one_that_was_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("profile.json");
+        std::fs::write(&path, "old").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        Target::prepare_private(&path).unwrap().write("text", &mut world()).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "text");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) fn run(
     world: &mut World<'_>,
 ) -> Result<Outcome, Failure> {
     // Before the long work: a directory that is not there is known now.
-    let target = args.output.as_deref().map(Target::prepare).transpose()?;
+    let target = args.output.as_deref().map(Target::prepare_private).transpose()?;
     let request = TraceRequest {
         image: args.image.clone(),
         platform: args.platform,
