@@ -113,6 +113,17 @@ pub struct Preparation<'p> {
     pub runs: u32,
 }
 
+/// A file that others than the server opened for reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherRead<'p> {
+    /// Links followed.
+    pub path: ImagePath,
+    /// By which program; escaped.
+    pub by: &'p str,
+    /// Whether that program had ended, or become another, when the server was ready.
+    pub is_gone: bool,
+}
+
 /// The part that a program plays above a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -373,12 +384,18 @@ impl<'p> Traced<'p> {
         })
     }
 
-    /// Files that those opened for reading whose doings do not count, each with the last of them.
-    pub fn others_read(&self) -> impl Iterator<Item = (ImagePath, &'p str)> {
+    /// Files that those opened for reading whose doings do not count, once for each of them.
+    pub fn others_read(&self) -> impl Iterator<Item = OtherRead<'p>> {
         let traced = *self;
-        self.profile.opened.iter().filter_map(move |used| {
-            let by = used.by.iter().rev().find(|by| !traced.counts(by))?;
-            Some((ImagePath::unescape(&used.path)?, traced.program(by).unwrap_or_default()))
+        self.profile.opened.iter().flat_map(move |used| {
+            used.by.iter().filter(move |by| !traced.counts(by)).filter_map(move |by| {
+                let process = traced.profile.processes.get(by.process as usize)?;
+                Some(OtherRead {
+                    path: ImagePath::unescape(&used.path)?,
+                    by: traced.program(by).unwrap_or_default(),
+                    is_gone: !process.lasted || (by.exec as usize) < process.execs.len(),
+                })
+            })
         })
     }
 }

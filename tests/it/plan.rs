@@ -8,6 +8,7 @@ mod alpine;
 mod application;
 mod baked;
 mod doubt;
+mod elsewhere;
 mod launchers;
 mod layers;
 mod linked;

@@ -6,6 +6,7 @@ mod bake;
 mod beside;
 mod constant;
 mod frozen;
+mod given;
 mod moment;
 mod prepared;
 mod words;
@@ -19,9 +20,10 @@ use crate::plan::known::Known;
 use crate::plan::traced::{Part, Reached, Traced, Whose};
 use crate::profile::{Exec, Profile};
 use beside::{beside, on_the_way};
-use constant::{are_constant, are_of_this_start, asks_the_machine, reads_nothing_given};
+use constant::{are_constant, are_of_this_start};
 pub use frozen::frozen;
-use moment::asks_the_moment;
+use given::{is_more_than_the_images, reads_nothing_given};
+use moment::{asks_for_limits, asks_the_moment};
 use prepared::{Prepared, prepared};
 use words::{added, words, words_of_init, working_dir};
 
@@ -94,6 +96,16 @@ impl Refusal {
         Self { why, remedy: Some(remedy) }
     }
 
+    /// For `what`, which a variable that the runs were given may have made.
+    fn of_given(profile: &Profile, what: &str) -> Self {
+        let names = given::names(profile).collect::<Vec<_>>().join(", ");
+        let why = format!(
+            "{what}, and whether that is so without what the watched runs were given ({names}) is not known"
+        );
+        let remedy = "watch it without given variables, if it starts so: such runs tell what is constant";
+        Self { why, remedy: Some(remedy.to_owned()) }
+    }
+
     /// As it is said of `reached`.
     fn of(self, reached: &Reached<'_>) -> Self {
         let words: Vec<&str> = reached.exec.argv.iter().map(String::as_str).collect();
@@ -164,7 +176,7 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
     let beside = beside(known, traced, reached)?;
     on_the_way(reached)?;
     stops_by_itself(profile, reached)?;
-    reads_nothing_given(known, traced)?;
+    reads_nothing_given(known, traced, reached)?;
     let masks = [&first.umask, &reached.exec.umask].map(|mask| u32::from_str_radix(mask, 8).ok());
     let [Some(before), Some(after)] = masks else { return Err(Refusal::from("with no umask".to_owned())) };
     // Whose files everybody may write, others rely on; user and group are the pod's.
@@ -183,39 +195,33 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
     }
     argv.extend(words(known, reached.exec, directory, &env)?);
     are_constant(profile, &argv, &env)?;
-    let own = |word: &String| known.config.entrypoint.contains(word) || known.config.cmd.contains(word);
-    let file = baked.iter().find(|baked| baked.holds != Holds::Image);
-    if let Some(asks) = asks_the_machine(traced, reached) {
-        if !(env.is_empty() && argv.iter().skip(1).all(own)) {
-            let why =
-                format!("the script asks the machine (`{asks}`), and what it answers may be in the words");
-            return Err(Refusal::from(why));
-        }
-        refuse_answer(file, &format!("the machine (`{asks}`)"))?;
+    let mut shown = Shown { argv, env, working_dir, directories, baked, removed, why: String::new() };
+    if !profile.start.env.is_empty()
+        && let Some(what) = is_more_than_the_images(known, reached, &shown, &profile.start.env)
+    {
+        return Err(Refusal::of_given(profile, &what));
     }
-    if let Some(asks) = asks_the_moment(known, traced.of(Whose::Server(reached.server))) {
-        refuse_answer(file, &asks)?;
-    }
-    let files: Vec<ImagePath> = baked.iter().map(|baked| baked.path.clone()).collect();
+    asks_nothing_of_elsewhere(known, traced.of(Whose::Server(reached.server)), &shown)?;
+    let files: Vec<ImagePath> = shown.baked.iter().map(|baked| baked.path.clone()).collect();
     let besides = match files.as_slice() {
         [] => String::new(),
         some => format!(" but what is the same in all of them and in the image now: {}", some_of(some)),
     };
-    let mut why =
+    shown.why =
         format!("{} runs ended as this, and it read nothing that the script makes{besides}", profile.runs);
     if before != after {
-        let _ = write!(why, "; the script's umask of {} is not set any more", reached.exec.umask);
+        let _ = write!(shown.why, "; the script's umask of {} is not set any more", reached.exec.umask);
     }
     for (what, names) in [
-        ("removed in the image", removed.clone()),
+        ("removed in the image", shown.removed.clone()),
         ("not made any more", unread),
         ("not started any more", beside),
     ] {
         if !names.is_empty() {
-            let _ = write!(why, "; {what}: {}", some_of(&names));
+            let _ = write!(shown.why, "; {what}: {}", some_of(&names));
         }
     }
-    Ok(Shown { argv, env, working_dir, directories, baked, removed, why })
+    Ok(shown)
 }
 
 /// Whether a server that was another's child still ends when it is asked to, as the first process: the kernel gives that no
@@ -234,8 +240,16 @@ fn stops_by_itself(profile: &Profile, reached: &Reached<'_>) -> Result<(), Refus
     Ok(())
 }
 
-/// Refuses to bake `file` where a script asked what answers otherwise elsewhere.
-fn refuse_answer(file: Option<&Baked>, asks: &str) -> Result<(), Refusal> {
+/// Refuses words, variables and files of a script that asked what answers otherwise elsewhere.
+fn asks_nothing_of_elsewhere(known: &Known<'_>, server: Traced<'_>, shown: &Shown) -> Result<(), Refusal> {
+    let asks = asks_the_moment(known, server).or_else(|| asks_for_limits(known, server));
+    let Some(asks) = asks else { return Ok(()) };
+    let own = |word: &String| known.config.entrypoint.contains(word) || known.config.cmd.contains(word);
+    if !(shown.env.is_empty() && shown.argv.iter().skip(1).all(own)) {
+        let why = format!("the script asks {asks}, and what it answers may be in the words");
+        return Err(Refusal::from(why));
+    }
+    let file = shown.baked.iter().find(|baked| baked.holds != Holds::Image);
     let Some(Baked { path, .. }) = file else { return Ok(()) };
     let why = format!("the script asks {asks}, and what it answers may be in {path}, which it writes");
     Err(Refusal::of_file(why, path))

@@ -88,7 +88,7 @@ fn asked_of_the_machine(decision: &Decision<'_>) -> BTreeSet<String> {
     let Some(traced) = known.traced.map(|traced| traced.of(decision.start.whose)) else {
         return BTreeSet::new();
     };
-    let opened = traced.others_read().map(|(path, _)| path);
+    let opened = traced.others_read().map(|read| read.path);
     let chain = decision.start.entrypoint.chain.iter().filter(|step| step.role == Role::Script);
     let scripts: BTreeSet<ImagePath> = opened.chain(chain.map(|step| step.file.clone())).collect();
     let texts = scripts.iter().filter_map(|script| known.rootfs.bytes(script));

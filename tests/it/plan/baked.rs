@@ -109,7 +109,6 @@ fn what_is_no_constant_is_not_baked_and_the_reason_is_said() {
         (vec![told(CONF, "0644", Holds::Untold(Untold::Differs))], "what is in it is another in each run"),
         (vec![told(CONF, "0644", Holds::Untold(Untold::Secret))], "what is in it may be a secret"),
         (vec![told(CONF, "0644", Holds::Untold(Untold::Binary))], "it is no text"),
-        (vec![told(CONF, "0644", text("to given-value"))], "a value that only the watched runs were given"),
         (vec![told(CONF, "0755", text("#!/bin/sh\nrm x"))], "it is a program"),
         (vec![told(CONF, "4755", text("x"))], "it runs as somebody else"),
         (
@@ -123,6 +122,25 @@ fn what_is_no_constant_is_not_baked_and_the_reason_is_said() {
         assert!(message.contains("it reads /etc/app.conf, which the script writes: "), "{why}: {message}");
         assert!(message.contains(why), "{why}: {message}");
         assert!(message.contains("mount /etc/app.conf from a ConfigMap"), "{message}");
+        assert!(plan.baked.is_empty() && plan.additions.iter().all(|addition| addition.path != path(CONF)));
+    }
+}
+
+#[test]
+fn nothing_is_baked_of_runs_that_were_given_something() {
+    for (file, why) in [
+        (text("to given-value"), "a value that only the watched runs were given (GIVEN)"),
+        // Its hash, its length, or nothing of it.
+        (text("x"), "the script writes /etc/app.conf, and whether that is so without what the watched runs"),
+        (Holds::Image, "the script writes /etc/app.conf, and whether"),
+    ] {
+        let is_mode = file == Holds::Image;
+        let mut runs = Runs { given: traced::GIVEN, ..runs(&[CONF]) };
+        if is_mode {
+            runs.events = vec![(1, wrote(CONF, How::Mode)), (0, opened(CONF))];
+        }
+        let plan = plan(&runs, vec![told(CONF, "0644", file)]);
+        assert!(stays(&plan).contains(why), "{why}: {}", stays(&plan));
         assert!(plan.baked.is_empty() && plan.additions.iter().all(|addition| addition.path != path(CONF)));
     }
 }
@@ -185,7 +203,7 @@ fn what_the_machine_or_the_day_may_have_answered_is_not_baked() {
         stays(&plan(&runs, vec![told(CONF, "0644", text("x"))])).to_owned()
     };
     assert!(asks(&["date", "+%F"]).contains("the script asks the day (`date +%F`)"));
-    assert!(asks(&["nproc"]).contains("the script asks the machine (`/usr/bin/nproc`)"));
+    assert!(asks(&["nproc"]).contains("the script asks the machine (`nproc`)"));
     assert!(asks(&["uname", "-r"]).contains("the script asks the machine (`uname -r`)"));
     // Two runs differ in the second, and of one platform all machines say the same.
     for words in [["date", "+%s"], ["uname", "-m"]] {

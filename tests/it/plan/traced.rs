@@ -15,6 +15,9 @@ use crate::fixture::Fixture;
 const SCRIPT: &str =
     "#!/bin/sh\\nmkdir -p /run/app\\nif [ \\x22$MODE\\x22 ]; then cat /etc/motd; fi\\nexec \\x22$@\\x22\\n";
 
+/// What the runs were given, where they were given something.
+pub(super) const GIVEN: &[&str] = &["GIVEN=given-value"];
+
 pub(super) fn image() -> Fixture {
     debian(&format!(
         "/usr/bin/app {ELF}\n/usr/bin/helper {ELF}\n/entry.sh f 0755 \"{SCRIPT}\"\n/etc/app.conf f \"x\"\n/run d\n/var/lib d\n/usr/share/app/data f \"d\"\n\
@@ -35,6 +38,8 @@ pub(super) struct Runs {
     pub(super) count: u32,
     /// Whether the script's program is still there when the server is ready.
     pub(super) stays: bool,
+    /// What the user of the runs gave them.
+    pub(super) given: &'static [&'static str],
 }
 
 impl Default for Runs {
@@ -48,6 +53,7 @@ impl Default for Runs {
             uid: 33,
             count: 2,
             stays: false,
+            given: &[],
         }
     }
 }
@@ -120,7 +126,7 @@ impl Runs {
                 argv: words,
                 cwd: "/".into(),
                 user: String::new(),
-                env: vec!["GIVEN=given-value".into()],
+                env: self.given.iter().map(|&pair| pair.to_owned()).collect(),
                 mounts: Vec::new(),
                 exercises: Vec::new(),
             },
@@ -133,7 +139,7 @@ impl Runs {
     }
 
     /// Why the shell stays, or the words that start instead.
-    fn verdict(&self) -> String {
+    pub(super) fn verdict(&self) -> String {
         let plan = image().watched(self.profile()).plan();
         let stays = plan.findings.iter().find(|finding| finding.code == Code::ShellStays);
         stays.map_or_else(|| plan.entrypoint.argv.join(" "), |finding| finding.message.clone())
@@ -188,7 +194,7 @@ fn shell_stays_where_runs_do_not_say_for_certain_what_to_start_instead() {
         ),
         (Runs { umask: 0o20, ..Runs::default() }, "with the umask 0020"),
         (
-            Runs { words: &["app", "given-value"], ..Runs::default() },
+            Runs { words: &["app", "given-value"], given: GIVEN, ..Runs::default() },
             "with words that only the watched runs were given",
         ),
         (
@@ -208,7 +214,11 @@ fn shell_stays_where_runs_do_not_say_for_certain_what_to_start_instead() {
             "with a variable that may be a secret, `ADMIN_PASSWORD`",
         ),
         (
-            Runs { env: both(&["PATH=/usr/bin", "URL=http://given-value/"]), ..Runs::default() },
+            Runs {
+                env: both(&["PATH=/usr/bin", "URL=http://given-value/"]),
+                given: GIVEN,
+                ..Runs::default()
+            },
             "with a variable that only the watched runs were given, `URL`",
         ),
         (Runs { env: both(&["LANG=C"]), ..Runs::default() }, "without the image's variable `PATH`"),
@@ -371,25 +381,6 @@ fn server_starts_where_the_script_went() {
     assert_eq!(plan.entrypoint.working_dir, Some(path("/srv/data")));
     assert!(plan.writable.iter().any(|declared| declared.path == path("/srv/data")));
     assert_eq!(image().watched(Runs::default().profile()).plan().entrypoint.working_dir, None);
-}
-
-#[test]
-fn answers_of_the_machine_are_not_taken_for_constants() {
-    let events = vec![(1, Act::Exec(Box::new(Runs::program(0, "/usr/bin/nproc", &["nproc"]))))];
-    let of = |words| Runs { events: events.clone(), words, ..Runs::default() }.verdict();
-    assert_eq!(of(&["app", "--serve"]), "app --serve");
-    let stays = of(&["app", "--workers=4"]);
-    assert!(stays.contains("the script asks the machine (`/usr/bin/nproc`)"), "{stays}");
-}
-
-#[test]
-fn script_that_reads_what_only_the_watched_runs_were_given_stays() {
-    let own = image().entrypoint(&["sh", "-c", "[ $GIVEN ] && exec app --serve"]).cmd(&[]);
-    let mut profile = Runs::default().profile();
-    profile.start.argv = ["sh", "-c", "[ $GIVEN ] && exec app --serve"].map(str::to_owned).to_vec();
-    let plan = own.watched(profile).plan();
-    let stays = plan.findings.iter().find(|finding| finding.code == Code::ShellStays).unwrap();
-    assert!(stays.message.contains("its script reads `GIVEN`"), "{}", stays.message);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::constant::is_given;
+use super::given::{self, is_given};
 use crate::catalog::Catalog;
 use crate::packages;
 use crate::path::{ImagePath, unescape};
@@ -48,7 +48,7 @@ pub(super) fn bake(
         Told::Text(text) => Holds::Bytes(constant(text, profile)?),
         Told::Link(target) if known.rootfs.node(path).is_none() => Holds::Link(target_of(target, profile)?),
         Told::Link(_) => return Err("it is a link, and the image has something else there".into()),
-        Told::Untold(Untold::Given) => return Err(given(profile)),
+        Told::Untold(Untold::Given) => return Err(from_given(profile)),
         Told::Untold(why) => return Err(why.words().into()),
     };
     let mode = u16::from_str_radix(&told.mode, 8).map_err(|_| "it has no mode")?;
@@ -74,7 +74,7 @@ fn constant(text: &str, profile: &Profile) -> Result<Arc<[u8]>, String> {
         return Err("what is in it may be a secret".into());
     }
     if is_given(text, &profile.start.env) {
-        return Err(given(profile));
+        return Err(from_given(profile));
     }
     Ok(Arc::from(text.as_bytes()))
 }
@@ -82,15 +82,14 @@ fn constant(text: &str, profile: &Profile) -> Result<Arc<[u8]>, String> {
 /// Where a link leads, as bytes.
 fn target_of(text: &str, profile: &Profile) -> Result<Arc<[u8]>, String> {
     if is_given(text, &profile.start.env) {
-        return Err(given(profile));
+        return Err(from_given(profile));
     }
     unescape(text).map(Arc::from).ok_or_else(|| "where it leads is not told".into())
 }
 
 /// Says that a value comes from the user of the runs, and under which names there are such.
-fn given(profile: &Profile) -> String {
-    let names = profile.start.env.iter().filter_map(|pair| pair.split_once('=')).map(|(name, _)| name);
-    let names: Vec<&str> = names.collect();
+fn from_given(profile: &Profile) -> String {
+    let names: Vec<&str> = given::names(profile).collect();
     format!("what is in it comes from a value that only the watched runs were given ({})", names.join(", "))
 }
 

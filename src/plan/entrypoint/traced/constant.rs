@@ -1,20 +1,15 @@
 //! What of a start is the same in every container, and what only in the runs that were watched.
 //!
-//! Knows words, variables and programs; what a script writes is `prepared`'s.
+//! Knows words and variables; what a script writes is `prepared`'s, and what it asks is `moment`'s.
 
+use super::given::is_given;
 use super::words::text;
-use crate::path::ImagePath;
 use crate::plan::known::Known;
-use crate::plan::traced::{Reached, Traced};
+use crate::plan::traced::Traced;
 use crate::profile::{Exec, Phase, Profile};
-use crate::rootfs::Content;
 
 /// Runs that must agree: one says nothing about what is constant.
 const RUNS: u32 = 2;
-
-/// Programs that answer with what the machine of the watched runs has, and another may have not.
-const MACHINE: &[&[u8]] =
-    &[b"nproc", b"free", b"lscpu", b"getconf", b"hostname", b"hostid", b"ip", b"ifconfig"];
 
 /// What an open file of a script is called.
 const DESCRIPTORS: &[&str] = &["/dev/fd/", "/proc/self/fd/"];
@@ -50,31 +45,6 @@ pub(super) fn are_of_this_start(known: &Known<'_>, traced: Traced<'_>, first: &E
     Ok(())
 }
 
-/// Refuses scripts that read what only the watched runs were given: it may have switched something on.
-pub(super) fn reads_nothing_given(known: &Known<'_>, traced: Traced<'_>) -> Result<(), String> {
-    let given =
-        traced.profile().start.env.iter().filter_map(|pair| pair.split_once('=')).map(|(name, _)| name);
-    let scripts = traced.read().filter(|used| {
-        let file = known.rootfs.entry(&used.path).and_then(|entry| entry.file());
-        file.is_some_and(|file| matches!(file.content, Content::Script(_)))
-    });
-    let texts: Vec<String> = scripts
-        .filter_map(|used| Some(String::from_utf8_lossy(&known.rootfs.bytes(&used.path)?).into_owned()))
-        .chain(known.config.entrypoint.iter().chain(&known.config.cmd).cloned())
-        .collect();
-    match given.into_iter().find(|name| texts.iter().any(|text| text.contains(name))) {
-        Some(name) => Err(format!("its script reads `{name}`, which only the watched runs were given")),
-        None => Ok(()),
-    }
-}
-
-/// A program that others than the server ran, and whose answer is that of the machine.
-pub(super) fn asks_the_machine<'p>(traced: Traced<'p>, reached: &Reached<'_>) -> Option<&'p str> {
-    let asks =
-        |program: &&str| ImagePath::unescape(program).is_some_and(|path| MACHINE.contains(&path.name()));
-    traced.others(reached.server).map(|other| other.program).find(asks)
-}
-
 /// Refuses words and variables that are constant only in the runs that were watched.
 pub(super) fn are_constant(
     profile: &Profile,
@@ -93,10 +63,4 @@ pub(super) fn are_constant(
         return Err("with words that only the watched runs were given".into());
     }
     Ok(())
-}
-
-/// Whether `text` has in it a value that the watched runs were given, and the image does not give.
-pub(super) fn is_given(text: &str, given: &[String]) -> bool {
-    let values = given.iter().filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
-    values.filter(|value| !value.is_empty()).any(|value| text.contains(value))
 }

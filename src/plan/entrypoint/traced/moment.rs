@@ -6,8 +6,26 @@
 use crate::catalog::Class;
 use crate::path::ImagePath;
 use crate::plan::known::Known;
-use crate::plan::traced::Traced;
+use crate::plan::traced::{OtherRead, Traced};
 use crate::profile::Exec;
+
+/// Programs that answer with what the machine of the watched runs has, or is called, and another may not.
+const MACHINE: &[&[u8]] = &[
+    b"nproc",
+    b"free",
+    b"lscpu",
+    b"getconf",
+    b"hostname",
+    b"hostid",
+    b"ip",
+    b"ifconfig",
+    b"prlimit",
+    b"taskset",
+    b"numactl",
+    b"sysctl",
+    b"uptime",
+    b"df",
+];
 
 /// Conversions of `date` (and what stands for a format) whose answer is another every second: two runs would differ.
 const SECONDS: &[&str] = &["%s", "%S", "%T", "%c", "%r", "%X", "%N", "%+"];
@@ -32,11 +50,20 @@ const TREES: &[&str] = &[
     "/sys/fs/cgroup/",
 ];
 
+/// Of these, what the machine has of processors and memory: a program that was gone when the server was ready asked for
+/// nobody but its script, in whatever language.
+const HARDWARE: &[&str] = &["/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu/", "/sys/fs/cgroup/"];
+
+/// Values that `ulimit` sets beside numbers.
+const LIMITS: &[&str] = &["unlimited", "hard", "soft", "$", "\"$"];
+
 /// What of this those whose doings do not count asked, in words.
 pub(super) fn asks_the_moment(known: &Known<'_>, server: Traced<'_>) -> Option<String> {
+    let asked = |exec: &Exec, what: &str| Some(format!("{what} (`{}`)", exec.argv.join(" ")));
     let program = server.others_became().find_map(|exec| match name(exec).as_slice() {
-        b"date" if !tells_seconds(&exec.argv) => Some(format!("the day (`{}`)", exec.argv.join(" "))),
-        b"uname" if !is_of_platform(&exec.argv) => Some(format!("the machine (`{}`)", exec.argv.join(" "))),
+        b"date" if !tells_seconds(&exec.argv) => asked(exec, "the day"),
+        b"uname" if !is_of_platform(&exec.argv) => asked(exec, "the machine"),
+        name if MACHINE.contains(&name) => asked(exec, "the machine"),
         _ => None,
     });
     program.or_else(|| {
@@ -47,13 +74,50 @@ pub(super) fn asks_the_moment(known: &Known<'_>, server: Traced<'_>) -> Option<S
                 .is_some_and(|class| matches!(class, Class::Shell | Class::Utility))
         };
         let mut read = server.others_read();
-        let found = read.find(|(path, by)| is_of_the_machine(path) && is_tool(by));
-        found.map(|(path, _)| format!("the machine ({path})"))
+        let tells = |read: &OtherRead<'_>| {
+            is_in(TREES, &read.path) && is_tool(read.by) || is_in(HARDWARE, &read.path) && read.is_gone
+        };
+        let found = read.find(tells);
+        found.map(|read| format!("the machine ({})", read.path))
     })
 }
 
+/// Which limits a script asks for, in words: they are those of the runtime.
+pub(super) fn asks_for_limits(known: &Known<'_>, server: Traced<'_>) -> Option<String> {
+    let read = server.others_read().filter_map(|read| known.rootfs.bytes(&read.path));
+    let texts = read.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let words = known.config.entrypoint.iter().chain(&known.config.cmd).cloned();
+    let asks = texts.chain(words).any(|text| asks_a_limit(&text));
+    asks.then(|| "its limits (`ulimit`)".to_owned())
+}
+
+/// Whether a script's `text` calls `ulimit` and does not set something by it: `ulimit -n 8192`.
+fn asks_a_limit(text: &str) -> bool {
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
+    lines.into_iter().any(|line| {
+        line.match_indices("ulimit").any(|(at, name)| {
+            let (before, after) = (line.get(..at).unwrap_or_default(), line.get(at + name.len()..));
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let is_other = before.ends_with(|c: char| is_name(c) || matches!(c, '$' | '{'))
+                || after.is_some_and(|after| after.starts_with(|c: char| is_name(c) || c == '='));
+            let mut words =
+                after.unwrap_or_default().split_whitespace().skip_while(|word| word.starts_with('-'));
+            let is_value = |word: &str| {
+                word.starts_with(|c: char| c.is_ascii_digit())
+                    || LIMITS.iter().any(|value| word.starts_with(value))
+            };
+            !is_other && !words.next().is_some_and(is_value)
+        })
+    })
+}
+
+/// What a program was called by: many are links to one, and `busybox nproc` is `nproc`.
 fn name(exec: &Exec) -> Vec<u8> {
-    ImagePath::unescape(&exec.path).map(|path| path.name().to_vec()).unwrap_or_default()
+    let called = ImagePath::unescape(&exec.path).map(|path| path.name().to_vec()).unwrap_or_default();
+    match exec.argv.get(1) {
+        Some(applet) if called == b"busybox" => applet.clone().into_bytes(),
+        _ => called,
+    }
 }
 
 /// Whether `date`, called with `words`, tells the seconds.
@@ -75,9 +139,12 @@ fn is_of_platform(words: &[String]) -> bool {
     words.iter().skip(1).all(|word| OF_PLATFORM.contains(&word.as_str()))
 }
 
-fn is_of_the_machine(path: &ImagePath) -> bool {
+fn is_in(trees: &[&str], path: &ImagePath) -> bool {
     let text = path.to_string();
-    TREES.iter().any(|tree| if tree.ends_with('/') { text.starts_with(tree) } else { text == *tree })
+    trees.iter().any(|tree| match tree.strip_suffix('/') {
+        Some(directory) => text.starts_with(tree) || text == directory,
+        None => text == *tree,
+    })
 }
 
 #[cfg(test)]
@@ -106,13 +173,47 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_says_of_the_machine_is_told_apart() {
-        for path in ["/proc/cpuinfo", "/sys/fs/cgroup/memory.max", "/proc/sys/kernel/random/boot_id"] {
-            assert!(is_of_the_machine(&ImagePath::literal(path)), "{path}");
+    fn script_that_only_sets_limits_asks_for_none() {
+        for line in [
+            "ulimit -n 8192",
+            "MAX=${MAX:-ulimit -n 8192}",
+            "  ulimit -H -c unlimited || :",
+            "if ulimit -n $files; then",
+            "# ulimit -n is low",
+            "ulimit=3; echo $ulimit ${ulimit}",
+            "set_ulimits",
+        ] {
+            assert!(!asks_a_limit(line), "{line}");
         }
-        for path in ["/proc/filesystems", "/proc/sys/kernel/ngroups_max", "/etc/os-release", "/proc/cpuinfo2"]
-        {
-            assert!(!is_of_the_machine(&ImagePath::literal(path)), "{path}");
+        for line in [
+            "echo \"limit = $(ulimit -n)\" >limits.conf",
+            "ulimit",
+            "max=`ulimit -H -n`",
+            "ulimit -n 8192; ulimit -u >x",
+            "ulimit -n | cat",
+        ] {
+            assert!(asks_a_limit(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_says_of_the_machine_is_told_apart() {
+        for path in [
+            "/proc/cpuinfo",
+            "/sys/devices/system/cpu",
+            "/sys/fs/cgroup/memory.max",
+            "/proc/sys/kernel/random/boot_id",
+        ] {
+            assert!(is_in(TREES, &ImagePath::literal(path)), "{path}");
+        }
+        for path in [
+            "/proc/filesystems",
+            "/proc/sys/kernel/ngroups_max",
+            "/etc/os-release",
+            "/proc/cpuinfo2",
+            "/sys/fs",
+        ] {
+            assert!(!is_in(TREES, &ImagePath::literal(path)), "{path}");
         }
         assert!(is_of_platform(&words("uname -m")) && !is_of_platform(&words("uname -r")));
         assert!(!is_of_platform(&words("uname -a")));

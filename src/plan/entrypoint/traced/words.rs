@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::constant::is_given;
+use super::given::is_given;
 use crate::catalog::Catalog;
 use crate::path::{ImagePath, unescape};
 use crate::plan::entrypoint::find_program;
