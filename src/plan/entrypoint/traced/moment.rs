@@ -54,8 +54,9 @@ const TREES: &[&str] = &[
 /// nobody but its script, in whatever language.
 const HARDWARE: &[&str] = &["/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu/", "/sys/fs/cgroup/"];
 
-/// Values that `ulimit` sets beside numbers.
-const LIMITS: &[&str] = &["unlimited", "hard", "soft", "$", "\"$"];
+/// Words of a shell after which a command follows.
+const BEFORE_COMMANDS: &[&str] =
+    &["if", "then", "elif", "else", "while", "until", "do", "command", "builtin", "eval", "exec"];
 
 /// What of this those whose doings do not count asked, in words.
 pub(super) fn asks_the_moment(known: &Known<'_>, server: Traced<'_>) -> Option<String> {
@@ -91,24 +92,46 @@ pub(super) fn asks_for_limits(known: &Known<'_>, server: Traced<'_>) -> Option<S
     asks.then(|| "its limits (`ulimit`)".to_owned())
 }
 
-/// Whether a script's `text` calls `ulimit` and does not set something by it: `ulimit -n 8192`.
+/// Whether a script's `text` calls `ulimit` and sets nothing by it, as `ulimit -n 8192` does.
 fn asks_a_limit(text: &str) -> bool {
-    let lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
-    lines.into_iter().any(|line| {
+    let mut lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
+    lines.any(|line| {
         line.match_indices("ulimit").any(|(at, name)| {
-            let (before, after) = (line.get(..at).unwrap_or_default(), line.get(at + name.len()..));
-            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            let is_other = before.ends_with(|c: char| is_name(c) || matches!(c, '$' | '{'))
-                || after.is_some_and(|after| after.starts_with(|c: char| is_name(c) || c == '='));
-            let mut words =
-                after.unwrap_or_default().split_whitespace().skip_while(|word| word.starts_with('-'));
-            let is_value = |word: &str| {
-                word.starts_with(|c: char| c.is_ascii_digit())
-                    || LIMITS.iter().any(|value| word.starts_with(value))
-            };
-            !is_other && !words.next().is_some_and(is_value)
+            let (before, after) = (line.get(..at), line.get(at + name.len()..));
+            before.is_some_and(is_before_a_command) && after.is_some_and(is_without_a_value)
         })
     })
+}
+
+/// Whether a command begins after `text`, and not a word of one, or of a message.
+fn is_before_a_command(text: &str) -> bool {
+    let words = text.trim_end();
+    let last = words.rsplit([' ', '\t']).next().unwrap_or_default();
+    let is_apart = words.len() < text.len();
+    words.is_empty()
+        || words.ends_with([';', '|', '&', '(', '`', '{', '!']) && !words.ends_with("${")
+        || !is_apart && words.ends_with(['"', '\'', '=', '-'])
+        || is_apart && BEFORE_COMMANDS.contains(&last)
+}
+
+/// Whether `text`, which follows the name of a command, has options only.
+fn is_without_a_value(text: &str) -> bool {
+    let mut rest = text;
+    loop {
+        let word = rest.trim_start();
+        let is_apart = word.len() < rest.len();
+        if let Some(option) = word.strip_prefix('-').filter(|_| is_apart) {
+            rest = option.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+            continue;
+        }
+        // `2>/dev/null` is no value, and a quote is the end of what it began before.
+        let redirected = word.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(['>', '<']);
+        return word.is_empty()
+            || redirected && is_apart
+            || word.starts_with([';', '|', '&', ')', '`', '}', '>', '<'])
+            || is_apart && word.starts_with('#')
+            || !is_apart && word.starts_with(['"', '\'']);
+    }
 }
 
 /// What a program was called by: many are links to one, and `busybox nproc` is `nproc`.
@@ -182,6 +205,9 @@ mod tests {
             "# ulimit -n is low",
             "ulimit=3; echo $ulimit ${ulimit}",
             "set_ulimits",
+            "ulimit -n \"$files\"",
+            "  echo Setting ulimit failed. See README.Debian for more information. >&2",
+            "echo \"ulimit is low\"; echo see ulimit",
         ] {
             assert!(!asks_a_limit(line), "{line}");
         }
@@ -191,6 +217,10 @@ mod tests {
             "max=`ulimit -H -n`",
             "ulimit -n 8192; ulimit -u >x",
             "ulimit -n | cat",
+            "[ $(ulimit -n 2>/dev/null) -gt 1024 ]",
+            "sh -c 'ulimit -u' >x",
+            "if ulimit -Hn >x; then",
+            "limit=\"`ulimit -n`\"",
         ] {
             assert!(asks_a_limit(line), "{line}");
         }
