@@ -9,6 +9,7 @@ use super::facts::{Facts, FirstLine};
 use crate::elf::closure::close_over;
 use crate::elf::facts::{ElfFacts, ObjectKind};
 use crate::elf::search::Search;
+use crate::manifest::Volume;
 use crate::path::{Escaped, ImagePath};
 use crate::promise::{Promise, Proof};
 use crate::rootfs::{Content, Kind, Rootfs};
@@ -251,7 +252,10 @@ fn is_made_at_run_time(facts: &Facts<'_>, link: &ImagePath, target: &[u8]) -> bo
     let Some(path) = lexical(&text) else { return false };
     let landing = facts.rootfs.canonicalize_missing(&path).unwrap_or(path);
     ["proc", "sys", "dev", "run", "var/run"].iter().any(|place| landing.is_within(&ImagePath::literal(place)))
-        || facts.declared.keys().any(|declared| landing.is_within(declared))
+        || facts
+            .declared
+            .iter()
+            .any(|(declared, entry)| entry.volume != Volume::None && landing.is_within(declared))
 }
 
 /// `text` with `..` taken back by name.

@@ -2,7 +2,7 @@
 //!
 //! A part of H9. Reads the table as the helper does, and compares it with tree and manifest; does not run anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::Facts;
 use crate::harden::record::VERSION_KEY;
@@ -21,6 +21,12 @@ pub(super) fn check(facts: &Facts<'_>, proof: &mut Proof) {
         return;
     }
     helper(facts, proof);
+    let table = ImagePath::literal(TABLE_PATH);
+    if facts.rootfs.entry(&table).is_some_and(|entry| facts.user.bits(entry) & 0o4 == 0) {
+        proof.break_at(&table, "the user cannot read it");
+    }
+    let points = declared.keys().map(|path| seed::mount_point(path));
+    passable(facts, points.chain([table.clone(), ImagePath::literal(HELPER_PATH)]), proof);
     for path in declared.keys() {
         let point = seed::mount_point(path);
         if !facts.rootfs.is_directory(&point) {
@@ -28,13 +34,15 @@ pub(super) fn check(facts: &Facts<'_>, proof: &mut Proof) {
                 .break_at(&point, format!("there is no mount point for the volume that {path} is copied to"));
         }
     }
-    let path = ImagePath::literal(TABLE_PATH);
-    let Some(trees) = facts.rootfs.bytes(&path).and_then(|table| read(&table)) else {
-        proof.break_at(path, "there is no table of what is copied to volumes");
+    let Some(trees) = facts.rootfs.bytes(&table).and_then(|table| read(&table)) else {
+        proof.break_at(table, "there is no table of what is copied to volumes");
         return;
     };
     let mut copied = 0;
-    for Tree { path, mode, names } in &trees {
+    for Tree { path, mode, names, early } in &trees {
+        for path in early {
+            proof.break_at(path, "the table has it twice, or before the directory that it is copied to");
+        }
         match declared.remove(path) {
             Some(entry) if u32::from_str_radix(&entry.mode, 8) == Ok(*mode) => {}
             Some(entry) => proof.break_at(
@@ -57,6 +65,8 @@ struct Tree {
     path: ImagePath,
     mode: u32,
     names: BTreeMap<ImagePath, Kind>,
+    /// Those that the helper fails at: it makes each name once, in a directory that it made.
+    early: Vec<ImagePath>,
 }
 
 /// What `table` says; `None` where it is none.
@@ -66,14 +76,32 @@ fn read(table: &[u8]) -> Option<Vec<Tree>> {
         let record = record.ok()?;
         if record.kind == Kind::Tree {
             let path = ImagePath::parse(record.path).ok()?;
-            trees.push(Tree { path, mode: record.mode, names: BTreeMap::new() });
+            trees.push(Tree { path, mode: record.mode, names: BTreeMap::new(), early: Vec::new() });
         } else {
             let tree = trees.last_mut()?;
-            let path = [tree.path.as_bytes(), b"/", record.path].concat();
-            tree.names.insert(ImagePath::parse(&path).ok()?, record.kind);
+            let path = ImagePath::parse(&[tree.path.as_bytes(), b"/", record.path].concat()).ok()?;
+            let parent = path.parent()?;
+            let has_parent = parent == tree.path || tree.names.get(&parent) == Some(&Kind::Directory);
+            if !has_parent || tree.names.contains_key(&path) {
+                tree.early.push(path.clone());
+            }
+            tree.names.insert(path, record.kind);
         }
     }
     Some(trees)
+}
+
+/// The user can pass what is above `paths`.
+fn passable(facts: &Facts<'_>, paths: impl Iterator<Item = ImagePath>, proof: &mut Proof) {
+    let above: BTreeSet<ImagePath> = paths.flat_map(|path| path.ancestors()).collect();
+    for path in above {
+        if facts.rootfs.entry(&path).is_some_and(|entry| facts.user.bits(entry) & 0o1 == 0) {
+            proof.break_at(
+                path,
+                "the user cannot pass it on the way to the helper, its table and its volumes",
+            );
+        }
+    }
 }
 
 fn helper(facts: &Facts<'_>, proof: &mut Proof) {
@@ -101,7 +129,8 @@ fn compare(facts: &Facts<'_>, tree: &ImagePath, names: &BTreeMap<ImagePath, Kind
     for path in names.keys().filter(|path| facts.rootfs.node(path).is_none()) {
         proof.break_at(path, "is to be copied to a volume, and the image does not have it");
     }
-    let mut closed: Option<&ImagePath> = None;
+    let is_closed = facts.rootfs.entry(tree).is_some_and(|entry| facts.user.bits(entry) & 0o1 == 0);
+    let mut closed = Some(tree).filter(|_| is_closed);
     for (path, _) in facts.rootfs.below(tree) {
         if closed.is_some_and(|closed| path.is_within(closed)) {
             if names.contains_key(path) {

@@ -174,3 +174,68 @@ fn what_is_seeded_is_as_strict_as_all_else_in_the_image() {
         "#]],
     );
 }
+
+#[test]
+fn table_that_the_helper_fails_at_is_found() {
+    let table = |image: &mut Edited, order: [&'static str; 4]| {
+        image.member(own(image), ".kiln/seeds", |member| {
+            let all = "d 0700 seed\0f 0600 seed/key\0l 0777 seed/to\0";
+            let text = String::from_utf8(member.bytes.clone()).unwrap();
+            assert!(text.ends_with(all), "{text:?}");
+            member.bytes = text.replacen(all, &order.concat(), 1).into_bytes();
+        });
+    };
+    let [seed, key, to] = ["d 0700 seed\0", "f 0600 seed/key\0", "l 0777 seed/to\0"];
+    check(
+        |image| table(image, [key, seed, to, ""]),
+        &expect![[r#"
+        H9 /var/lib/www/seed/key: the table has it twice, or before the directory that it is copied to
+    "#]],
+    );
+    check(
+        |image| table(image, [seed, key, to, key]),
+        &expect![[r#"
+        H9 /var/lib/www/seed/key: the table has it twice, or before the directory that it is copied to
+    "#]],
+    );
+    check(
+        |image| image.member(own(image), ".kiln/seeds", |member| member.header.set_mode(0o400)),
+        &expect![[r#"
+            H9 /.kiln/seeds: the user cannot read it
+        "#]],
+    );
+    check(
+        |image| image.member(own(image), ".kiln/volumes/var", |member| member.header.set_mode(0o500)),
+        &expect![[r#"
+            H9 /.kiln/volumes/var: the user cannot pass it on the way to the helper, its table and its volumes
+        "#]],
+    );
+    check(
+        |image| image.member(own(image), "var/lib/www", |member| member.header.set_mode(0o500)),
+        &expect![[r#"
+            H9 /var/lib/www/seed: is to be copied to a volume, and the user cannot pass a directory above it
+            H9 /var/lib/www/seed/key: is to be copied to a volume, and the user cannot pass a directory above it
+            H9 /var/lib/www/seed/to: is to be copied to a volume, and the user cannot pass a directory above it
+        "#]],
+    );
+}
+
+#[test]
+fn link_into_a_declared_path_may_lead_nowhere_only_where_something_is_mounted() {
+    let lab = lab();
+    let open = |volume: serde_json::Value| {
+        lab.edit(|image| {
+            image.add(own(image) - 1, "/opt/link l /var/lib/www/gone");
+            image.manifest(|manifest| {
+                let paths = manifest["paths"].as_array_mut().unwrap();
+                paths.iter_mut().find(|path| path["path"] == "/var/lib/www").unwrap()["volume"] = volume;
+            });
+            image.relabel();
+        });
+        let verified = lab.verify("edited");
+        let open = verified.proofs.iter().flat_map(|proof| &proof.open);
+        open.filter(|text| text.contains("/opt/link is a symbolic link that leads nowhere")).count()
+    };
+    assert_eq!(open(json!({"kind": "disk", "size_limit": 1 << 20})), 0);
+    assert_eq!(open(json!({"kind": "none"})), 1);
+}
