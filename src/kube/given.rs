@@ -72,6 +72,8 @@ pub struct Security {
     pub image_groups: ImageGroups,
     /// The group that volumes are given to.
     pub fs_group: Option<u32>,
+    /// When files on them are.
+    pub fs_group_change: GroupChange,
     /// Capabilities more than a runtime's default, as written.
     pub add: Vec<String>,
     /// Capabilities less, as written; `ALL` are all.
@@ -86,6 +88,16 @@ pub struct Security {
     pub seccomp: Seccomp,
     /// Kernel parameters.
     pub sysctls: BTreeMap<String, String>,
+}
+
+/// When files that are on a volume already are given to the pod's `fsGroup`, with its rights to read and write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GroupChange {
+    /// At every start, which is what Kubernetes does where nothing is said.
+    #[default]
+    Always,
+    /// Where the volume's top is not the group's yet.
+    OnRootMismatch,
 }
 
 /// Whether the groups that the image gives a user count.

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::image::Config;
-use crate::kube::given::{Container, Given, ImageGroups, Medium, Mount};
-use crate::manifest::{self, Manifest, Volume};
+use crate::kube::given::{Container, Given, GroupChange, ImageGroups, Medium, Mount, Security};
+use crate::manifest::{Manifest, Volume};
 use crate::path::ImagePath;
 use crate::promise::{Proof, Shown};
 use crate::rootfs::Rootfs;
@@ -188,7 +188,8 @@ fn groups(container: &Container, settings: &Settings, manifest: &Manifest, proof
 /// Whether what the helper makes is what the app gets.
 fn seeds(given: &Given, container: &Container, manifest: &Manifest, proof: &mut Proof<Shown>) {
     let helper = String::from_utf8_lossy(&ImagePath::literal(seed::HELPER_PATH).absolute()).into_owned();
-    for path in manifest.paths.iter().filter(|path| path.seeded).filter_map(manifest::Path::image_path) {
+    let seeded = manifest.paths.iter().filter(|path| path.seeded);
+    for (path, mode) in seeded.filter_map(|path| Some((path.image_path()?, &path.mode))) {
         let is_at = |mount: &Mount, at: &ImagePath| {
             ImagePath::parse(mount.path.as_bytes()).is_ok_and(|path| path == *at)
         };
@@ -202,6 +203,15 @@ fn seeds(given: &Given, container: &Container, manifest: &Manifest, proof: &mut 
                         && !other.read_only
                 })
         };
+        let is_private = u16::from_str_radix(mode, 8).is_ok_and(|mode| mode & 0o027 == 0);
+        if is_private && mount.medium == Medium::Claim && is_given_away(&container.security) {
+            proof.break_at(
+                "fsGroupChangePolicy",
+                format!(
+                    "is not `OnRootMismatch`: from the second start on the group may read and write all of {path}, which does not keep its mode {mode}, nor do the files in it"
+                ),
+            );
+        }
         if mount.sub_path.as_deref() == Some(seed::TREE) && given.init.iter().any(fills) {
             proof.prove(format!("{path} is filled before the app starts"));
         } else {
@@ -210,6 +220,11 @@ fn seeds(given: &Given, container: &Container, manifest: &Manifest, proof: &mut 
             ));
         }
     }
+}
+
+/// Whether the kubelet gives all files of a claim to a group at every start, with the right to read and write.
+fn is_given_away(security: &Security) -> bool {
+    security.fs_group.is_some() && security.fs_group_change == GroupChange::Always
 }
 
 fn mounts(container: &Container, manifest: &Manifest, rootfs: &Rootfs, proof: &mut Proof<Shown>) {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::image::Config;
-use crate::kube::given::{self, Ask, Scheme};
+use crate::kube::given::{self, Ask, GroupChange, Medium, Scheme};
 use crate::promise::State;
 use crate::rootfs::Rootfs;
 use crate::rootfs::dump::parse_image;
@@ -93,6 +93,24 @@ fn what_kilns_helper_should_fill_and_somebody_else_does_is_left_open() {
         assert_eq!(proof.state(), State::Open, "{proof:?}");
         assert!(proof.open[0].starts_with("/run: the pod does not have `/.kiln/seed` fill it"), "{proof:?}");
     }
+}
+
+#[test]
+fn private_copy_on_a_claim_must_not_be_given_to_a_group_at_every_start() {
+    let given = |policy: GroupChange, medium: Medium| {
+        let mut manifest = manifest();
+        manifest.paths[0].seeded = true;
+        manifest.paths[0].mode = "0750".to_owned();
+        let mut given = own_pod(&manifest).unwrap();
+        given.containers[0].mounts[0].medium = medium;
+        given.containers[0].security.fs_group = Some(33);
+        given.containers[0].security.fs_group_change = policy;
+        let proof = held_against(&given, Some(&manifest)).0;
+        proof.breaches.iter().map(|breach| breach.subject.clone()).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(given(GroupChange::Always, Medium::Claim), "fsGroupChangePolicy");
+    assert_eq!(given(GroupChange::OnRootMismatch, Medium::Claim), "");
+    assert_eq!(given(GroupChange::Always, Medium::Disk), "");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Does not know what a runtime makes of them.
 
 use super::fields::Fields;
-use super::{GivenError, ImageGroups, Seccomp, Security};
+use super::{GivenError, GroupChange, ImageGroups, Seccomp, Security};
 
 /// What the pod says for all containers.
 pub(super) fn of_pod(mut fields: Fields) -> Result<Security, GivenError> {
@@ -20,8 +20,13 @@ pub(super) fn of_pod(mut fields: Fields) -> Result<Security, GivenError> {
         security.sysctls.insert(sysctl.needed("name")?, sysctl.needed("value")?);
         sysctl.done()?;
     }
-    // How volumes are given to the group, and what only other systems know.
-    fields.pass(&["fsGroupChangePolicy", "windowsOptions"]);
+    security.fs_group_change = match fields.text("fsGroupChangePolicy")?.as_deref() {
+        None | Some("Always") => GroupChange::Always,
+        Some("OnRootMismatch") => GroupChange::OnRootMismatch,
+        Some(other) => return Err(fields.value("fsGroupChangePolicy", other, "is no such policy")),
+    };
+    // What only other systems know.
+    fields.pass(&["windowsOptions"]);
     of_both(&mut fields, &mut security)?;
     fields.done()?;
     Ok(security)

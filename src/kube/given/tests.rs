@@ -44,6 +44,9 @@ fn pod_is_read_with_all_that_says_how_it_runs() {
     assert_eq!(container.env, [("NAME".into(), "web".into()), ("B".into(), "web!".into())]);
     let security = &container.security;
     assert_eq!((security.user, security.group, security.fs_group), (Some(33), Some(34), Some(8)));
+    assert_eq!(security.fs_group_change, GroupChange::Always);
+    let rare = POD.replacen("fsGroup: 8", "fsGroupChangePolicy: OnRootMismatch", 1);
+    assert_eq!(parse(&rare).unwrap().containers[0].security.fs_group_change, GroupChange::OnRootMismatch);
     assert!(security.read_only && !security.escalation && security.non_root && !security.privileged);
     assert_eq!((security.drop.join(" "), security.add.join(" ")), ("ALL".into(), "NET_ADMIN".into()));
     assert_eq!(security.seccomp, Seccomp::RuntimeDefault);
@@ -105,6 +108,11 @@ fn what_is_not_understood_is_named() {
         ("16Mi", "lots", "spec.volumes[0].emptyDir.sizeLimit: `lots` is no quantity"),
         ("type: RuntimeDefault", "type: Localhost", "spec.securityContext.seccompProfile.type: `Localhost`"),
         ("runAsUser: 33", "runAsUser: -1", "spec.securityContext.runAsUser: expected a number"),
+        (
+            "fsGroup: 8",
+            "fsGroupChangePolicy: Never",
+            "spec.securityContext.fsGroupChangePolicy: `Never` is no such policy",
+        ),
         (
             "runAsNonRoot: true",
             "runAsNonRoot: \"yes\"",
