@@ -117,13 +117,21 @@ fn paths(manifests: &[(String, &Manifest)], differences: &mut Vec<Difference>) -
             }
         }
     }
+    let hides = |name: &str| {
+        let mut all = manifests.iter().flat_map(|(_, manifest)| &manifest.paths);
+        all.any(|path| path.path == name && !path.content.hides_nothing())
+    };
     for path in united.values_mut().filter(|path| path.seeded && !is_same_seed) {
         path.seeded = false;
-        path.volume = Volume::None;
+        let effect = if hides(&path.path) {
+            path.volume = Volume::None;
+            "the pod spec has no volume there"
+        } else {
+            "the pod spec has an empty volume there, which is for everybody in the pod"
+        };
         differences.push(Difference {
             subject: path.path.clone(),
-            message: "the platforms do not copy the same paths to volumes: the pod spec has no volume there"
-                .to_owned(),
+            message: format!("the platforms do not copy the same paths to volumes: {effect}"),
         });
     }
     for (name, path) in &united {
@@ -234,6 +242,7 @@ fn merge(all: &mut Vec<Evidence>, more: &[Evidence]) {
 mod tests {
     use super::super::tests::{context, plan};
     use super::*;
+    use crate::plan::PathContent;
 
     fn united(change: impl FnOnce(&mut Manifest)) -> United {
         let one = Manifest::new(&plan(), &context());
@@ -279,6 +288,7 @@ mod tests {
         let same = |other: &mut Manifest| other.paths[0].evidence.clear();
         let mut one = Manifest::new(&plan(), &context());
         one.paths[0].seeded = true;
+        one.paths[0].content = PathContent::Seed { files: 1, bytes: 5 };
         let mut other = one.clone();
         same(&mut other);
         let both = [("linux/amd64".to_owned(), &one), ("linux/arm64".to_owned(), &other)];
@@ -295,6 +305,26 @@ mod tests {
             assert!(!path.seeded && path.volume == Volume::None, "{path:?}");
             assert_eq!(found.differences[0].subject, path.path);
         }
+    }
+
+    #[test]
+    fn where_no_platform_has_content_all_have_an_empty_volume() {
+        let mut one = Manifest::new(&plan(), &context());
+        one.paths[0].seeded = true;
+        one.paths[0].content = PathContent::Empty;
+        one.paths[0].volume = Volume::Disk { size_limit: 1 << 20 };
+        let mut other = one.clone();
+        other.paths[0].seeded = false;
+        let united = |other: &Manifest| {
+            let both = [("linux/amd64".to_owned(), &one), ("linux/arm64".to_owned(), other)];
+            United::of(&both).unwrap()
+        };
+        let found = united(&other);
+        let path = &found.manifest.paths[0];
+        assert!(!path.seeded && path.volume == Volume::Disk { size_limit: 1 << 20 }, "{path:?}");
+        assert!(found.differences[0].message.contains("an empty volume"), "{:?}", found.differences);
+        other.paths[0].content = PathContent::Seed { files: 1, bytes: 5 };
+        assert_eq!(united(&other).manifest.paths[0].volume, Volume::None);
     }
 
     #[test]
