@@ -15,6 +15,7 @@ pub mod known;
 pub mod likeness;
 pub mod lowering;
 pub mod notes;
+pub mod readable;
 pub mod residual;
 pub mod seed;
 pub mod totals;

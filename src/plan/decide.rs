@@ -10,6 +10,7 @@ use super::entrypoint::{self, Refusal, Start};
 use super::fate::{self, Fate};
 use super::keep::{self, Kept};
 use super::known::Known;
+use super::readable::{self, Wanted};
 use super::seed::{self, Seeds};
 use super::user::{self, UserError};
 use super::writable::{self, Found};
@@ -78,13 +79,6 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
     let mut fate = fate::settle(known, &kept, level, &staying, &start.removed);
     let moved = found.links.iter().filter(|link| link.moved);
     fate.moved = moved.map(|link| (link.path.clone(), link.target.clone())).collect();
-    let readable = if is_same_user(known, &user) {
-        BTreeSet::new()
-    } else {
-        let mut readable = must_read(known, &start, &kept, &fate, &standing);
-        readable.extend(copied.into_iter().chain(fate.moved.keys()).filter(|path| fate.stays(path)).cloned());
-        readable
-    };
     let set = start.baked.iter().map(|baked| (baked.path.clone(), baked.permissions)).collect();
     let mount_permissions = |declared: &WritablePath| {
         let WritablePath { path, mode, uid, gid, .. } = declared;
@@ -96,7 +90,17 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
     let written = found.paths.iter().filter(is_written);
     let writable = written.map(mount_permissions).collect();
     let shared = shared_with_outside(known, &mount_points);
-    let access = Access { user: &user, writable, shared, readable, set };
+    let mut access = Access { user: &user, writable, shared, readable: BTreeSet::new(), set };
+    let mounted: BTreeSet<ImagePath> = mount_points.iter().chain(&working_dir).cloned().collect();
+    let wanted = Wanted {
+        start: &start,
+        kept: &kept,
+        fate: &fate,
+        standing: &standing,
+        mounted: &mounted,
+        copied: &copied,
+    };
+    access.readable = readable::readable(known, &wanted, &access);
     let database::Filtered { contents: mut edits, failed: unfiltered } = database::filter(known, &fate);
     let mut new = baked::carry(known, &start.baked, &fate, &access, &mut edits);
     let prepared = found.prepared.iter().cloned();
@@ -231,11 +235,6 @@ pub fn unknown_interpreter<'s>(
     (loads_modules && !is_seen).then_some(program)
 }
 
-/// Whether the image ran as `user` before: then it read all it needs, and nothing is opened to it.
-fn is_same_user(known: &Known<'_>, user: &User) -> bool {
-    user.uid != 0 && known.accounts.resolve(&known.config.user).is_ok_and(|before| before.uid == user.uid)
-}
-
 fn writable_paths(known: &Known<'_>, start: &Start, recipes: &[&Recipe], user: &User, kept: &Kept) -> Found {
     let stays = |path: &ImagePath| kept.files.contains_key(path);
     let exposed: Vec<(u16, String)> = known
@@ -262,47 +261,9 @@ fn writable_paths(known: &Known<'_>, start: &Start, recipes: &[&Recipe], user: &
         has_helper: crate::seed::helper(&known.config.platform).is_some(),
         extra: &known.options.writable,
         lowering_directories: &start.directories,
+        baked: &start.baked,
         traced: known.traced.map(|traced| traced.of(start.whose)),
     })
-}
-
-/// Files of the start, of what it loads and of the application, configuration that comes with the program, the
-/// directories `standing` (the working directory and mount points), and every directory above.
-fn must_read(
-    known: &Known<'_>,
-    start: &Start,
-    kept: &Kept,
-    fate: &Fate,
-    standing: &BTreeSet<ImagePath>,
-) -> BTreeSet<ImagePath> {
-    let secrets = Catalog::builtin().secrets();
-    let mut out: BTreeSet<ImagePath> = standing
-        .iter()
-        .flat_map(|directory| directory.ancestors().chain([directory.clone()]))
-        .filter(|directory| known.rootfs.is_directory(directory))
-        .collect();
-    let etc = ImagePath::literal("etc");
-    let is_of_program = |id| start.program.iter().any(|program| known.is_built_with(program, id));
-    for (path, why) in &kept.files {
-        let wanted = match why {
-            keep::Why::Application | keep::Why::Read(_) => true,
-            keep::Why::Package(id) => path.is_within(&etc) && is_of_program(*id),
-            why => why.is_strong(),
-        };
-        if !wanted || !fate.stays(path) || known.rule(secrets, path).is_some() || is_account_secret(path) {
-            continue;
-        }
-        if known.rootfs.entry(path).is_some_and(|entry| entry.file().is_some()) {
-            out.extend(path.ancestors());
-            out.insert(path.clone());
-            out.extend(known.names_of(path).iter().cloned());
-        }
-    }
-    for baked in start.baked.iter().filter(|baked| baked.is_read) {
-        out.extend(baked.path.ancestors());
-        out.insert(baked.path.clone());
-    }
-    out
 }
 
 /// Names within `writable` of files that have a name outside, too.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::access::{Access, Permissions};
 use super::fate::Fate;
 use super::known::Known;
-use super::writable::{Found, is_code};
+use super::writable::{Found, is_code, is_program};
 use super::{Addition, Link, Made, WritablePath};
 use crate::path::ImagePath;
 use crate::rootfs;
@@ -32,7 +32,7 @@ pub struct Tree {
     pub bytes: u64,
     /// What of it the user cannot read, and is not copied.
     pub left_out: Vec<ImagePath>,
-    /// What of it is code, by its name.
+    /// What of it is code: by its name, by what is in it, or for somebody may execute it.
     pub code: Vec<ImagePath>,
 }
 
@@ -131,7 +131,9 @@ fn tree(
             Some(rootfs::Kind::File(file)) => {
                 tree.files += 1;
                 tree.bytes += file.size;
-                tree.code.extend(Some(below).filter(|below| is_code(below)).cloned());
+                if entry.is_some_and(|entry| is_program(below, entry)) {
+                    tree.code.push(below.clone());
+                }
                 Kind::File
             }
             Some(rootfs::Kind::Symlink(_)) => Kind::Link,
@@ -151,6 +153,9 @@ fn tree(
             Made::File(content) => {
                 tree.files += 1;
                 tree.bytes += content.len() as u64;
+                if is_code(below) || content.starts_with(b"#!") {
+                    tree.code.push(below.clone());
+                }
                 Kind::File
             }
         };

@@ -25,14 +25,16 @@ mod wanted;
 
 use crate::finding::{Code, Finding};
 use crate::path::ImagePath;
+use crate::plan::baked::Baked;
 use crate::plan::traced::Traced;
 use crate::plan::{Link, Port, Step, User, WritablePath};
 use crate::recipe::{EnvRule, Recipe};
 use crate::rootfs::Rootfs;
+use crate::seed;
 
 use candidate::Candidate;
 pub use place::{is_kernel, is_system};
-pub use seeding::is_code;
+pub use seeding::{is_code, is_program};
 pub use units::unit_user;
 pub use wanted::wanted;
 
@@ -67,6 +69,8 @@ pub struct Inputs<'a> {
     pub extra: &'a [ImagePath],
     /// Directories that lowered scripts would have made.
     pub lowering_directories: &'a [ImagePath],
+    /// Files that lowered scripts would have written, and that the hardened image has.
+    pub baked: &'a [Baked],
     /// What the app did while it was watched.
     pub traced: Option<Traced<'a>>,
 }
@@ -107,10 +111,11 @@ pub fn find(inputs: &Inputs<'_>) -> Found {
     if let Some(silence) = settings.logs.silence() {
         candidates = silence::without_logs(inputs, candidates, silence, &mut found.findings);
     }
-    let (links, files) = links::take(inputs, &mut candidates, &mut found.findings);
+    let links::Taken { links, declared, table } = links::take(inputs, &mut candidates, &mut found.findings);
     found.links = links;
-    (found.paths, found.prepared) = unite::unite(inputs, candidates, &mut found.findings);
-    found.paths.extend(files);
+    let room = seed::table_room().saturating_sub(table);
+    (found.paths, found.prepared) = unite::unite(inputs, candidates, room, &mut found.findings);
+    found.paths.extend(declared);
     found.paths.sort_by(|a, b| a.path.cmp(&b.path));
     ownership::undeclared(inputs, &found.paths, &mut found.findings);
     found.ports = ports::find(inputs, settings.ports, &mut found.findings);

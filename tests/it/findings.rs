@@ -108,6 +108,9 @@ fn raising(code: Code) -> Option<Fixture> {
                 .cmd(&["/app/main", "--serve", "/usr/share"])
         }
         Code::UsedInRunsOnly => app("").minimal("/app/main", &[]),
+        Code::SeedIncomplete => {
+            app("/data d 0755 1000:1000\n/data/x f 0600 0:0 5").user("1000").volume("/data")
+        }
         Code::PackagesBroken => app("/var/lib/dpkg/status f \"Package: a\\nStatus: inst\""),
     })
 }

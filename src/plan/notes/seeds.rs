@@ -5,6 +5,7 @@
 use super::{Decision, some_of};
 use crate::finding::{Code, Finding};
 use crate::plan::seed::Tree;
+use crate::plan::writable::is_code;
 
 /// A finding for each tree.
 pub(super) fn copied(decision: &Decision<'_>) -> Vec<Finding> {
@@ -19,21 +20,30 @@ pub(super) fn copied(decision: &Decision<'_>) -> Vec<Finding> {
                     "an init container copies its {files} files with {bytes} bytes to its volume: what the app writes there is lost with the pod, unless the volume is a claim"
                 ),
             };
+            let copied = Finding::new(Code::WritableSeeded, path, what);
             let names: Vec<String> = left_out.iter().map(ToString::to_string).collect();
-            let without = match names.as_slice() {
-                [] => String::new(),
-                names => format!("; the user could not read {}, which the volume is without", some_of(names)),
-            };
-            let copied = Finding::new(Code::WritableSeeded, path, format!("{what}{without}"));
+            let incomplete = (!names.is_empty()).then(|| {
+                let text = format!(
+                    "the volume is without {}: the user could not read that in the source, and is not given what is another's",
+                    some_of(&names)
+                );
+                Finding::new(Code::SeedIncomplete, path, text)
+            });
+            let is_asked_for = code.iter().any(is_code);
             let code: Vec<String> = code.iter().map(ToString::to_string).collect();
             let changeable = (!code.is_empty()).then(|| {
+                let (is, why) = if is_asked_for {
+                    ("is code", ": `--writable` asked for that")
+                } else {
+                    ("may be executed", "")
+                };
                 let text = format!(
-                    "{} is code, and can be changed in the volume by whoever gets into the app, as long as the volume lives: `--writable` asked for that",
+                    "{} {is}, and can be changed in the volume by whoever gets into the app, as long as the volume lives{why}",
                     some_of(&code)
                 );
                 Finding::new(Code::WritableCode, path, text)
             });
-            std::iter::once(copied).chain(changeable)
+            std::iter::once(copied).chain(incomplete).chain(changeable)
         })
         .collect()
 }

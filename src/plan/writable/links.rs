@@ -3,12 +3,12 @@
 //! Only where the app was watched, and did nothing to the file that a link does not stand for: it was not renamed, removed
 //! or made a socket. Without that it is a finding, as anywhere else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::candidate::evidence;
 use super::content::is_log_link;
 use super::place::Refusal;
-use super::seeding::{BLOCK, code_by_name, is_code};
+use super::seeding::{BLOCK, Maker, between, code_by_name, is_code, measure, record};
 use super::unite::canonical;
 use super::{Candidate, Inputs, place};
 use crate::evidence::{Confidence, EvidenceKind};
@@ -29,13 +29,24 @@ const ROOM_MIB: u64 = 256;
 const NEVER: &[&str] =
     &["/.kiln", "/bin", "/lib", "/lib32", "/lib64", "/sbin", "/usr/bin", "/usr/lib", "/usr/sbin", "/boot"];
 
+/// What is taken.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// By path.
+    pub(super) links: Vec<Link>,
+    /// Where they lead; `None` where there are none.
+    pub(super) declared: Option<WritablePath>,
+    /// Bytes that it takes in the helper's table, at the most.
+    pub(super) table: usize,
+}
+
 /// Takes the files out of `candidates` that become links, and says so.
 pub(super) fn take(
     inputs: &Inputs<'_>,
     candidates: &mut Vec<Candidate>,
     findings: &mut Vec<Finding>,
-) -> (Vec<Link>, Option<WritablePath>) {
-    let Some(traced) = inputs.traced.filter(|_| inputs.has_helper) else { return (Vec::new(), None) };
+) -> Taken {
+    let Some(traced) = inputs.traced.filter(|_| inputs.has_helper) else { return Taken::default() };
     let plain: BTreeMap<ImagePath, bool> =
         traced.written().map(|write| (write.place.path, write.is_plain)).collect();
     // Every reason for a file must be one that a link serves.
@@ -56,7 +67,8 @@ pub(super) fn take(
         })
         .collect();
     let bytes = bytes_of(inputs, &links);
-    if bytes > seed::MAX_BYTES {
+    let table = table_of(inputs, &links).filter(|table| *table <= seed::table_room());
+    if bytes > seed::MAX_BYTES || table.is_none() {
         links.clear();
     }
     let mut why = Vec::new();
@@ -81,7 +93,7 @@ pub(super) fn take(
         false
     });
     if links.is_empty() {
-        return (Vec::new(), None);
+        return Taken::default();
     }
     why.sort();
     why.dedup();
@@ -100,7 +112,19 @@ pub(super) fn take(
         confidence: Confidence::Proven,
         evidence: why,
     };
-    (links.into_values().collect(), Some(declared))
+    Taken { links: links.into_values().collect(), declared: Some(declared), table: table.unwrap_or_default() }
+}
+
+/// Bytes that what `links` lead to takes in the helper's table, at the most; `None` where the image has something there
+/// that is not copied.
+fn table_of(inputs: &Inputs<'_>, links: &BTreeMap<ImagePath, Link>) -> Option<usize> {
+    let root = ImagePath::literal(seed::FILES_PATH);
+    let Maker::Helper { table, .. } = measure(inputs, &root, 0, true).ok()? else { return None };
+    let names: BTreeSet<ImagePath> = links
+        .values()
+        .flat_map(|link| between(&link.target, &root).chain([link.target.clone()]).collect::<Vec<_>>())
+        .collect();
+    Some(names.iter().map(record).fold(table, usize::saturating_add))
 }
 
 fn bytes_of(inputs: &Inputs<'_>, links: &BTreeMap<ImagePath, Link>) -> u64 {

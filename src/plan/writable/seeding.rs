@@ -9,13 +9,13 @@ use super::{Candidate, Inputs, place};
 use crate::evidence::EvidenceKind;
 use crate::path::ImagePath;
 use crate::plan::PathContent;
-use crate::rootfs::Kind;
+use crate::rootfs::{Content, Entry, File, Kind};
 use crate::seed;
 
-/// Extensions of programs that an interpreter reads: in a volume whoever can write there can change them.
+/// Extensions, in lower case, of what a program reads and runs: in a volume whoever can write there can change it.
 const CODE: &[&[u8]] = &[
-    b"class", b"cjs", b"jar", b"js", b"lua", b"mjs", b"php", b"pl", b"pm", b"py", b"pyc", b"rb", b"sh",
-    b"so", b"war", b"wasm",
+    b"beam", b"cgi", b"class", b"cjs", b"dll", b"exe", b"inc", b"jar", b"js", b"jsp", b"lua", b"mjs",
+    b"phar", b"php", b"phtml", b"pl", b"pm", b"py", b"pyc", b"rb", b"sh", b"so", b"tcl", b"war", b"wasm",
 ];
 
 /// Rights of everybody but the owner.
@@ -56,13 +56,23 @@ impl Maker {
         }
     }
 
-    /// The helper, which makes the directory at `made` as well in the one at `path`.
-    pub(super) fn with_directory(&self, path: &ImagePath, made: &ImagePath) -> Self {
-        let (room, table) = match self {
-            Self::Helper { room, table } => (*room, *table),
-            Self::Kubelet | Self::Nobody(_) => (0, record(path)),
+    /// The helper, which makes the directory at `made` as well in the one at `path`; `None` where it cannot.
+    pub(super) fn with_directory(
+        &self,
+        inputs: &Inputs<'_>,
+        path: &ImagePath,
+        made: &ImagePath,
+    ) -> Option<Self> {
+        let own = match self {
+            Self::Helper { .. } => self.clone(),
+            Self::Kubelet => measure(inputs, path, 0, true).ok()?,
+            Self::Nobody(_) => return None,
         };
-        Self::Helper { room: room + BLOCK, table: table + record(made) }
+        let Self::Helper { room, table } = own else { return None };
+        let more: usize = between(made, path).chain([made.clone()]).map(|path| record(&path)).sum();
+        let table = table + more;
+        (seed::takes(made) && table <= seed::table_room())
+            .then_some(Self::Helper { room: room + BLOCK, table })
     }
 
     pub(super) fn is_helper(&self) -> bool {
@@ -128,8 +138,13 @@ pub(super) fn maker(
     }
 }
 
-/// The helper, and what it needs for the entries below `path`, of `bytes` together.
-fn measure(inputs: &Inputs<'_>, path: &ImagePath, bytes: u64, with_code: bool) -> Result<Maker, Obstacle> {
+/// The helper, and what it needs for the entries below `path`, of `bytes` together, and for what scripts would have put there.
+pub(super) fn measure(
+    inputs: &Inputs<'_>,
+    path: &ImagePath,
+    bytes: u64,
+    with_code: bool,
+) -> Result<Maker, Obstacle> {
     if !inputs.has_helper {
         return Err(Obstacle::Architecture);
     }
@@ -158,12 +173,28 @@ fn measure(inputs: &Inputs<'_>, path: &ImagePath, bytes: u64, with_code: bool) -
             return Err(Obstacle::Code(below.clone()));
         }
     }
+    let baked = inputs.baked.iter().map(|baked| &baked.path);
+    for made in baked.filter(|made| made.is_within(path) && inputs.rootfs.node(made).is_none()) {
+        if !seed::takes(made) {
+            return Err(Obstacle::Odd(made.clone()));
+        }
+        room += BLOCK;
+        table += between(made, path).chain([made.clone()]).map(|path| record(&path)).sum::<usize>();
+    }
+    if table > seed::table_room() {
+        return Err(Obstacle::Entries);
+    }
     Ok(Maker::Helper { room, table })
 }
 
 /// Bytes that a record takes in the table, at the most.
-fn record(path: &ImagePath) -> usize {
+pub(super) fn record(path: &ImagePath) -> usize {
     path.as_bytes().len() + "d 0000 /\0".len()
+}
+
+/// The directories above `path` and below `top`.
+pub(super) fn between(path: &ImagePath, top: &ImagePath) -> impl Iterator<Item = ImagePath> {
+    path.ancestors().take_while(move |above| above != top && above.is_within(top))
 }
 
 /// The first program of an interpreter below `path`, by its name; `None` where `--writable` asks for the path.
@@ -176,11 +207,24 @@ pub(super) fn code_by_name(inputs: &Inputs<'_>, path: &ImagePath) -> Option<Imag
     below.find(|below| is_code(below) && is_file(below) && (inputs.kept)(below)).cloned()
 }
 
-/// Whether the name of `path` says that it is a program of an interpreter.
+/// Whether the name of `path` says that a program reads and runs it.
 pub fn is_code(path: &ImagePath) -> bool {
-    let name = path.name();
-    let at = name.iter().rposition(|&byte| byte == b'.');
-    at.and_then(|at| name.get(at + 1..)).is_some_and(|extension| CODE.contains(&extension))
+    // The version of a library (`.so.1.2`) is no extension.
+    let is_version = |part: &&[u8]| part.iter().all(u8::is_ascii_digit);
+    let mut parts = path.name().split(|&byte| byte == b'.').rev().peekable();
+    let mut is_versioned = false;
+    while parts.next_if(is_version).is_some() {
+        is_versioned = true;
+    }
+    let extension = parts.next().filter(|_| parts.peek().is_some());
+    let code = if is_versioned { &[b"so".as_slice()] } else { CODE };
+    extension.is_some_and(|extension| code.iter().any(|code| extension.eq_ignore_ascii_case(code)))
+}
+
+/// Whether the file `entry` at `path` is code by its name, by what is in it, or for somebody may execute it.
+pub fn is_program(path: &ImagePath, entry: &Entry) -> bool {
+    let is_one = |file: &File| file.content != Content::Data || entry.mode & 0o111 != 0 || is_code(path);
+    entry.file().is_some_and(is_one)
 }
 
 /// Whether there are directories in a directory without content: they are there for a reason, and an app may not make
@@ -205,4 +249,37 @@ fn is_private(inputs: &Inputs<'_>, path: &ImagePath, group: &[Candidate]) -> boo
         None => group.iter().filter_map(|candidate| candidate.mode).max(),
     };
     !is_for_all && inputs.user.uid != 0 && mode.is_some_and(|mode| mode & OF_OTHERS == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_known_by_its_name_in_any_case_and_any_version() {
+        for name in [
+            "a.php",
+            "a.PHP",
+            "a.pHtml",
+            "a.phar",
+            "a.inc",
+            "a.jsp",
+            "a.cgi",
+            "a.tcl",
+            "a.beam",
+            "a.Dll",
+            "a.exe",
+            "liba.so",
+            "liba.so.1",
+            "liba.so.1.2.3",
+            "LIBA.SO.1",
+            "a.b.py",
+            ".js",
+        ] {
+            assert!(is_code(&ImagePath::literal(&format!("srv/{name}"))), "{name}");
+        }
+        for name in ["php", "so", "a.1", "1", "a.php.1", "a.php.bak", "a.sox", "so.1", "a.txt", "a.d.so/x"] {
+            assert!(!is_code(&ImagePath::literal(&format!("srv/{name}"))), "{name}");
+        }
+    }
 }

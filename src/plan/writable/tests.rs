@@ -86,6 +86,7 @@ impl Case<'_> {
             has_helper: true,
             extra: &paths(self.extra),
             lowering_directories: &paths(self.lowering),
+            baked: &[],
             traced: None,
         })
     }

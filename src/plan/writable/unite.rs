@@ -13,7 +13,6 @@ use crate::finding::{Code, Finding};
 use crate::path::ImagePath;
 use crate::plan::{PathContent, User, WritablePath};
 use crate::recipe::Purpose;
-use crate::seed;
 
 /// A path that is declared.
 struct Declared {
@@ -30,9 +29,11 @@ impl Declared {
 }
 
 /// One entry per canonical path, by path; and the directories that lowered scripts made in those, which are copied to them.
+/// The helper's table has `left` bytes for them.
 pub(super) fn unite(
     inputs: &Inputs<'_>,
     candidates: Vec<Candidate>,
+    mut left: usize,
     findings: &mut Vec<Finding>,
 ) -> (Vec<WritablePath>, Vec<ImagePath>) {
     let mut groups: BTreeMap<ImagePath, Vec<Candidate>> = BTreeMap::new();
@@ -49,7 +50,6 @@ pub(super) fn unite(
     let prepared = fold_prepared(inputs, &mut declared);
     fold_into_parents(&mut declared);
     let mut out = Vec::new();
-    let mut left = seed::table_room();
     for (path, mut declared) in declared {
         declared.maker = declared.maker.within(&mut left, &declared.content);
         report(inputs, &path, &declared, findings);
@@ -177,19 +177,24 @@ fn fold_prepared(inputs: &Inputs<'_>, declared: &mut BTreeMap<ImagePath, Declare
     let folded: Vec<(ImagePath, ImagePath)> = prepared
         .filter_map(|path| Some((path.clone(), path.ancestors().find(|above| takes(above))?)))
         .collect();
-    for (path, above) in &folded {
-        declared.remove(path);
-        if let Some(above_it) = declared.get_mut(above) {
-            above_it.maker = above_it.maker.with_directory(above, path);
+    let mut out = Vec::new();
+    for (path, above) in folded {
+        // What the helper cannot make there stays a volume of its own.
+        if let Some(above_it) = declared.get_mut(&above)
+            && let Some(maker) = above_it.maker.with_directory(inputs, &above, &path)
+        {
+            above_it.maker = maker;
+            declared.remove(&path);
+            out.push(path);
         }
     }
-    folded.into_iter().map(|(path, _)| path).collect()
+    out
 }
 
 /// Drops paths that the app makes below another declared one, and those that are copied with it; their evidence goes to
 /// that one.
 fn fold_into_parents(declared: &mut BTreeMap<ImagePath, Declared>) {
-    let foldable: Vec<(ImagePath, ImagePath)> = declared
+    let foldable: Vec<(ImagePath, ImagePath, bool)> = declared
         .iter()
         .filter(|(_, own)| own.is_mounted())
         .filter_map(|(path, own)| {
@@ -198,17 +203,18 @@ fn fold_into_parents(declared: &mut BTreeMap<ImagePath, Declared>) {
                 path.ancestors().find(|above| declared.get(above).is_some_and(Declared::is_mounted))?;
             // The helper makes one tree of both.
             let is_copied = own.maker.is_helper() && declared.get(&parent)?.maker.is_helper();
-            (is_made || is_copied).then(|| (path.clone(), parent))
+            (is_made || is_copied).then(|| (path.clone(), parent, is_made))
         })
         .collect();
     // Deepest first, so that evidence climbs all the way.
-    for (path, parent) in foldable.into_iter().rev() {
+    for (path, parent, is_made) in foldable.into_iter().rev() {
         if let Some(Declared { group, .. }) = declared.remove(&path)
             && let Some(above) = declared.get_mut(&parent)
         {
-            // Purposes and sizes are those of the child; the reasons hold for the parent.
+            // The mode is the child's. So is the purpose of what the app makes as it likes; what has a volume no more is kept
+            // in the parent's, which must be as lasting and as large.
             above.group.extend(group.into_iter().map(|candidate| Candidate {
-                purpose: None,
+                purpose: candidate.purpose.filter(|_| !is_made),
                 mode: None,
                 ..candidate
             }));

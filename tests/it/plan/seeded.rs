@@ -1,10 +1,14 @@
 //! What is copied to volumes at start: which paths, with which modes, and what is not.
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
+use std::fmt::Write as _;
+
 use expect_test::{Expect, expect};
 use kiln::path::ImagePath;
+use kiln::profile::How;
 use serde_json::json;
 
+use super::traced::{Runs, image, wrote};
 use crate::fixture::Fixture;
 
 fn app(more: &str) -> Fixture {
@@ -152,8 +156,9 @@ fn files_that_the_user_could_never_read_are_left_out_and_said() {
     "#]],
     );
     fixture.shows("findings", &expect![[r#"
+        medium KN068 /data: the volume is without /data/closed, /data/secret: the user could not read that in the source, and is not given what is another's
         info KN019 /data: a runtime would mount a volume here that the pod spec does not show; the hardened image declares none
-        info KN065 /data: an init container copies its 1 files with 5 bytes to its volume: what the app writes there is lost with the pod, unless the volume is a claim; the user could not read /data/closed, /data/secret, which the volume is without
+        info KN065 /data: an init container copies its 1 files with 5 bytes to its volume: what the app writes there is lost with the pod, unless the volume is a claim
     "#]]);
 }
 
@@ -216,4 +221,75 @@ fn volume_has_room_for_what_is_copied() {
     assert_eq!(size(20 << 20), (true, true, 64));
     assert_eq!(size(300 << 20), (true, false, 1024));
     assert_eq!(size(1025 << 20), (false, true, 16));
+}
+
+#[test]
+fn what_a_third_user_keeps_from_the_server_is_not_opened_to_it() {
+    let image = "/usr/sbin/gosu f 0755 elf static
+        /app/main f 0755 elf static
+        /data d 0755 1000:1000
+        /data/closed d 0700 2000:2000
+        /data/closed/x f 0644 2000:2000 5
+        /data/of-root f 0600 0:0 5
+        /data/other f 0600 2000:2000 5";
+    let switched = Fixture::new(image).cmd(&["gosu", "1000", "/app/main"]).volume("/data");
+    check(
+        &switched,
+        &expect![[r#"
+        kiln-seeds 1
+        T 0755 /data
+        d 0700 closed
+        f 0600 of-root
+    "#]],
+    );
+    switched.shows("findings", &expect![[r#"
+        medium KN068 /data: the volume is without /data/closed, /data/other: the user could not read that in the source, and is not given what is another's
+        low KN014 /data/of-root: opened to group 0: /data/of-root
+        info KN002 gosu 1000 /app/main: replaced by `/app/main`: `gosu` only switches the user, and the container starts as that user
+        info KN019 /data: a runtime would mount a volume here that the pod spec does not show; the hardened image declares none
+        info KN065 /data: an init container copies its 1 files with 5 bytes to its volume: what the app writes there is lost with the pod, unless the volume is a claim
+    "#]]);
+    let rest = Fixture::new(image).cmd(&["/app/main"]).run_as("1000").volume("/data");
+    check(
+        &rest,
+        &expect![[r#"
+        kiln-seeds 1
+        T 0755 /data
+        d 0700 closed
+        f 0644 closed/x
+        f 0600 of-root
+        f 0600 other
+    "#]],
+    );
+}
+
+#[test]
+fn what_may_be_executed_is_copied_and_said() {
+    as_root(
+        "/data d 0755 1000:1000\n/data/tool f 0755 0:0 5\n/data/x f 5",
+    )
+    .volume("/data")
+    .shows("findings", &expect![[r#"
+        medium KN067 /data: /data/tool may be executed, and can be changed in the volume by whoever gets into the app, as long as the volume lives
+        info KN019 /data: a runtime would mount a volume here that the pod spec does not show; the hardened image declares none
+        info KN065 /data: an init container copies its 2 files with 10 bytes to its volume: what the app writes there is lost with the pod, unless the volume is a claim
+    "#]]);
+}
+
+#[test]
+fn directories_of_a_script_that_the_table_has_no_room_for_are_volumes_of_their_own() {
+    let above = vec!["x".repeat(250); 8].join("/");
+    let mut content = "/var/lib/app d 0755 33:33\n".to_owned();
+    for number in 0..4200 {
+        let _ = writeln!(content, "/var/lib/app/{above}/{number:04} d");
+    }
+    let events =
+        vec![(1, wrote("/var/lib/app/a", How::Directory)), (0, wrote("/var/lib/app/state", How::Created))];
+    let mut fixture = image();
+    fixture.layers.extend(Fixture::new(&content).layers);
+    let plan = fixture.watched(Runs { events, ..Runs::default() }.profile()).plan();
+    let below = ImagePath::literal("/var/lib/app");
+    let declared = plan.writable.iter().filter(|declared| declared.path.is_within(&below));
+    let found: Vec<_> = declared.map(|declared| (declared.path.to_string(), declared.seeded)).collect();
+    assert_eq!(found, [("/var/lib/app".to_owned(), false), ("/var/lib/app/a".to_owned(), false)]);
 }

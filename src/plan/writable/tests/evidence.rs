@@ -206,3 +206,32 @@ fn mount_points_are_never_setuid_or_setgid_whoever_asks_for_it() {
     let modes: Vec<_> = found.paths.iter().map(|path| format!("{} {:04o}", path.path, path.mode)).collect();
     assert_eq!(modes, ["/run/app 0755", "/run/app/sticky 1777", "/var/log/app 0750"]);
 }
+
+#[test]
+fn volume_is_as_lasting_and_as_large_as_what_is_copied_with_it_needs() {
+    check(
+        &Case {
+            image: r#"
+                /usr/bin/redis-server f 0755 elf
+                /etc/redis/redis.conf f "dir /run/app/db\n"
+                /run/app d 0755 100:101
+                /run/app/x f 5
+                /run/app/db d 0755 100:101
+                /run/app/db/dump f 5
+            "#,
+            argv: &["redis-server", "/etc/redis/redis.conf"],
+            program: "/usr/bin/redis-server",
+            recipes: vec![redis()],
+            extra: &["/run/app"],
+            ..Case::default()
+        },
+        &expect![[r#"
+            /run/app State Proven seed 2 10 copied 0755 100:101 disk 1024Mi
+              User --writable: /run/app
+              Directive /etc/redis/redis.conf:1: dir /run/app/db
+            port 6379/TCP redis
+              Recipe recipe redis: `port` is not set; compiled in: 6379
+              Recipe recipe redis: its default
+        "#]],
+    );
+}
