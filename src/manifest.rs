@@ -13,7 +13,7 @@ use crate::recipe::{Probe, Purpose};
 pub use index::{ManifestIndex, PlatformManifest, index_schema};
 pub use types::{
     BakedFile, Chain, ChainStep, EnvVar, Kind, Lowering, Manifest, Options, Path, Persistence, PortEntry,
-    ProbeEntry, Process, ResidualProgram, Volume,
+    Preparing, ProbeEntry, Process, ResidualProgram, Volume,
 };
 pub use united::{Difference, United};
 
@@ -98,6 +98,7 @@ impl Manifest {
             env_added,
             paths,
             baked: plan.baked.iter().map(Into::into).collect(),
+            preparing: plan.preparing.clone().map(|argv| Preparing { argv }),
             ports,
             probe: plan.probe.as_ref().map(|probe| match probe {
                 Probe::Http { path } => ProbeEntry::Http { path: path.clone() },

@@ -15,6 +15,7 @@ pub mod known;
 pub mod likeness;
 pub mod lowering;
 pub mod notes;
+pub mod preparing;
 pub mod readable;
 pub mod residual;
 pub mod seed;
@@ -233,6 +234,10 @@ pub struct Plan {
     pub baked: Vec<baked::Baked>,
     /// What goes, by path, then layer.
     pub removed: Vec<Removed>,
+    /// The command of the source image that makes in the pod, before each start, what only a script of the source makes.
+    pub preparing: Option<Vec<String>>,
+    /// Files for whose sake the start is not lowered: such a command would do.
+    pub wants: Vec<ImagePath>,
     /// Catalogued programs that stay, by path.
     pub residual: Vec<Residual>,
     /// Packages of the image, by name.

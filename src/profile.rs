@@ -21,8 +21,8 @@ pub use errno::errno_name;
 pub use event::{Act, Event, Program};
 pub use prepared::{Holds, Prepared, Untold, has_private_key, has_word, is_secret_name};
 pub use types::{
-    Actor, Bind, Directory, End, Ending, EnvVar, Exec, Failure, FileUse, How, Image, Observed, Phase, Probe,
-    Process, Profile, Protocol, Ready, Socket, Start, Written,
+    Actor, Bind, Directory, End, Ending, EnvVar, Exec, Failure, FileUse, How, Image, Observed, Phase,
+    Preparing, Probe, Process, Profile, Protocol, Ready, Socket, Start, Written,
 };
 
 use crate::json;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use asks::{as_probe, ask_all};
 pub use narrow::Narrow;
-use pick::{choose, digests, inits, own_pod};
+use pick::{Of, choose, digests, inits, own_pod};
 pub use settings::SettingsError;
 
 use crate::accounts::Accounts;
@@ -29,8 +29,8 @@ use crate::promise::{Proof, Shown};
 use crate::run::{self, RunError};
 use crate::sandbox::seccomp;
 use crate::sandbox::{
-    self, Attack, Attacked, Bytes, Door, End, Limits, Mount, Place, Root, Sandbox, SandboxError, Settings,
-    WhyLeftOut,
+    self, Attack, Attacked, Bytes, Door, End, Limits, Mount, Place, Root, Running, Sandbox, SandboxError,
+    Settings, WhyLeftOut,
 };
 use crate::trace::Calls;
 use crate::verify::manifest_inside;
@@ -43,6 +43,8 @@ const TO_ANSWER_AGAIN: Duration = Duration::from_secs(10);
 const TO_ATTACK: Duration = Duration::from_mins(5);
 /// How long a container that comes before the app may take: copying or initialising what a database needs.
 const TO_PREPARE: Duration = Duration::from_mins(2);
+/// The number of the source among the images of the sandbox.
+const SOURCE: u8 = 1;
 /// Most lines of an app's last words that are told.
 const LINES: usize = 12;
 
@@ -61,6 +63,8 @@ pub struct Asked {
     pub exercises: Vec<Exercise>,
     /// Files of the source that the image has no more: where the app looks for one, that is told.
     pub gone: Arc<BTreeSet<ImagePath>>,
+    /// Files that a container of the source is to leave in volumes.
+    pub wants: Vec<ImagePath>,
     /// What the profile for system calls is to be that is made of its calls; `None`: none is made.
     pub narrow: Option<Narrow>,
 }
@@ -118,6 +122,7 @@ struct Case<'a> {
     /// Containers that come first, with their settings where they are of this image and can be run.
     init: Vec<(&'a Container, Option<Settings>)>,
     volumes: &'a [Mount],
+    wants: &'a [ImagePath],
     attack: Attack,
     asked: observe::Asked,
     /// Why all files are the app's own, where they are.
@@ -162,9 +167,10 @@ struct Seen {
     attacked: Option<Result<Option<Attacked>, String>>,
 }
 
-/// Tries the image of `subject`.
+/// Tries the image of `subject`; of `source`, which it was made from, a container of the pod may be that comes first.
 pub fn run(
     subject: &Subject<'_>,
+    source: Option<&Subject<'_>>,
     asked: &Asked,
     place: &Place,
     heard: &Arc<Heard>,
@@ -183,38 +189,48 @@ pub fn run(
         container.env.extend(asked.env.iter().cloned());
     }
     let container = choose(&given, &digests(subject), &asked.name)?;
-    let accounts = Accounts::read(subject.rootfs);
-    let inits = inits(&given, container, &digests(subject), &asked.name);
+    let of_source = source.map(digests).unwrap_or_default();
+    let inits = inits(&given, container, &digests(subject), &of_source, &asked.name);
     let volumes = settings::volumes(
-        inits.iter().filter(|init| init.is_own).map(|init| init.container).chain([container]),
+        inits.iter().filter(|init| init.of.is_some()).map(|init| init.container).chain([container]),
     );
-    let set = |container: &Container| {
+    let set = |container: &Container, subject: &Subject<'_>| {
         let failed = |source| TrialError::Settings { name: container.name.clone(), source };
+        let accounts = Accounts::read(subject.rootfs);
         settings::settings(&given, container, &subject.image.config, &accounts, &volumes).map_err(failed)
     };
-    let mut settings = set(container)?;
+    let mut settings = set(container, subject)?;
     let mut init = Vec::new();
     for one in &inits {
-        init.push((one.container, if one.is_own { Some(set(one.container)?) } else { None }));
+        let settings = match (one.of, source) {
+            (Some(Of::Tried), _) => Some(set(one.container, subject)?),
+            (Some(Of::Source), Some(source)) => {
+                Some(Settings { image: SOURCE, ..set(one.container, source)? })
+            }
+            _ => None,
+        };
+        init.push((one.container, settings));
     }
     let mut pod_proof = Proof::new(Shown::Pod);
     compare::image(container, &digests(subject), &mut pod_proof);
     let from = compare::From { manifest: manifest.as_ref(), rootfs: subject.rootfs };
     compare::pod(&given, container, &settings, &from, &mut pod_proof);
     for (init, settings) in &init {
-        compare::init(init, settings.as_ref(), &subject.image.config, &mut pod_proof);
+        let of_source = settings.as_ref().is_some_and(|settings| settings.image == SOURCE);
+        let config =
+            source.filter(|_| of_source).map_or(&subject.image.config, |source| &source.image.config);
+        compare::init(init, settings.as_ref(), config, &mut pod_proof);
     }
     settings.watch = Some(observe::filter().map_err(TrialError::Observe)?);
     let failed = |error: SandboxError| TrialError::Observe(ObserveError::Run(RunError::Sandbox(error)));
     let (uid, gid) = (settings.process.uid, settings.process.gid);
     let mut sandbox = Sandbox::new(place, uid, gid, heard.listener()).map_err(failed)?;
-    let image = sandbox::Image {
-        source: subject.source,
-        layers: &subject.image.layers,
-        rootfs: subject.rootfs,
-        limits: subject.limits,
-    };
-    let left_out = sandbox.unpack(&image).map_err(failed)?;
+    let left_out = sandbox.unpack(&unpackable(subject)).map_err(failed)?;
+    let of_source =
+        |(_, settings): &(_, Option<Settings>)| settings.as_ref().is_some_and(|set| set.image == SOURCE);
+    if let Some(source) = source.filter(|_| init.iter().any(of_source)) {
+        sandbox.unpack(&unpackable(source)).map_err(failed)?;
+    }
     // Devices are the runtime's, whatever the image has.
     let left_out = left_out.iter().filter(|entry| entry.why != WhyLeftOut::Device).count();
     let of = |read_only: bool| {
@@ -251,6 +267,7 @@ pub fn run(
         settings,
         init,
         volumes: &volumes.made,
+        wants: &asked.wants,
     };
     let Outcome { proofs, last_words, watched, seccomp } =
         try_all(&case, pod_proof, asked.probe.is_some(), &mut sandbox, heard)?;
@@ -258,6 +275,15 @@ pub fn run(
     sandbox.close();
     let last_words = last_words.unwrap_or_else(|| last_lines(heard));
     Ok(Tried { pod, proofs, last_words, watched, seccomp })
+}
+
+fn unpackable<'a>(subject: &Subject<'a>) -> sandbox::Image<'a> {
+    sandbox::Image {
+        source: subject.source,
+        layers: &subject.image.layers,
+        rootfs: subject.rootfs,
+        limits: subject.limits,
+    }
 }
 
 /// What all starts showed.
@@ -389,7 +415,10 @@ fn prepare(
                 RunError::NotExecuted { program, reason }.to_string()
             }
             Ok(mut running) => match running.wait(TO_PREPARE).map_err(failed)? {
-                Some(End::Exited(0)) => continue,
+                Some(End::Exited(0)) => match missing(case, settings, &mut running).map_err(failed)? {
+                    None => continue,
+                    Some(path) => format!("ended, and {path} is not there"),
+                },
                 Some(End::Exited(status)) => format!("ended with status {status}"),
                 Some(End::Signaled(signal)) => format!("ended by signal {signal}"),
                 Some(End::Limit(kind)) => format!("used more {} than it may, and was killed", kind.name()),
@@ -399,6 +428,39 @@ fn prepare(
         return Ok(Some((container.name.clone(), how)));
     }
     Ok(None)
+}
+
+/// The first file that a container of the source was to leave and did not.
+fn missing(
+    case: &Case<'_>,
+    settings: &Settings,
+    running: &mut Running<'_>,
+) -> Result<Option<ImagePath>, SandboxError> {
+    if settings.image != SOURCE {
+        return Ok(None);
+    }
+    for path in case.wants {
+        let is_there = match within(&settings.mounts, path) {
+            Some((number, below)) => running.is_in_volume(number, &below)?,
+            None => false,
+        };
+        if !is_there {
+            return Ok(Some(path.clone()));
+        }
+    }
+    Ok(None)
+}
+
+/// In which of the shared volumes `path` is, and where in that.
+fn within(mounts: &[Mount], path: &ImagePath) -> Option<(usize, Vec<u8>)> {
+    let of = |mount: &Mount| ImagePath::parse(mount.path.as_bytes()).ok();
+    let around = mounts.iter().filter_map(|mount| Some((of(mount)?, mount)));
+    let around = around.filter(|(directory, _)| path.is_within(directory));
+    let (directory, mount) = around.max_by_key(|(directory, _)| directory.components().count())?;
+    let names = path.components().skip(directory.components().count());
+    let top = mount.sub_path.iter().map(String::as_bytes);
+    let names: Vec<&[u8]> = top.chain(names).collect();
+    Some((mount.volume?, if names.is_empty() { b".".to_vec() } else { names.join(&b'/') }))
 }
 
 /// An error and its causes on one line.

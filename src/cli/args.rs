@@ -81,6 +81,9 @@ pub(super) struct HardenArgs {
     /// The hardened image as the pod names it: HOST/REPO:TAG@DIGEST
     #[arg(long, value_name = "REF", requires = "pod", help_heading = "Documents (- is stdout)")]
     pub(super) pod_image: Option<String>,
+    /// The source image as the pod names it, where an init container of it prepares what only its script makes
+    #[arg(long, value_name = "REF", requires = "pod", help_heading = "Documents (- is stdout)")]
+    pub(super) pod_source_image: Option<String>,
     /// Write the writable manifest there
     #[arg(long, value_name = "FILE", help_heading = "Documents (- is stdout)")]
     pub(super) manifest: Option<PathBuf>,

@@ -13,6 +13,8 @@ mod trial;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use anyhow::anyhow;
+
 use self::failures::{documents_failure, failure, sink_failure, source_failure};
 use super::{
     BuiltinRecipe, Failure, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline, Referrers,
@@ -27,6 +29,8 @@ use crate::kube::pod::{PodOptions, RunAs, render_pod};
 use crate::manifest;
 use crate::observe::Subject;
 use crate::options::Options;
+use crate::plan::Plan;
+use crate::profile::Preparing;
 use crate::progress::Progress;
 use crate::recipe::{self, Recipe};
 use crate::reference::Reference;
@@ -86,6 +90,16 @@ impl Pipeline for Kiln {
                 .map_err(|error| failure(error, &reference))?;
         let (context, pod) = told.unwrap_or_else(|| unreachable!("what is hardened is told"));
         Ok(Hardened { plan: hardened.plan, context, manifest: hardened.manifest.render(), pod })
+    }
+
+    fn prepare(
+        &self,
+        request: &HardenRequest,
+        trial: &TrialRequest,
+        progress: &dyn Progress,
+    ) -> Result<Option<Preparing>, Failure> {
+        let (reference, source) = self.source(&request.source, &request.registry, &request.options)?;
+        settle::prepare(reference, source, request, trial, progress)
     }
 
     fn settle(
@@ -175,7 +189,19 @@ impl Pipeline for Kiln {
         let tried = request.trial.as_ref().map(|asked| {
             let subject =
                 Subject { source: &*source, image: &found.image, rootfs: &found.rootfs, limits: how.limits };
-            trial::try_image(&subject, asked)
+            let prepares =
+                verify::manifest_inside(&found.rootfs).is_some_and(|manifest| manifest.preparing.is_some());
+            let Some(against) = against.as_ref().filter(|_| prepares) else {
+                let lacks = prepares && asked.pod.is_none();
+                return if lacks { Err(lacks_source()) } else { trial::try_image(&subject, None, asked) };
+            };
+            let platform = Some(&found.image.config.platform);
+            let (image, rootfs) =
+                harden::read(against.source, platform, &how, progress).map_err(|error| {
+                    failure(error, compared.as_ref().unwrap_or(&reference)).within("--against".to_owned())
+                })?;
+            let from = Subject { source: against.source, image: &image, rootfs: &rootfs, limits: how.limits };
+            trial::try_image(&subject, Some(&from), asked)
         });
         let tried = tried.transpose()?;
         Ok(VerifiedImage {
@@ -243,6 +269,12 @@ impl Kiln {
     }
 }
 
+fn lacks_source() -> Failure {
+    Failure::usage(anyhow!(
+        "an init container of the pod is of the source image: expected it as `--against SOURCE`"
+    ))
+}
+
 /// What the report says besides the plan, and the pod spec; an image without a name becomes a finding.
 fn tell(
     request: &HardenRequest,
@@ -250,12 +282,15 @@ fn tell(
     hardened: &mut harden::Hardened,
 ) -> (Context, String) {
     let name = image_name(request, references, hardened.digest, &mut hardened.plan.findings);
+    let digest = record::source_digest(&hardened.image);
+    let source_image = source_name(request, digest, &mut hardened.plan);
     let pod = render_pod(
         &hardened.manifest,
         &PodOptions {
             name: pod_name(request),
             image: name,
-            source: record::source_digest(&hardened.image).to_string(),
+            source: digest.to_string(),
+            source_image,
             namespace: None,
             run_as: RunAs::Manifest,
             united: Vec::new(),
@@ -287,6 +322,28 @@ fn image_name(
         Code::ImageNamePlaceholder,
         &name,
         "the pod spec names no registry yet: give `--pod-image REPOSITORY` the name that the image is pushed as",
+    ));
+    pinned(&name, digest)
+}
+
+/// What the pod calls the source image where it needs that: as it was read; a placeholder and a finding where that is no
+/// registry's name.
+fn source_name(request: &HardenRequest, digest: BlobDigest, plan: &mut Plan) -> String {
+    if plan.preparing.is_none() {
+        return String::new();
+    }
+    let read = match request.source.parse() {
+        Ok(Reference::Registry(reference)) => Some(reference.name()),
+        _ => None,
+    };
+    if let Some(name) = request.pod_source_image.as_ref().or(read.as_ref()) {
+        return pinned(name, digest);
+    }
+    let name = format!("registry.invalid/{}-source", pod_name(request));
+    plan.findings.push(Finding::new(
+        Code::ImageNamePlaceholder,
+        &name,
+        "an init container of the pod spec is of the source image: give `--pod-source-image REPOSITORY` the name that the cluster has it by",
     ));
     pinned(&name, digest)
 }

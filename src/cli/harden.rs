@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
-use super::args::{Format, HardenArgs, Platforms, TalkArgs, WatchArgs};
+use super::args::{Format, HardenArgs, Platforms, TalkArgs};
 use super::output::{Target, World};
 use super::progress::Drawn;
 use super::{Failure, HardenRequest, Outcome, Pipeline, Referrers, TrialRequest, analysis, trace};
+use crate::options::UserProfile;
+use crate::profile::Profile;
 use crate::progress::{Progress, Silent};
 use crate::report::{Detail, Report, ReportIndex, Style, render_hardened, render_hardened_index};
 
@@ -50,9 +52,6 @@ pub(super) fn run(
                 "note: `kiln verify --against` will ask for the profile, which `--save-profile` writes\n",
             );
         }
-        if let Some(target) = profile_to {
-            target.write(&own.profile.render(), world)?;
-        }
         options.profile = Some(Arc::new(own));
     }
     let mut request = HardenRequest {
@@ -63,11 +62,24 @@ pub(super) fn run(
         referrers: if args.no_referrers { Referrers::Left } else { Referrers::Pushed },
         pod_name: args.pod_name,
         pod_image: args.pod_image,
+        pod_source_image: args.pod_source_image,
         tried: None,
     };
     let progress = progress(&args.talk, world);
+    let trial = TrialRequest {
+        env: args.watch.trace_env,
+        probe: args.watch.probe,
+        exercises: args.watch.exercise,
+        rounds: args.watch.rounds,
+    };
+    if args.watch.trace {
+        let_source_prepare(&mut request, &trial, pipeline, &*progress)?;
+        if let (Some(target), Some(own)) = (profile_to, &request.options.profile) {
+            target.write(&own.profile.render(), world)?;
+        }
+    }
     if args.watch.verify {
-        settle(&mut request, args.watch, &args.talk, pipeline, &*progress, world)?;
+        settle(&mut request, &trial, &args.talk, pipeline, &*progress, world)?;
     }
     let done =
         if all { several(pipeline, &request, &*progress)? } else { one(pipeline, &request, &*progress)? };
@@ -96,22 +108,31 @@ pub(super) fn run(
     Ok(Outcome::Clean)
 }
 
+/// Puts a command of the source that prepares what only its script makes into the profile, where there is one.
+fn let_source_prepare(
+    request: &mut HardenRequest,
+    trial: &TrialRequest,
+    pipeline: &dyn Pipeline,
+    progress: &dyn Progress,
+) -> Result<(), Failure> {
+    let preparing = pipeline.prepare(request, trial, progress)?;
+    if let (Some(preparing), Some(own)) = (preparing, &request.options.profile) {
+        let profile = Profile { preparing: Some(preparing), ..own.profile.clone() };
+        request.options.profile = Some(Arc::new(UserProfile::new(profile)));
+    }
+    Ok(())
+}
+
 /// Hardens and tries until it holds: what the image is written with then.
 fn settle(
     request: &mut HardenRequest,
-    watch: WatchArgs,
+    trial: &TrialRequest,
     talk: &TalkArgs,
     pipeline: &dyn Pipeline,
     progress: &dyn Progress,
     world: &mut World<'_>,
 ) -> Result<(), Failure> {
-    let trial = TrialRequest {
-        env: watch.trace_env,
-        probe: watch.probe,
-        exercises: watch.exercise,
-        rounds: watch.rounds,
-    };
-    let settled = pipeline.settle(request, &trial, progress)?;
+    let settled = pipeline.settle(request, trial, progress)?;
     if !settled.holds {
         world.tell(&settled.trial.render(world.err_style, detail(talk)));
         let error = anyhow!(

@@ -12,7 +12,7 @@ use crate::limits::Limits;
 use crate::observe::{self, Exercise, Observation};
 use crate::options::{Options, UserProfile, UserRecipe};
 use crate::plan::Plan;
-use crate::profile::Probe;
+use crate::profile::{Preparing, Probe};
 use crate::progress::Progress;
 use crate::promise::Proof;
 use crate::recipe::Recipe;
@@ -28,6 +28,15 @@ use super::Failure;
 pub trait Pipeline {
     /// Hardens an image and writes it to every destination, whole or not at all.
     fn harden(&self, request: &HardenRequest, progress: &dyn Progress) -> Result<Hardened, Failure>;
+
+    /// Looks for a command of the source that makes, before the app starts, what hardening would keep its script for: tried as
+    /// an init container of the hardened image's pod.
+    fn prepare(
+        &self,
+        request: &HardenRequest,
+        trial: &TrialRequest,
+        progress: &dyn Progress,
+    ) -> Result<Option<Preparing>, Failure>;
 
     /// Hardens an image where nobody sees it and tries it, again and again, until it holds or nothing helps.
     fn settle(
@@ -100,6 +109,8 @@ pub struct HardenRequest {
     pub pod_name: Option<String>,
     /// The image as the pod names it: a registry's; else a placeholder.
     pub pod_image: Option<String>,
+    /// The source image as the pod names it, where it needs it; likewise.
+    pub pod_source_image: Option<String>,
     /// What came of trying it, and the digest that was tried: another image is not written.
     pub tried: Option<(BlobDigest, Trial)>,
 }

@@ -14,7 +14,7 @@ use crate::observe::{Complaint, Observation};
 use crate::options::{Builtin, Options};
 use crate::path::ImagePath;
 use crate::plan::{Level, Plan};
-use crate::profile::Profile;
+use crate::profile::{Preparing, Profile};
 use crate::progress::Progress;
 use crate::promise::{Promise, Proof, Shown};
 use crate::recipe::Recipe;
@@ -53,6 +53,15 @@ impl Pipeline for Fake {
             manifest: "the manifest\n".into(),
             pod: "the pod\n".into(),
         })
+    }
+
+    fn prepare(
+        &self,
+        _: &HardenRequest,
+        _: &TrialRequest,
+        _: &dyn Progress,
+    ) -> Result<Option<Preparing>, Failure> {
+        Ok(None)
     }
 
     /// Holds with one directory more, unless it is called otherwise.

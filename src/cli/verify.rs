@@ -46,6 +46,7 @@ pub(super) fn run(
         exercises: args.exercise,
         env: args.env,
         gone: Arc::default(),
+        wants: Vec::new(),
         narrow,
     });
     let request = VerifyRequest {

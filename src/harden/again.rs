@@ -149,6 +149,8 @@ fn plan(rootfs: &Rootfs, manifest: &Manifest) -> Plan {
             .collect(),
         additions: Vec::new(),
         baked: Vec::new(),
+        preparing: None,
+        wants: Vec::new(),
         removed: Vec::new(),
         residual: manifest
             .residual

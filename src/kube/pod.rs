@@ -4,6 +4,7 @@
 
 mod again;
 mod comments;
+mod preparing;
 mod probes;
 mod seeding;
 mod volumes;
@@ -30,6 +31,8 @@ pub struct PodOptions {
     pub image: String,
     /// Digest of the source's manifest, or of its config where it has none.
     pub source: String,
+    /// The source image, best with its digest, for what it prepares in the pod.
+    pub source_image: String,
     /// Namespace, if it is to be fixed.
     pub namespace: Option<String>,
     /// Who the pod runs as.
@@ -98,13 +101,20 @@ pub fn pod(manifest: &Manifest, options: &PodOptions) -> Pod {
             enable_service_links: Some(false),
             os: Some(PodOS { name: text("linux") }),
             security_context: Some(pod_security(manifest, options.run_as)),
-            init_containers: seeding::container(manifest, &app).map(|seed| vec![seed]),
+            init_containers: Some(init_containers(manifest, &app, &options.source_image))
+                .filter(|containers| !containers.is_empty()),
             containers: vec![app],
             volumes: Some(volumes::volumes(manifest)).filter(|volumes| !volumes.is_empty()),
             ..PodSpec::default()
         }),
         ..Pod::default()
     }
+}
+
+/// What comes before the app's `container`: what the image has is there before the source's script looks for it.
+fn init_containers(manifest: &Manifest, app: &Container, source_image: &str) -> Vec<Container> {
+    let prepares = preparing::container(manifest, app, source_image);
+    seeding::container(manifest, app).into_iter().chain(prepares).collect()
 }
 
 /// `text` as a DNS label: lower case, digits and inner hyphens; `app` where nothing is left.

@@ -78,6 +78,8 @@ pub(crate) fn plan() -> Plan {
         verdicts: Vec::new(),
         additions: Vec::new(),
         baked: Vec::new(),
+        preparing: None,
+        wants: Vec::new(),
         removed: Vec::new(),
         residual: vec![Residual {
             path: ImagePath::literal("/usr/bin/perl"),

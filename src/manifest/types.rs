@@ -38,6 +38,9 @@ pub struct Manifest {
     /// Files that a script of the source wrote at each start, and that are in the image instead, by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub baked: Vec<BakedFile>,
+    /// What the source image runs in the pod before each start, because only its script makes what the app needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preparing: Option<Preparing>,
     /// Where it listens, by port.
     pub ports: Vec<PortEntry>,
     /// How to ask whether it serves.
@@ -46,6 +49,14 @@ pub struct Manifest {
     pub stripped_volumes: Vec<String>,
     /// Shells, interpreters and tools that stay, by path.
     pub residual: Vec<ResidualProgram>,
+}
+
+/// A command of the source image that ends, as the app's user, with the app's mounts and rights.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Preparing {
+    /// Entrypoint and command.
+    pub argv: Vec<String>,
 }
 
 /// What the image was hardened with.

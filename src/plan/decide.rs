@@ -148,6 +148,8 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
         additions,
         baked: start.baked.iter().filter(|baked| fate.stays(&baked.path)).cloned().collect(),
         removed: judged.removed,
+        preparing: start.preparing.clone(),
+        wants: start.wants.clone(),
         residual,
         packages,
         before,

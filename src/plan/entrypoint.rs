@@ -62,6 +62,10 @@ pub struct Start {
     pub baked: Vec<Baked>,
     /// Files of the image that it would have removed.
     pub removed: Vec<ImagePath>,
+    /// The command of the source that makes the rest of it before each start.
+    pub preparing: Option<Vec<String>>,
+    /// Files of which it would be enough that the script makes them before the app starts, if it did only that.
+    pub wants: Vec<ImagePath>,
     /// Scripts that were lowered and the variables that they read at each start.
     pub frozen: Vec<Frozen>,
     /// Whose doings in a watched run are the hardened image's.
@@ -82,6 +86,7 @@ impl Start {
 
     /// Says why the shell stays.
     fn refuse(&mut self, refusal: &Refusal) {
+        self.wants.clone_from(&refusal.wants);
         if let Some(need) = &mut self.shell {
             need.why.clone_from(&refusal.why);
             if let Some(remedy) = &refusal.remedy {
@@ -167,7 +172,7 @@ pub fn resolve(known: &Known<'_>, refused: Option<&Refusal>) -> Start {
 
 /// The start that runs showed, in place of `before`, which needs a shell.
 fn instead(known: &Known<'_>, source: &[String], shown: Shown, before: Start) -> Start {
-    let Shown { argv, env, working_dir, directories, baked, removed, why } = shown;
+    let Shown { argv, env, working_dir, directories, baked, removed, preparing, why } = shown;
     let mut walk = Walk::new(known, source);
     walk.start.entrypoint.working_dir = working_dir;
     walk.start.assigned.clone_from(&env);
@@ -175,6 +180,7 @@ fn instead(known: &Known<'_>, source: &[String], shown: Shown, before: Start) ->
     walk.start.directories = directories;
     walk.start.baked = baked;
     walk.start.removed = removed;
+    walk.start.preparing = preparing;
     walk.start.frozen = traced::frozen(known, &before.entrypoint.chain);
     walk.lower(source, argv.clone(), why);
     walk.run(argv);

@@ -5,6 +5,7 @@
 mod alike;
 mod baked;
 mod named;
+mod preparing;
 mod seeds;
 mod unseen;
 
@@ -31,6 +32,7 @@ pub fn findings(decision: &Decision<'_>, residual: &[Residual]) -> Vec<Finding> 
     out.extend(tools(decision, residual));
     out.extend(alike::gone(decision));
     out.extend(baked::findings(decision));
+    out.extend(preparing::finding(decision));
     out.extend(named::shared(decision));
     out.extend(unseen::finding(decision));
     out.extend(needs(decision));

@@ -267,6 +267,7 @@ impl Builder {
             mapped: uses(self.mapped),
             written: written.collect(),
             prepared: Vec::new(),
+            preparing: None,
             sockets: self
                 .sockets
                 .into_iter()

@@ -90,6 +90,8 @@ pub(super) fn merge(one: Profile, other: Profile) -> Result<Profile, MergeError>
             })
             .collect(),
         prepared: prepared.into_values().collect(),
+        // Of other runs it was not seen that it is enough for them.
+        preparing: one.preparing.filter(|preparing| other.preparing.as_ref() == Some(preparing)),
         sockets: sockets.into_iter().map(|(bind, (by, runs))| Socket { bind, by, runs }).collect(),
         failures: failures
             .into_iter()

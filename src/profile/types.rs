@@ -37,6 +37,9 @@ pub struct Profile {
     /// Files and links that programs left behind which were gone when it was ready, by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prepared: Vec<Prepared>,
+    /// How the image makes by itself, before its app starts, what only its script makes; where that was tried and holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preparing: Option<Preparing>,
     /// Where it listened.
     pub sockets: Vec<Socket>,
     /// Calls that failed, but for those that only look whether something is there.
@@ -53,6 +56,16 @@ pub struct Profile {
     /// What two runs of one image need not have in common, one for each run; left out by `--no-times`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub observed: Vec<Observed>,
+}
+
+/// A command of the source image that ended by itself under the settings of the app's pod, before the app started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Preparing {
+    /// Entrypoint and command.
+    pub argv: Vec<String>,
+    /// What it left of what the app needs, by path.
+    pub made: Vec<String>,
 }
 
 /// What ran.

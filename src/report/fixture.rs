@@ -104,6 +104,8 @@ pub(crate) fn plan() -> Plan {
         verdicts: Vec::new(),
         additions: Vec::new(),
         baked: Vec::new(),
+        preparing: None,
+        wants: Vec::new(),
         removed: vec![
             removed("/usr/bin/dash", catalogued(Class::Shell), Some("dash"), 0, 125_640),
             removed("/usr/bin/apt", catalogued(Class::PackageManager), Some("apt"), 0, 18_752),

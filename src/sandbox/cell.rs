@@ -156,7 +156,7 @@ impl Sandbox {
         std::fs::write(&path, text).map_err(|error| refused(Failed::new(Step::Credentials, path, &error)))
     }
 
-    /// Unpacks an image; returns what of it is not there, sorted.
+    /// Unpacks an image, beside those before; returns what of it is not there, sorted.
     pub fn unpack(&mut self, image: &Image<'_>) -> Result<Vec<LeftOut>, SandboxError> {
         let control = self.control();
         let sent = unpack::send(image, self.credentials.ids, control);
@@ -185,7 +185,7 @@ impl Sandbox {
         }
     }
 
-    /// Sets up a container on the image that was unpacked, and holds it just before its program starts.
+    /// Sets up a container on an image that was unpacked, and holds it just before its program starts.
     pub fn hold(&mut self, settings: &Settings) -> Result<Held<'_>, SandboxError> {
         self.say(&Request::Keep)?;
         self.say(&Request::Prepare(Box::new(settings.clone()), self.credentials.ids))?;

@@ -59,6 +59,8 @@ pub enum Request {
     Left,
     /// To the keeper: the bytes of a file as the container has it, up to a limit.
     Read(Bytes, u64),
+    /// To the keeper: is there something at this path of a shared volume?
+    InVolume(usize, Bytes),
     /// To the keeper: end.
     End,
     /// To a joining stage: the container of this process.
@@ -113,6 +115,8 @@ pub enum Reply {
     Content(Bytes),
     /// It cannot be read.
     NoContent(i32),
+    /// Whether something is in a volume.
+    InVolume(bool),
     /// What came of an attack.
     Attacked(Box<Attacked>),
     /// The keeper is done with its container.

@@ -122,6 +122,14 @@ impl Running<'_> {
         }
     }
 
+    /// Whether something is at `path` of the shared volume `number`, links not followed.
+    pub fn is_in_volume(&mut self, number: usize, path: &[u8]) -> Result<bool, SandboxError> {
+        match self.ask(&Request::InVolume(number, Bytes(path.to_vec())))? {
+            Reply::InVolume(is_there) => Ok(is_there),
+            _ => Err(SandboxError::Confused),
+        }
+    }
+
     /// Opens a file of the running container for reading, mounts included, links followed within it; as far as who runs
     /// kiln may read it.
     pub fn open(&self, path: &[u8]) -> std::io::Result<File> {

@@ -20,6 +20,8 @@ pub const SHM_SIZE: u64 = 64 << 20;
 pub struct Settings {
     /// What starts.
     pub process: Process,
+    /// On which of the images that were unpacked, counted from 0.
+    pub image: u8,
     /// What root may keep; what is not here is dropped from every set, the bounding set included.
     pub capabilities: Vec<Capability>,
     /// The filter for system calls.
@@ -46,6 +48,7 @@ impl Settings {
     pub fn new(process: Process) -> Self {
         Self {
             process,
+            image: 0,
             capabilities: DEFAULT.to_vec(),
             seccomp: Seccomp::Default,
             watch: None,

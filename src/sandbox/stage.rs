@@ -118,6 +118,11 @@ impl Stage {
 /// Where the image is, in the directory that stages share.
 const LOWER: &str = "lower";
 
+/// Where the image is that was unpacked as this one, counted from 0.
+fn lower(image: u8) -> String {
+    if image == 0 { LOWER.to_owned() } else { format!("{LOWER}{image}") }
+}
+
 /// The exit status of a stage that could not do its part, as `docker run` has it.
 const GAVE_UP: u8 = 125;
 

@@ -8,12 +8,16 @@ use crate::kube::pod::{PodOptions, RunAs, render_pod};
 use crate::manifest::Manifest;
 use crate::observe::Subject;
 
+/// What kiln's own pod calls the source image.
+const SOURCE: &str = "source";
+
 /// The pod that kiln makes of `manifest`; the names in it are of no account.
 pub(super) fn own_pod(manifest: &Manifest) -> Result<Given, TrialError> {
     let options = PodOptions {
         name: "app".to_owned(),
         image: String::new(),
         source: String::new(),
+        source_image: SOURCE.to_owned(),
         namespace: None,
         run_as: RunAs::Manifest,
         united: Vec::new(),
@@ -63,26 +67,46 @@ pub(super) fn choose<'a>(
 /// A container that comes before the others.
 pub(super) struct Init<'a> {
     pub(super) container: &'a Container,
-    /// Whether it is of the image that is tried, and nothing else comes before it.
-    pub(super) is_own: bool,
+    /// Of which image it is; `None` where it is of another one, or comes after one that is.
+    pub(super) of: Option<Of>,
 }
 
-/// Those that come before `container`; after the first of another image none can be run.
+/// Which image a container is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// The one that is tried.
+    Tried,
+    /// The one that it was made from.
+    Source,
+}
+
+/// Those that come before `container`; after the first of an image that is not known none can be run.
 pub(super) fn inits<'a>(
     given: &'a Given,
     container: &Container,
     digests: &[String],
+    source: &[String],
     name: &str,
 ) -> Vec<Init<'a>> {
     let name = name.strip_prefix("docker://").unwrap_or(name);
-    let is_own = |image: &str| {
-        let pinned = image.rsplit_once('@').map(|(_, digest)| digests.iter().any(|known| known == digest));
-        pinned.unwrap_or_else(|| image == name || image == container.image)
+    let of = |image: &str| {
+        let pinned = image.rsplit_once('@').map(|(_, digest)| digest);
+        let is_one_of =
+            |known: &[String]| pinned.is_some_and(|digest| known.iter().any(|known| known == digest));
+        if is_one_of(source) || image == SOURCE && !source.is_empty() {
+            return Some(Of::Source);
+        }
+        let is_tried = match pinned {
+            Some(_) => is_one_of(digests),
+            None => image == name || image == container.image,
+        };
+        is_tried.then_some(Of::Tried)
     };
-    let mut all = true;
+    let mut known = true;
     let each = given.init.iter().map(|container| {
-        all &= is_own(&container.image);
-        Init { container, is_own: all }
+        let of = of(&container.image).filter(|_| known);
+        known = of.is_some();
+        Init { container, of }
     });
     each.collect()
 }

@@ -273,11 +273,16 @@ fn init_container_of_another_image_is_not_run_nor_what_comes_after_it() {
         let given = given::parse(&text).unwrap();
         inits_of(&given, &["sha256:1".to_owned()])
     };
-    assert_eq!(run(&["app", "x@sha256:1", "oci:x"]), [true, true, true]);
-    assert_eq!(run(&["app", "other", "app"]), [true, false, false]);
-    assert_eq!(run(&["app@sha256:2"]), [false]);
+    let (tried, source) = (Some(Of::Tried), Some(Of::Source));
+    assert_eq!(run(&["app", "x@sha256:1", "oci:x"]), [tried, tried, tried]);
+    assert_eq!(run(&["app", "other", "app"]), [tried, None, None]);
+    assert_eq!(run(&["app@sha256:2"]), [None]);
+    assert_eq!(run(&["app", "x@sha256:f", "source", "app"]), [tried, source, source, tried]);
 }
 
-fn inits_of(given: &Given, digests: &[String]) -> Vec<bool> {
-    inits(given, &given.containers[0], digests, "oci:x").iter().map(|init| init.is_own).collect()
+fn inits_of(given: &Given, digests: &[String]) -> Vec<Option<Of>> {
+    inits(given, &given.containers[0], digests, &["sha256:f".to_owned()], "oci:x")
+        .iter()
+        .map(|init| init.of)
+        .collect()
 }

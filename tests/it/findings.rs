@@ -89,6 +89,7 @@ fn raising(code: Code) -> Option<Fixture> {
                 "name = \"mine\"\ntitle = \"Mine\"\nprograms = [\"/app/main\"]\n[[lowerings]]\nscripts = [\"/run.sh\"]\narguments = []\nexec = [\"/app/main\"]\nwhy = \"x\"\n[lowerings.when]\nlines = [\"exec /app/main\"]\nunset = [\"APP_PORT\"]\n",
             ),
         Code::FileBaked => crate::plan::baking(),
+        Code::SourcePrepares => crate::plan::preparing(),
         Code::UserUnknown => app("").user("ghost"),
         Code::NeedsRoot => Fixture::new(
             "/usr/sbin/haproxy f 0755 elf static\n/etc/haproxy/haproxy.cfg f \"global\\n  chroot /var/lib/haproxy\\n\"",

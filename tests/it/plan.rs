@@ -16,6 +16,7 @@ mod loaded;
 mod minimal;
 mod named;
 mod packages;
+mod preparing;
 mod rpm;
 mod seeded;
 mod start;
@@ -54,6 +55,11 @@ pub fn debian(more: &str) -> crate::fixture::Fixture {
 /// An image whose script writes a file that is a constant of it.
 pub fn baking() -> crate::fixture::Fixture {
     baked::image()
+}
+
+/// An image whose source makes what its app needs before each start.
+pub fn preparing() -> crate::fixture::Fixture {
+    preparing::image()
 }
 
 /// A program of the distribution's that needs the C library.

@@ -64,6 +64,8 @@ fn tell(request: &HardenRequest, references: &[Reference], hardened: &mut Harden
             name: pod_name(request),
             image,
             source: source.to_string(),
+            // Runs, which tell what a source prepares, are of one image.
+            source_image: String::new(),
             namespace: None,
             run_as: if united.same_user { RunAs::Manifest } else { RunAs::Image },
             united: platforms

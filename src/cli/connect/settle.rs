@@ -1,7 +1,10 @@
-//! Hardening into a directory that nobody else sees, and trying what is there.
+//! Hardening into a directory that nobody else sees, and trying what is there: until it holds, and which command of the source
+//! prepares what only its script makes.
 //!
-//! Does not decide what a failure teaches, nor when to give up: that is `converge`'s.
+//! Does not decide what a failure teaches, nor when to give up: that is `converge`'s; nor which commands may do: that is
+//! `plan`'s.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,11 +14,15 @@ use super::{open, registries};
 use crate::cli::{Failure, HardenRequest, Settled, TrialRequest};
 use crate::converge::{Attempt, Bench, Converged, Made, converge};
 use crate::digest::BlobDigest;
-use crate::harden;
+use crate::harden::{self, Analysed};
 use crate::observe::Subject;
-use crate::options::Options;
-use crate::plan::WritablePath;
+use crate::options::{Options, UserProfile};
+use crate::path::ImagePath;
+use crate::plan::preparing::commands;
+use crate::plan::{Plan, WritablePath};
+use crate::profile::{Preparing, Profile};
 use crate::progress::Progress;
+use crate::promise::{Proof, Shown, State};
 use crate::reference::Reference;
 use crate::registry::Registries;
 use crate::report::{Gained, Round, Trial};
@@ -24,6 +31,9 @@ use crate::sink::Destinations;
 use crate::source::Source;
 use crate::trial;
 use crate::verify::{self, User, VerifyError};
+
+/// What stands in a profile for characters of a name that are others in each run, at the least.
+const MARKS: &[u8] = b"XXXX";
 
 /// Where hardened images are tried, one after the other.
 struct Workbench<'a> {
@@ -36,6 +46,10 @@ struct Workbench<'a> {
     progress: &'a dyn Progress,
     options: Options,
     digest: Option<BlobDigest>,
+    /// The source, read where a container of it comes before the app.
+    origin: Option<Analysed>,
+    /// What such a container is to leave.
+    wants: Vec<ImagePath>,
 }
 
 pub(super) fn settle(
@@ -45,6 +59,57 @@ pub(super) fn settle(
     trial: &TrialRequest,
     progress: &dyn Progress,
 ) -> Result<Settled, Failure> {
+    at_bench(reference, source, request, trial, progress, |bench| settle_on(bench, request, trial))
+}
+
+/// The command of the source that prepares what only its script makes; `None` where nothing is to be prepared, or none does.
+pub(super) fn prepare(
+    reference: Reference,
+    source: Rc<dyn Source>,
+    request: &HardenRequest,
+    trial: &TrialRequest,
+    progress: &dyn Progress,
+) -> Result<Option<Preparing>, Failure> {
+    let Some(watched) = &request.options.profile else { return Ok(None) };
+    let analysed =
+        harden::analyse(&*source, &request.options, progress).map_err(|error| failure(error, &reference))?;
+    if analysed.plan.wants.is_empty() {
+        return Ok(None);
+    }
+    let made = analysed.plan.wants.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let commands = commands(&analysed.image.config, &analysed.rootfs, &watched.profile);
+    at_bench(reference, source, request, trial, progress, |mut bench| {
+        bench.wants = lasting(&analysed.plan.wants, &watched.profile);
+        bench.origin = Some(analysed);
+        for argv in commands {
+            let preparing = Preparing { argv, made: made.clone() };
+            let profile = Profile { preparing: Some(preparing.clone()), ..watched.profile.clone() };
+            let profile = Some(Arc::new(UserProfile::new(profile)));
+            if bench.is_prepared(&Options { profile, ..request.options.clone() })? {
+                return Ok(Some(preparing));
+            }
+        }
+        Ok(None)
+    })
+}
+
+/// Those of `wants` that were there when the app was ready, by their names: characters of chance and dates stand as marks.
+fn lasting(wants: &[ImagePath], profile: &Profile) -> Vec<ImagePath> {
+    let there: BTreeSet<ImagePath> =
+        profile.prepared.iter().filter_map(|left| ImagePath::unescape(&left.path)).collect();
+    let is_name = |path: &ImagePath| !path.name().windows(MARKS.len()).any(|part| part == MARKS);
+    wants.iter().filter(|path| is_name(path) && there.contains(path)).cloned().collect()
+}
+
+/// Does `work` at a bench of its own, of which nothing is left.
+fn at_bench<T>(
+    reference: Reference,
+    source: Rc<dyn Source>,
+    request: &HardenRequest,
+    trial: &TrialRequest,
+    progress: &dyn Progress,
+    work: impl FnOnce(Workbench<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let directory = std::env::temp_dir();
     let private = Private::create(&directory)
         .map_err(|error| Failure::input(error).within(format!("a directory in `{}`", directory.display())))?;
@@ -59,10 +124,12 @@ pub(super) fn settle(
         progress,
         options: request.options.clone(),
         digest: None,
+        origin: None,
+        wants: Vec::new(),
     };
-    let settled = settle_on(bench, request, trial);
+    let done = work(bench);
     private.remove();
-    settled
+    done
 }
 
 fn settle_on(
@@ -88,10 +155,9 @@ fn settle_on(
     Ok(Settled { options, digest, trial, holds })
 }
 
-impl Bench for Workbench<'_> {
-    type Error = Failure;
-
-    fn harden(&mut self, options: &Options) -> Result<Made, Failure> {
+impl Workbench<'_> {
+    /// Hardens, in place of what was there.
+    fn make(&mut self, options: &Options) -> Result<Plan, Failure> {
         // One is enough to have on disk; where there is none yet, that is well.
         if let Reference::OciLayout { directory, .. } = &self.layout {
             let _ = std::fs::remove_dir_all(directory);
@@ -101,24 +167,54 @@ impl Bench for Workbench<'_> {
         let hardened = harden::harden(&*self.source, options, destinations, self.progress)
             .map_err(|error| failure(error, &self.reference))?;
         self.digest = Some(hardened.digest);
-        let plan = hardened.plan;
-        let mounted = plan.writable.into_iter().filter(WritablePath::is_mounted);
-        let gone = plan.removed.into_iter().map(|removed| removed.path);
-        Ok(Made {
-            user: User { uid: plan.user.uid, gid: plan.user.gid, groups: plan.user.groups },
-            mounted: mounted.map(|declared| declared.path).collect(),
-            gone: Arc::new(gone.collect()),
-        })
+        if hardened.plan.preparing.is_some() && self.origin.is_none() {
+            let analysed = harden::analyse(&*self.source, options, self.progress);
+            self.origin = Some(analysed.map_err(|error| failure(error, &self.reference))?);
+        }
+        Ok(hardened.plan)
+    }
+
+    /// Whether an image hardened so has what it needs from the source, and starts with it.
+    fn is_prepared(&mut self, options: &Options) -> Result<bool, Failure> {
+        let made = self.make(options)?;
+        if made.preparing.is_none() {
+            return Ok(false);
+        }
+        let attempt = self.attempt(&made_of(made))?;
+        let serves = |proof: &Proof<Shown>| {
+            !matches!(proof.promise, Shown::Start | Shown::Ready) || proof.state() == State::Held
+        };
+        Ok(attempt.tried.proofs.iter().all(serves))
+    }
+}
+
+/// What is to be known of a hardened image besides its layers.
+fn made_of(plan: Plan) -> Made {
+    let mounted = plan.writable.into_iter().filter(WritablePath::is_mounted);
+    let gone = plan.removed.into_iter().map(|removed| removed.path);
+    Made {
+        user: User { uid: plan.user.uid, gid: plan.user.gid, groups: plan.user.groups },
+        mounted: mounted.map(|declared| declared.path).collect(),
+        gone: Arc::new(gone.collect()),
+    }
+}
+
+impl Bench for Workbench<'_> {
+    type Error = Failure;
+
+    fn harden(&mut self, options: &Options) -> Result<Made, Failure> {
+        self.make(options).map(made_of)
     }
 
     fn attempt(&mut self, made: &Made) -> Result<Attempt, Failure> {
-        let source = open(&self.layout, &self.registries, &self.options)?;
-        let found = verify::verify(&*source, None, None, &self.options, self.progress).map_err(|error| {
-            let (VerifyError::Image(error) | VerifyError::Source(error)) = error;
-            failure(error, &self.layout)
-        })?;
+        let hardened = open(&self.layout, &self.registries, &self.options)?;
+        let found =
+            verify::verify(&*hardened, None, None, &self.options, self.progress).map_err(|error| {
+                let (VerifyError::Image(error) | VerifyError::Source(error)) = error;
+                failure(error, &self.layout)
+            })?;
         let limits = self.options.limits;
-        let subject = Subject { source: &*source, image: &found.image, rootfs: &found.rootfs, limits };
+        let subject = Subject { source: &*hardened, image: &found.image, rootfs: &found.rootfs, limits };
         let asked = trial::Asked {
             pod: None,
             name: String::new(),
@@ -126,9 +222,16 @@ impl Bench for Workbench<'_> {
             probe: self.trial.probe.clone(),
             exercises: self.trial.exercises.clone(),
             gone: Arc::clone(&made.gone),
+            wants: self.wants.clone(),
             narrow: None,
         };
-        let tried = try_image(&subject, &asked)?;
+        let source = self.origin.as_ref().map(|origin| Subject {
+            source: &*self.source,
+            image: &origin.image,
+            rootfs: &origin.rootfs,
+            limits,
+        });
+        let tried = try_image(&subject, source.as_ref(), &asked)?;
         Ok(Attempt { rootfs: found.rootfs, promises: found.proofs, tried })
     }
 }

@@ -26,8 +26,11 @@ struct Metadata {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Spec {
     containers: Vec<Container>,
+    #[serde(default)]
+    init_containers: Vec<Container>,
 }
 
 #[derive(Deserialize)]
@@ -51,13 +54,17 @@ pub fn is_pod_of(
     let [container] = spec.containers.as_slice() else { return false };
     let Some(source) = metadata.annotations.get(SOURCE_KEY) else { return false };
     let is_pinned = container.image.rsplit_once('@').is_some_and(|(_, digest)| digest == image.to_string());
-    if !is_pinned || source.parse::<BlobDigest>().is_err() {
+    let mut inits = spec.init_containers.into_iter().map(|init| init.image);
+    let source_image = inits.rfind(|init| *init != container.image).unwrap_or_default();
+    let is_source = source_image.rsplit_once('@').is_none_or(|(_, digest)| digest == source);
+    if !is_pinned || !is_source || source.parse::<BlobDigest>().is_err() {
         return false;
     }
     let options = PodOptions {
         name: metadata.name,
         image: container.image.clone(),
         source: source.clone(),
+        source_image,
         namespace: metadata.namespace,
         run_as,
         united: united.to_vec(),

@@ -35,8 +35,18 @@ pub(super) fn insert(yaml: &str, manifest: &Manifest, source: &str) -> String {
     let mut list: Option<usize> = None;
     for line in yaml.lines() {
         if line.trim() == "initContainers:" {
-            let _ =
-                writeln!(out, "  # Copies what the image has there into volumes that are not filled yet.");
+            if manifest.paths.iter().any(|path| path.seeded) {
+                let _ = writeln!(
+                    out,
+                    "  # Copies what the image has there into volumes that are not filled yet."
+                );
+            }
+            if manifest.preparing.is_some() {
+                let _ = writeln!(
+                    out,
+                    "  # The source image makes what only its own script makes, as the app's user, and ends."
+                );
+            }
         }
         let indent = line.len() - line.trim_start().len();
         let is_item = line.trim_start().starts_with("- ");

@@ -16,6 +16,7 @@ fn manifest() -> Manifest {
 fn options() -> PodOptions {
     PodOptions {
         source: format!("sha256:{}", "a".repeat(64)),
+        source_image: String::new(),
         name: "My Nginx_1".to_owned(),
         image: format!("registry.example/nginx@sha256:{}", "b".repeat(64)),
         namespace: Some("web".to_owned()),

@@ -5,6 +5,7 @@
 mod bake;
 mod beside;
 mod constant;
+mod first;
 mod frozen;
 mod given;
 mod moment;
@@ -19,7 +20,7 @@ use crate::plan::baked::{Baked, Holds};
 use crate::plan::known::Known;
 use crate::plan::traced::{Part, Reached, Traced, Whose};
 use crate::profile::{Exec, Profile};
-use beside::{beside, on_the_way};
+use beside::{Beside, beside, on_the_way};
 use constant::{are_constant, are_of_this_start};
 pub use frozen::frozen;
 use given::{is_more_than_the_images, reads_nothing_given};
@@ -45,6 +46,8 @@ pub(super) struct Shown {
     pub(super) baked: Vec<Baked>,
     /// Files of the image that it removed.
     pub(super) removed: Vec<ImagePath>,
+    /// The command of the source that makes the rest before each start.
+    pub(super) preparing: Option<Vec<String>>,
     /// Why.
     pub(super) why: String,
 }
@@ -56,11 +59,13 @@ pub struct Refusal {
     pub why: String,
     /// What would help, where that is another thing than usual.
     pub remedy: Option<String>,
+    /// Files of which it would be enough that the script makes them before the app starts, if it did only that.
+    pub wants: Vec<ImagePath>,
 }
 
 impl From<String> for Refusal {
     fn from(why: String) -> Self {
-        Self { why, remedy: None }
+        Self { why, remedy: None, wants: Vec::new() }
     }
 }
 
@@ -70,7 +75,7 @@ impl Refusal {
         let remedy = format!(
             "mount {file} from a ConfigMap, or from a Secret if it holds one, and start in the image what the script ends in; or let its build write the file"
         );
-        Self { why, remedy: Some(remedy) }
+        Self { why, remedy: Some(remedy), wants: Vec::new() }
     }
 
     /// For data in `directory` that only the script makes, at a first start.
@@ -93,7 +98,7 @@ impl Refusal {
         let remedy = format!(
             "fill a volume at {directory} before the start, by an init container of the source image that runs {command}, and start in the image what the script ends in"
         );
-        Self { why, remedy: Some(remedy) }
+        Self { why, remedy: Some(remedy), wants: Vec::new() }
     }
 
     /// For `what`, which a variable that the runs were given may have made.
@@ -103,7 +108,7 @@ impl Refusal {
             "{what}, and whether that is so without what the watched runs were given ({names}) is not known"
         );
         let remedy = "watch it without given variables, if it starts so: such runs tell what is constant";
-        Self { why, remedy: Some(remedy.to_owned()) }
+        Self { why, remedy: Some(remedy.to_owned()), wants: Vec::new() }
     }
 
     /// As it is said of `reached`.
@@ -173,7 +178,7 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
     let first =
         traced.first().and_then(<[Exec]>::first).ok_or_else(|| "nothing of its start is known".to_owned())?;
     are_of_this_start(known, traced, first)?;
-    let beside = beside(known, traced, reached)?;
+    let Beside { gone: beside, ended } = beside(known, traced, reached)?;
     on_the_way(reached)?;
     stops_by_itself(profile, reached)?;
     reads_nothing_given(known, traced, reached)?;
@@ -183,8 +188,12 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
     if before & !after & 0o7 != 0 {
         return Err(Refusal::from(format!("with the umask {}", reached.exec.umask)));
     }
-    let Prepared { mut directories, made, unread, baked, removed } =
+    let Prepared { mut directories, made, unread, baked, removed, first: preparing } =
         prepared(known, traced.of(Whose::Server(reached.server)))?;
+    // What served for a while, for the script alone, does so again where the script runs again.
+    if let (Some(why), None) = (ended, &preparing) {
+        return Err(Refusal::from(why));
+    }
     let working_dir = working_dir(known, reached.exec, &made)?;
     directories.extend(working_dir.clone().filter(|path| made.contains(path)));
     let env = added(known, first, reached.exec, &profile.start.env)?;
@@ -195,7 +204,8 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
     }
     argv.extend(words(known, reached.exec, directory, &env)?);
     are_constant(profile, &argv, &env)?;
-    let mut shown = Shown { argv, env, working_dir, directories, baked, removed, why: String::new() };
+    let mut shown =
+        Shown { argv, env, working_dir, directories, baked, removed, preparing, why: String::new() };
     if !profile.start.env.is_empty()
         && let Some(what) = is_more_than_the_images(known, reached, &shown, &profile.start.env)
     {
@@ -207,8 +217,17 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
         [] => String::new(),
         some => format!(" but what is the same in all of them and in the image now: {}", some_of(some)),
     };
-    shown.why =
-        format!("{} runs ended as this, and it read nothing that the script makes{besides}", profile.runs);
+    shown.why = format!("{} runs ended as this", profile.runs);
+    match &shown.preparing {
+        None => _ = write!(shown.why, ", and it read nothing that the script makes{besides}"),
+        Some(command) => {
+            let command = command.join(" ");
+            let _ = write!(
+                shown.why,
+                ", and what the script makes for it{besides}, `{command}` of the source image makes in the pod before each start"
+            );
+        }
+    }
     if before != after {
         let _ = write!(shown.why, "; the script's umask of {} is not set any more", reached.exec.umask);
     }

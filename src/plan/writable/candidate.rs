@@ -27,6 +27,8 @@ pub(super) struct Candidate {
     pub optional: bool,
     /// Mode of a mount point that the image does not have.
     pub mode: Option<u16>,
+    /// Whether the software refuses a directory of another owner or mode.
+    pub insists: bool,
 }
 
 impl Candidate {
@@ -42,6 +44,7 @@ impl Candidate {
             made_by_app: false,
             optional: false,
             mode: None,
+            insists: false,
         }
     }
 

@@ -28,7 +28,11 @@ pub(super) fn candidates(inputs: &Inputs<'_>) -> Vec<Candidate> {
         let Some((_, purpose)) = VARIABLES.iter().find(|(known, _)| known == name) else { continue };
         let Some(path) = directory(value) else { continue };
         let why = evidence(EvidenceKind::Config, "config Env", format!("{name}={value}"));
-        out.push(Candidate::directory(path, Confidence::Likely, why).purpose(*purpose));
+        let candidate = Candidate::directory(path, Confidence::Likely, why).purpose(*purpose);
+        // postgres starts with no other, and neither does its `initdb`.
+        let is_private = name == "PGDATA";
+        let mode = is_private.then_some(0o700);
+        out.push(Candidate { mode, insists: is_private, ..candidate });
     }
     if let Some((_, value)) = inputs.env.iter().rev().find(|(name, _)| name == "HOME")
         && let Some(path) = directory(value)

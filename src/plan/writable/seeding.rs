@@ -243,10 +243,12 @@ fn has_directories(inputs: &Inputs<'_>, path: &ImagePath, group: &[Candidate]) -
 /// for everybody, as an `emptyDir` is.
 fn is_private(inputs: &Inputs<'_>, path: &ImagePath, group: &[Candidate]) -> bool {
     let is_for_all = ["/tmp", "/var/tmp"].iter().any(|tree| path.is_within(&ImagePath::literal(tree)));
+    let wanted = || group.iter().filter_map(|candidate| candidate.mode).max();
     let mode = match inputs.rootfs.entry(path) {
+        _ if group.iter().any(|candidate| candidate.insists) => wanted(),
         Some(entry) => Some(entry.mode).filter(|_| entry.uid == inputs.user.uid),
         None if inputs.rootfs.node(path).is_some() => None,
-        None => group.iter().filter_map(|candidate| candidate.mode).max(),
+        None => wanted(),
     };
     !is_for_all && inputs.user.uid != 0 && mode.is_some_and(|mode| mode & OF_OTHERS == 0)
 }

@@ -8,7 +8,7 @@ use super::content::{content, is_log_link};
 use super::seeding::{Maker, maker};
 use super::volumes::LOWERING;
 use super::{Candidate, Inputs, place};
-use crate::evidence::Confidence;
+use crate::evidence::{Confidence, EvidenceKind};
 use crate::finding::{Code, Finding};
 use crate::path::ImagePath;
 use crate::plan::{PathContent, User, WritablePath};
@@ -198,7 +198,16 @@ fn fold_into_parents(declared: &mut BTreeMap<ImagePath, Declared>) {
         .iter()
         .filter(|(_, own)| own.is_mounted())
         .filter_map(|(path, own)| {
-            let is_made = own.group.iter().all(|candidate| candidate.made_by_app || candidate.is_weak());
+            // What a run wrote in a directory that the image does not have, and no lowered script made, was made in it.
+            let is_made_in_runs = |candidate: &Candidate| {
+                own.content == PathContent::Absent
+                    && candidate.evidence.kind == EvidenceKind::Trace
+                    && candidate.evidence.source != LOWERING
+            };
+            let is_made = own
+                .group
+                .iter()
+                .all(|candidate| candidate.made_by_app || candidate.is_weak() || is_made_in_runs(candidate));
             let parent =
                 path.ancestors().find(|above| declared.get(above).is_some_and(Declared::is_mounted))?;
             // The helper makes one tree of both.

@@ -18,8 +18,8 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::usage::{Usage, is_full};
 use super::{
-    Failed, LOWER, Stage, Step, changes, end_of, files, left, listen, loopback, say, spawn_connected, step,
-    unexpected,
+    Failed, Stage, Step, changes, end_of, files, left, listen, loopback, lower, say, spawn_connected, step,
+    unexpected, volumes,
 };
 use crate::sandbox::message::{End, LimitKind, Reply, Request};
 use crate::sandbox::settings::Settings;
@@ -105,7 +105,8 @@ fn mount_all(settings: &Settings) -> Result<(), Failed> {
     let size = settings.limits.disk;
     let options = format!("mode=0700,size={size},nr_inodes={}", (size / BYTES_PER_FILE).max(1));
     step(Step::Mount, SCRATCH, mount("tmpfs", SCRATCH, "tmpfs", flags, Some(c_text(&options)?.as_c_str())))?;
-    let top = step(Step::Mount, LOWER, std::fs::metadata(LOWER))?;
+    let image = lower(settings.image);
+    let top = step(Step::Mount, &image, std::fs::metadata(&image))?;
     for directory in [UPPER, "scratch/work"] {
         step(Step::MountPoint, directory, mkdirat(CWD, directory, Mode::RWXU))?;
     }
@@ -114,7 +115,7 @@ fn mount_all(settings: &Settings) -> Result<(), Failed> {
     step(Step::MountPoint, UPPER, chownat(CWD, UPPER, owner.0, owner.1, rustix::fs::AtFlags::empty()))?;
     let mode = Mode::from_raw_mode(top.mode());
     step(Step::MountPoint, UPPER, chmodat(CWD, UPPER, mode, rustix::fs::AtFlags::empty()))?;
-    let options = c_text(&format!("lowerdir={LOWER},upperdir={UPPER},workdir=scratch/work,userxattr"))?;
+    let options = c_text(&format!("lowerdir={image},upperdir={UPPER},workdir=scratch/work,userxattr"))?;
     let overlay = mount("overlay", MERGED, "overlay", MountFlags::NODEV, Some(options.as_c_str()));
     step(Step::Mount, "overlay", overlay)?;
     let flags = flags | MountFlags::NOEXEC;
@@ -152,17 +153,20 @@ fn keep(control: &UnixStream, app: &mut Child, settings: &Settings, made: &[Byte
                 say(control, &Reply::Ended(exceeded.map_or_else(|| end_of(status), End::Limit)))?;
             }
         }
-        if !asked.revents().is_empty() && !answer(control, made)? {
+        if !asked.revents().is_empty() && !answer(control, &lower(settings.image), made)? {
             return Ok(());
         }
     }
 }
 
 /// Answers one request; false where kiln has had enough.
-fn answer(control: &UnixStream, made: &[Bytes]) -> Result<bool, Failed> {
+fn answer(control: &UnixStream, image: &str, made: &[Bytes]) -> Result<bool, Failed> {
     match wire::receive(control) {
-        Ok(Some(Request::Changes)) => say(control, &Reply::Changes(changes::list(UPPER, LOWER, made)?))?,
+        Ok(Some(Request::Changes)) => say(control, &Reply::Changes(changes::list(UPPER, image, made)?))?,
         Ok(Some(Request::Left)) => say(control, &Reply::Left(left::list(UPPER)?))?,
+        Ok(Some(Request::InVolume(number, path))) => {
+            say(control, &Reply::InVolume(volumes::has(number, &path)))?;
+        }
         Ok(Some(Request::Read(path, limit))) => {
             let reply = match read(&path, limit) {
                 Ok(bytes) => Reply::Content(Bytes(bytes)),

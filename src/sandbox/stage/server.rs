@@ -1,4 +1,4 @@
-//! The server: first process of the outer process namespace; unpacks the image and starts one keeper after the other.
+//! The server: first process of the outer process namespace; unpacks images and starts one keeper after the other.
 //!
 //! Its end is the end of every process of the sandbox, because the kernel ends a namespace with its first process.
 
@@ -7,7 +7,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 
 use super::tree::Tree;
-use super::{Failed, LOWER, Stage, Step, listen, outlive, say, spawn, step, unexpected, volumes};
+use super::{Failed, Stage, Step, listen, lower, outlive, say, spawn, step, unexpected, volumes};
 use crate::sandbox::message::{IdNumber, Reply, Request};
 use crate::sandbox::wire::PIECE;
 
@@ -16,6 +16,7 @@ pub(super) fn run(control: &UnixStream) -> Result<u8, Failed> {
     super::die_with_parent()?;
     // Modes are as the image has them.
     rustix::process::umask(rustix::fs::Mode::empty());
+    let mut images = 0;
     loop {
         // Kiln is gone, or has had enough.
         let Ok(request) = listen(control) else { return Ok(0) };
@@ -24,7 +25,10 @@ pub(super) fn run(control: &UnixStream) -> Result<u8, Failed> {
                 volumes::make(&volumes, limits, ids)?;
                 say(control, &Reply::Mounted)?;
             }
-            Request::Tree(ids) => unpack(ids, control)?,
+            Request::Tree(ids) => {
+                unpack(&lower(images), ids, control)?;
+                images += 1;
+            }
             Request::Keep => {
                 let own = step(Step::Spawn, "", control.as_fd().try_clone_to_owned())?;
                 outlive(spawn(Stage::Keeper, own)?, control)?;
@@ -34,8 +38,8 @@ pub(super) fn run(control: &UnixStream) -> Result<u8, Failed> {
     }
 }
 
-fn unpack(ids: IdNumber, control: &UnixStream) -> Result<(), Failed> {
-    let mut tree = Tree::create(LOWER, ids)?;
+fn unpack(name: &str, ids: IdNumber, control: &UnixStream) -> Result<(), Failed> {
+    let mut tree = Tree::create(name, ids)?;
     // Kiln says nothing after the tree's end before it has its answer: nothing of another stage's is read ahead.
     let mut input = BufReader::with_capacity(PIECE, control);
     loop {

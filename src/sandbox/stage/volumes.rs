@@ -5,7 +5,7 @@
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::sched::CloneFlags;
-use rustix::fs::{AtFlags, CWD, Mode, ResolveFlags, chmodat, mkdirat, openat2};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, chmodat, mkdirat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
     MountAttrFlags, MountFlags, MountPropagationFlags, OpenTreeFlags, UnmountFlags, mount_change,
@@ -16,6 +16,7 @@ use super::init::{attach, new_mount};
 use super::{Failed, Step, step};
 use crate::sandbox::message::IdNumber;
 use crate::sandbox::settings::{Limits, Mount};
+use crate::sandbox::wire::Bytes;
 
 /// Where shared ones are, by number, in the directory that stages share.
 const VOLUMES: &str = "volumes";
@@ -80,6 +81,13 @@ pub(super) fn attach_shared(number: usize, mount: &Mount, target: &OwnedFd) -> R
         mount_remount(format!("/proc/self/fd/{}", volume.as_raw_fd()), flags, "")?;
     }
     Ok(())
+}
+
+/// Whether there is something at `path` of a shared one, no link followed.
+pub(super) fn has(number: usize, path: &Bytes) -> bool {
+    let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    open(number).is_ok_and(|volume| openat2(&volume, path.0.as_slice(), flags, Mode::empty(), how).is_ok())
 }
 
 fn open(number: usize) -> Result<OwnedFd, Errno> {

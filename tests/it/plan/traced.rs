@@ -296,7 +296,7 @@ fn shell_stays_where_the_server_reads_what_the_script_makes() {
             vec![(1, Act::MadePrivate(path("/tmp/app.Ab3dEf"))), (1, wrote("/tmp/app.Ab3dEf", How::Created))],
             "with a name that is another in each run, `--file=/tmp/app.XXXXXX`",
         ),
-        (vec![(1, listens("0.0.0.0", 9))], "the script starts `/usr/bin/mkdir` beside it"),
+        (vec![(1, listens("0.0.0.0", 9))], "the script starts `/usr/bin/mkdir` before it, which listens"),
         (vec![(0, Act::Ended(End::Exit(1)))], "one of them ended before it was ready"),
     ] {
         assert!(runs(events).verdict().contains(why), "{why}");

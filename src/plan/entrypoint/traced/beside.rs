@@ -17,20 +17,28 @@ const HARMLESS: &[&[u8]] = &[b"nohup", b"setsid", b"stdbuf", b"nice", b"timeout"
 /// Programs that are no wrappers of kiln's catalog, and that leave a limit, a root or a namespace to what they become.
 const INHERITED: &[&[u8]] = &[b"chroot", b"unshare", b"nsenter", b"prlimit", b"capsh"];
 
+/// What a script leaves beside its server, none of which the server needs.
+pub(super) struct Beside {
+    /// Programs that are not started any more.
+    pub(super) gone: Vec<ImagePath>,
+    /// Why something that listened, and had ended when it was ready, may matter.
+    pub(super) ended: Option<String>,
+}
+
 /// Readers of a pipe that only carry on what a server says, which a runtime does as well: they may go.
-pub(super) fn beside(
-    known: &Known<'_>,
-    traced: Traced<'_>,
-    reached: &Reached<'_>,
-) -> Result<Vec<ImagePath>, String> {
-    let mut gone = Vec::new();
+pub(super) fn beside(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result<Beside, String> {
+    let (mut gone, mut ended) = (Vec::new(), None);
     for other in traced.others(reached.server) {
         let program = ImagePath::unescape(other.program);
         let is_utility = program.as_ref().is_some_and(|path| known.class(path) == Some(Class::Utility));
         let is_reader = is_utility && program.as_ref().is_some_and(|path| READERS.contains(&path.name()));
         if is_reader && !other.listens {
             gone.extend(program);
-        } else if other.listens || other.lasted {
+        } else if other.listens && !other.lasted {
+            ended.get_or_insert_with(|| {
+                format!("the script starts `{}` before it, which listens", other.program)
+            });
+        } else if other.lasted {
             return Err(format!("the script starts `{}` beside it", other.program));
         } else if other.is_later
             && !is_utility
@@ -41,7 +49,7 @@ pub(super) fn beside(
     }
     gone.sort();
     gone.dedup();
-    Ok(gone)
+    Ok(Beside { gone, ended })
 }
 
 /// Refuses what its process was before, where that leaves something behind that a server inherits.

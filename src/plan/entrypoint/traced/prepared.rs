@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bake::{bake, remove};
-use super::{Refusal, some_of};
+use super::{Refusal, first, some_of};
 use crate::path::{ImagePath, unescape};
 use crate::plan::baked::Baked;
 use crate::plan::known::Known;
@@ -36,6 +36,8 @@ pub(super) struct Prepared {
     pub(super) baked: Vec<Baked>,
     /// Files of the image that it removes.
     pub(super) removed: Vec<ImagePath>,
+    /// The command of the source that makes the rest before each start.
+    pub(super) first: Option<Vec<String>>,
 }
 
 /// Files that cannot be had without the script, each with the reason.
@@ -145,7 +147,7 @@ pub(super) fn prepared(known: &Known<'_>, server: Traced<'_>) -> Result<Prepared
             }
         }
     }
-    wanting.refuse(known, server)?;
+    wanting.settle(known, server, &written, &mut prepared)?;
     // A directory for constants alone is there with them.
     let Prepared { directories, baked, .. } = &mut prepared;
     directories.retain(|directory| {
@@ -174,6 +176,37 @@ fn are_told(all: &[Preparation<'_>], told: &BTreeMap<ImagePath, &Told>, path: &I
 }
 
 impl Wanting {
+    /// Leaves to the source's own script, run before each start, what was seen to come of that; else refuses.
+    fn settle(
+        self,
+        known: &Known<'_>,
+        server: Traced<'_>,
+        written: &BTreeSet<ImagePath>,
+        prepared: &mut Prepared,
+    ) -> Result<(), Refusal> {
+        let files = self.read.iter().chain(&self.lasting).map(|(path, _)| path.clone());
+        let mut wants: Vec<ImagePath> = files.collect::<BTreeSet<_>>().into_iter().collect();
+        if wants.is_empty() {
+            return Ok(());
+        }
+        let volumes = first::volumes(known, server.profile(), &wants, written);
+        if let Some(volumes) = &volumes {
+            // Constants beside data are of one making with them, and a volume would hide them.
+            let is_hidden = |baked: &Baked| volumes.iter().any(|volume| baked.path.is_within(volume));
+            wants.extend(prepared.baked.extract_if(.., |baked| is_hidden(baked)).map(|baked| baked.path));
+            wants.sort();
+            if let Some(command) = first::command(server.profile(), &wants) {
+                let is_below = |path: &ImagePath| volumes.iter().any(|volume| path.is_within(volume));
+                prepared.directories.retain(|directory| !is_below(directory));
+                prepared.directories.extend(volumes.iter().cloned());
+                prepared.first = Some(command);
+                return Ok(());
+            }
+        }
+        let refused = self.refuse(known, server);
+        refused.map_err(|refusal| Refusal { wants: volumes.map_or_else(Vec::new, |_| wants), ..refusal })
+    }
+
     fn refuse(self, known: &Known<'_>, server: Traced<'_>) -> Result<(), Refusal> {
         let (verb, wanting) =
             if self.read.is_empty() { ("may read", self.lasting) } else { ("reads", self.read) };

@@ -1,0 +1,58 @@
+//! Commands of a source image that may make what its start-up script makes, and end.
+//!
+//! A guess, from conventions and from programs that are known: which of them does it is for a trial to say.
+
+use crate::image::Config;
+use crate::path::ImagePath;
+use crate::plan::entrypoint::find_program;
+use crate::profile::Profile;
+use crate::rootfs::Rootfs;
+
+/// Scripts by which images offer it: `docker-ensure-initdb.sh`.
+const ENSURES: &[u8] = b"docker-ensure-";
+
+/// Words with which a server of this name does all that it does before it serves, and ends. What scripts take for a
+/// question (`--help`, `--version`) they answer without preparing anything.
+const ENDS: &[(&str, &[&str])] = &[
+    ("postgres", &["-C", "data_directory"]),
+    ("mariadbd", &["--bootstrap"]),
+    ("mysqld", &["--validate-config"]),
+    ("mysqld", &["--bootstrap"]),
+];
+
+/// Such commands, the likeliest first.
+pub fn commands(config: &Config, rootfs: &Rootfs, profile: &Profile) -> Vec<Vec<String>> {
+    let mut commands: Vec<Vec<String>> = ensuring(config, rootfs).map(|path| vec![path]).collect();
+    // What a script does not become it may pass over, and serve instead.
+    let becomes_its_arguments = profile
+        .processes
+        .iter()
+        .flat_map(|process| &process.execs)
+        .any(|exec| !config.cmd.is_empty() && exec.argv == config.cmd);
+    if config.entrypoint.is_empty() || !becomes_its_arguments {
+        return commands;
+    }
+    let with = |words: &[&str]| -> Vec<String> {
+        let words = words.iter().map(|word| (*word).to_owned());
+        config.entrypoint.iter().cloned().chain(words).collect()
+    };
+    let cmd: Vec<&str> = config.cmd.iter().map(String::as_str).collect();
+    let server = cmd.first().copied().unwrap_or_default();
+    let name = server.rsplit('/').next().unwrap_or_default();
+    for (_, words) in ENDS.iter().filter(|(known, _)| *known == name) {
+        commands.push(with(&[cmd.as_slice(), words].concat()));
+    }
+    commands.push(with(&["true"]));
+    commands.push(with(&[server, "--version"]));
+    commands
+}
+
+/// Scripts of the image that offer it, by path.
+fn ensuring<'a>(config: &'a Config, rootfs: &'a Rootfs) -> impl Iterator<Item = String> + use<'a> {
+    let named = rootfs.below(&ImagePath::root()).filter(|(path, _)| path.name().starts_with(ENSURES));
+    named.filter_map(|(path, _)| {
+        let text = String::from_utf8(path.absolute()).ok()?;
+        find_program(rootfs, &config.env, &ImagePath::root(), &text)?;
+        Some(text)
+    })
+}
