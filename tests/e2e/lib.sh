@@ -52,6 +52,8 @@ kiln_binary() {
 promises() {
     local out=$1 source=$2
     shift 2
-    "$kiln" verify "$out" "$@" >"$cache/promises.log" 2>&1 && "$kiln" verify "$out" --against "$source" "$@" >"$cache/promises.log" 2>&1 \
-        || { cat "$cache/promises.log" >&2; die "$out: a false alarm, or a broken promise"; }
+    local log=$cache/promises.$$.log
+    "$kiln" verify "$out" "$@" >"$log" 2>&1 && "$kiln" verify "$out" --against "$source" "$@" >"$log" 2>&1 \
+        || { cat "$log" >&2; die "$out: a false alarm, or a broken promise"; }
+    rm "$log"
 }
