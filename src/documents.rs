@@ -125,13 +125,17 @@ fn own_manifest(source: &dyn Source, image: &PlatformImage) -> Result<Option<Vec
 /// not follow from the manifests (a stranger's, or another version's) is `unproven-pod.yaml`.
 pub fn all(source: &dyn Source) -> Result<Vec<Named>, DocumentsError> {
     let listed = source.platforms().map_err(DocumentsError::Source)?;
-    let (mut named, mut manifests) = (BTreeMap::new(), Vec::new());
+    let (mut named, mut manifests, mut origin) = (BTreeMap::new(), Vec::new(), None);
     for image in &listed.linux {
         let name = match listed.linux.as_slice() {
             [_] => "writable-manifest.json".to_owned(),
             _ => format!("writable-manifest.{}.json", file_word(&image.platform.to_string())),
         };
         let (text, manifest) = manifest_of(source, image)?;
+        if manifest.preparing.is_some() {
+            let documents = source.image(Some(&image.platform)).map_err(DocumentsError::Source)?;
+            origin = documents.config.labels.get(record::SOURCE_KEY).and_then(|digest| digest.parse().ok());
+        }
         named.insert(name, text.into_bytes());
         manifests.push((image.platform.to_string(), manifest));
     }
@@ -146,7 +150,7 @@ pub fn all(source: &dyn Source) -> Result<Vec<Named>, DocumentsError> {
     let wanted =
         wanted.map(|(artifact_type, max_size)| WantedCompanion { artifact_type, max_size, digest: None });
     let beside = source.companions(&root, &wanted).map_err(DocumentsError::Source)?;
-    let follows = followers(&manifests, root, listed.index_digest.is_some());
+    let follows = followers(&manifests, root, origin, listed.index_digest.is_some());
     let about = root.to_string();
     let mut by_name: BTreeMap<(&str, &str), BTreeSet<String>> = BTreeMap::new();
     for found in beside {
@@ -181,6 +185,7 @@ pub fn all(source: &dyn Source) -> Result<Vec<Named>, DocumentsError> {
 fn followers(
     manifests: &[(String, Manifest)],
     root: BlobDigest,
+    origin: Option<BlobDigest>,
     is_index: bool,
 ) -> impl Fn(&str) -> bool + use<> {
     let pairs: Vec<_> = manifests.iter().map(|(platform, manifest)| (platform.clone(), manifest)).collect();
@@ -197,7 +202,9 @@ fn followers(
         .collect();
     move |text| {
         let united = united.as_ref();
-        united.is_some_and(|united| pod::is_pod_of(text, &united.manifest, &root, run_as, &names))
+        united.is_some_and(|united| {
+            pod::is_pod_of(text, &united.manifest, &root, origin.as_ref(), run_as, &names)
+        })
     }
 }
 

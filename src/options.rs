@@ -89,6 +89,12 @@ impl UserProfile {
         let digest = BlobDigest::of(profile.render().as_bytes());
         Self { profile, digest }
     }
+
+    /// What a container of the source leaves for the app, where one does.
+    pub fn wants(&self) -> impl Iterator<Item = ImagePath> {
+        let made = self.profile.preparing.iter().flat_map(|preparing| &preparing.made);
+        made.filter_map(|path| ImagePath::unescape(path))
+    }
 }
 
 impl Default for Options {

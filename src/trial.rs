@@ -5,6 +5,7 @@
 
 mod asks;
 mod compare;
+mod first;
 mod judge;
 mod narrow;
 mod pick;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use asks::{as_probe, ask_all};
 pub use narrow::Narrow;
-use pick::{Of, choose, digests, inits, own_pod};
+use pick::{Named, Of, choose, digests, inits, own_pod};
 pub use settings::SettingsError;
 
 use crate::accounts::Accounts;
@@ -29,8 +30,7 @@ use crate::promise::{Proof, Shown};
 use crate::run::{self, RunError};
 use crate::sandbox::seccomp;
 use crate::sandbox::{
-    self, Attack, Attacked, Bytes, Door, End, Limits, Mount, Place, Root, Running, Sandbox, SandboxError,
-    Settings, WhyLeftOut,
+    Attack, Attacked, Bytes, Door, Limits, Mount, Place, Root, Sandbox, SandboxError, Settings, WhyLeftOut,
 };
 use crate::trace::Calls;
 use crate::verify::manifest_inside;
@@ -41,10 +41,6 @@ const TO_ANSWER: Duration = Duration::from_mins(1);
 const TO_ANSWER_AGAIN: Duration = Duration::from_secs(10);
 /// How long an attack may take: a tree of a million files on a slow machine.
 const TO_ATTACK: Duration = Duration::from_mins(5);
-/// How long a container that comes before the app may take: copying or initialising what a database needs.
-const TO_PREPARE: Duration = Duration::from_mins(2);
-/// The number of the source among the images of the sandbox.
-const SOURCE: u8 = 1;
 /// Most lines of an app's last words that are told.
 const LINES: usize = 12;
 
@@ -55,6 +51,8 @@ pub struct Asked {
     pub pod: Option<Given>,
     /// What the user calls the image: a pod's container may call it so.
     pub name: String,
+    /// What the user calls the image that it was made from, likewise.
+    pub source: String,
     /// Environment that it gets besides the pod's.
     pub env: Vec<(String, String)>,
     /// What says that it is ready; `None`: the pod's probe, or a port that accepts, or quiet.
@@ -120,7 +118,7 @@ struct Case<'a> {
     manifest: Option<&'a Manifest>,
     settings: Settings,
     /// Containers that come first, with their settings where they are of this image and can be run.
-    init: Vec<(&'a Container, Option<Settings>)>,
+    init: Vec<Init<'a>>,
     volumes: &'a [Mount],
     wants: &'a [ImagePath],
     attack: Attack,
@@ -132,6 +130,9 @@ struct Case<'a> {
     gone: Arc<BTreeSet<ImagePath>>,
     narrow: Option<&'a Narrow>,
 }
+
+/// A container that comes before the app, with its settings where its image is known.
+type Init<'a> = (&'a Container, Option<Settings>);
 
 /// What is done in one start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,8 +190,11 @@ pub fn run(
         container.env.extend(asked.env.iter().cloned());
     }
     let container = choose(&given, &digests(subject), &asked.name)?;
-    let of_source = source.map(digests).unwrap_or_default();
-    let inits = inits(&given, container, &digests(subject), &of_source, &asked.name);
+    let (of_tried, of_source) = (digests(subject), source.map(digests).unwrap_or_default());
+    let source_name = if asked.pod.is_some() { asked.source.as_str() } else { pick::SOURCE };
+    let named = Named { digests: &of_source, name: source_name };
+    let tried = Named { digests: &of_tried, name: &asked.name };
+    let inits = inits(&given, container, tried, source.map(|_| named));
     let volumes = settings::volumes(
         inits.iter().filter(|init| init.of.is_some()).map(|init| init.container).chain([container]),
     );
@@ -205,7 +209,7 @@ pub fn run(
         let settings = match (one.of, source) {
             (Some(Of::Tried), _) => Some(set(one.container, subject)?),
             (Some(Of::Source), Some(source)) => {
-                Some(Settings { image: SOURCE, ..set(one.container, source)? })
+                Some(Settings { image: first::SOURCE, ..set(one.container, source)? })
             }
             _ => None,
         };
@@ -215,22 +219,12 @@ pub fn run(
     compare::image(container, &digests(subject), &mut pod_proof);
     let from = compare::From { manifest: manifest.as_ref(), rootfs: subject.rootfs };
     compare::pod(&given, container, &settings, &from, &mut pod_proof);
-    for (init, settings) in &init {
-        let of_source = settings.as_ref().is_some_and(|settings| settings.image == SOURCE);
-        let config =
-            source.filter(|_| of_source).map_or(&subject.image.config, |source| &source.image.config);
-        compare::init(init, settings.as_ref(), config, &mut pod_proof);
-    }
+    first::compare(&init, container, (subject, source), manifest.as_ref(), &mut pod_proof);
     settings.watch = Some(observe::filter().map_err(TrialError::Observe)?);
     let failed = |error: SandboxError| TrialError::Observe(ObserveError::Run(RunError::Sandbox(error)));
     let (uid, gid) = (settings.process.uid, settings.process.gid);
     let mut sandbox = Sandbox::new(place, uid, gid, heard.listener()).map_err(failed)?;
-    let left_out = sandbox.unpack(&unpackable(subject)).map_err(failed)?;
-    let of_source =
-        |(_, settings): &(_, Option<Settings>)| settings.as_ref().is_some_and(|set| set.image == SOURCE);
-    if let Some(source) = source.filter(|_| init.iter().any(of_source)) {
-        sandbox.unpack(&unpackable(source)).map_err(failed)?;
-    }
+    let left_out = first::unpack(&mut sandbox, (subject, source), &init).map_err(failed)?;
     // Devices are the runtime's, whatever the image has.
     let left_out = left_out.iter().filter(|entry| entry.why != WhyLeftOut::Device).count();
     let of = |read_only: bool| {
@@ -275,15 +269,6 @@ pub fn run(
     sandbox.close();
     let last_words = last_words.unwrap_or_else(|| last_lines(heard));
     Ok(Tried { pod, proofs, last_words, watched, seccomp })
-}
-
-fn unpackable<'a>(subject: &Subject<'a>) -> sandbox::Image<'a> {
-    sandbox::Image {
-        source: subject.source,
-        layers: &subject.image.layers,
-        rootfs: subject.rootfs,
-        limits: subject.limits,
-    }
 }
 
 /// What all starts showed.
@@ -358,7 +343,7 @@ fn start(
 ) -> Result<Seen, TrialError> {
     let mut seen = Seen::default();
     if round != Round::AskedAgain {
-        seen.unprepared = prepare(case, settings, sandbox)?;
+        seen.unprepared = first::prepare(case, settings, sandbox)?;
     }
     if seen.unprepared.is_some() {
         return Ok(seen);
@@ -395,72 +380,6 @@ fn start(
         Err(error) => return Err(TrialError::Observe(error)),
     }
     Ok(seen)
-}
-
-/// Makes the volumes, and runs the containers that come first; the one that failed, and how.
-fn prepare(
-    case: &Case<'_>,
-    settings: &Settings,
-    sandbox: &mut Sandbox,
-) -> Result<Option<(String, String)>, TrialError> {
-    let failed = |error: SandboxError| TrialError::Observe(ObserveError::Run(RunError::Sandbox(error)));
-    sandbox.make_volumes(case.volumes, settings.limits).map_err(failed)?;
-    for (container, settings) in &case.init {
-        // What comes after one that was not run may need what it would have prepared.
-        let Some(settings) = settings else { break };
-        let held = sandbox.hold(settings).map_err(failed)?;
-        let how = match held.release().map_err(failed)? {
-            Err(reason) => {
-                let program = settings.process.argv.first().cloned().unwrap_or_default();
-                RunError::NotExecuted { program, reason }.to_string()
-            }
-            Ok(mut running) => match running.wait(TO_PREPARE).map_err(failed)? {
-                Some(End::Exited(0)) => match missing(case, settings, &mut running).map_err(failed)? {
-                    None => continue,
-                    Some(path) => format!("ended, and {path} is not there"),
-                },
-                Some(End::Exited(status)) => format!("ended with status {status}"),
-                Some(End::Signaled(signal)) => format!("ended by signal {signal}"),
-                Some(End::Limit(kind)) => format!("used more {} than it may, and was killed", kind.name()),
-                None => format!("did not end in {} seconds", TO_PREPARE.as_secs()),
-            },
-        };
-        return Ok(Some((container.name.clone(), how)));
-    }
-    Ok(None)
-}
-
-/// The first file that a container of the source was to leave and did not.
-fn missing(
-    case: &Case<'_>,
-    settings: &Settings,
-    running: &mut Running<'_>,
-) -> Result<Option<ImagePath>, SandboxError> {
-    if settings.image != SOURCE {
-        return Ok(None);
-    }
-    for path in case.wants {
-        let is_there = match within(&settings.mounts, path) {
-            Some((number, below)) => running.is_in_volume(number, &below)?,
-            None => false,
-        };
-        if !is_there {
-            return Ok(Some(path.clone()));
-        }
-    }
-    Ok(None)
-}
-
-/// In which of the shared volumes `path` is, and where in that.
-fn within(mounts: &[Mount], path: &ImagePath) -> Option<(usize, Vec<u8>)> {
-    let of = |mount: &Mount| ImagePath::parse(mount.path.as_bytes()).ok();
-    let around = mounts.iter().filter_map(|mount| Some((of(mount)?, mount)));
-    let around = around.filter(|(directory, _)| path.is_within(directory));
-    let (directory, mount) = around.max_by_key(|(directory, _)| directory.components().count())?;
-    let names = path.components().skip(directory.components().count());
-    let top = mount.sub_path.iter().map(String::as_bytes);
-    let names: Vec<&[u8]> = top.chain(names).collect();
-    Some((mount.volume?, if names.is_empty() { b".".to_vec() } else { names.join(&b'/') }))
 }
 
 /// An error and its causes on one line.

@@ -25,11 +25,11 @@ use crate::documents::{self, Named};
 use crate::finding::{Code, Finding};
 use crate::harden::{self, HardenError, record};
 use crate::image::{FinishedLayer, Platform, Published};
+use crate::kube::given::Container;
 use crate::kube::pod::{PodOptions, RunAs, render_pod};
 use crate::manifest;
 use crate::observe::Subject;
 use crate::options::Options;
-use crate::plan::Plan;
 use crate::profile::Preparing;
 use crate::progress::Progress;
 use crate::recipe::{self, Recipe};
@@ -189,10 +189,15 @@ impl Pipeline for Kiln {
         let tried = request.trial.as_ref().map(|asked| {
             let subject =
                 Subject { source: &*source, image: &found.image, rootfs: &found.rootfs, limits: how.limits };
-            let prepares =
-                verify::manifest_inside(&found.rootfs).is_some_and(|manifest| manifest.preparing.is_some());
-            let Some(against) = against.as_ref().filter(|_| prepares) else {
-                let lacks = prepares && asked.pod.is_none();
+            let manifest = verify::manifest_inside(&found.rootfs);
+            let preparing = manifest.and_then(|manifest| manifest.preparing);
+            let (Some(against), Some(_)) = (&against, &preparing) else {
+                let runs_it =
+                    |init: &Container| preparing.as_ref().is_some_and(|own| own.argv == init.command);
+                let lacks = match &asked.pod {
+                    Some(pod) => pod.init.iter().any(runs_it),
+                    None => preparing.is_some(),
+                };
                 return if lacks { Err(lacks_source()) } else { trial::try_image(&subject, None, asked) };
             };
             let platform = Some(&found.image.config.platform);
@@ -282,8 +287,8 @@ fn tell(
     hardened: &mut harden::Hardened,
 ) -> (Context, String) {
     let name = image_name(request, references, hardened.digest, &mut hardened.plan.findings);
-    let digest = record::source_digest(&hardened.image);
-    let source_image = source_name(request, digest, &mut hardened.plan);
+    let digest = origin(hardened);
+    let source_image = source_name(request, digest, hardened);
     let pod = render_pod(
         &hardened.manifest,
         &PodOptions {
@@ -326,24 +331,37 @@ fn image_name(
     pinned(&name, digest)
 }
 
+/// What names the image that it was made from: of one that was hardened before, that image says it.
+fn origin(hardened: &harden::Hardened) -> BlobDigest {
+    let image = &hardened.image;
+    let recorded = image.config.labels.get(record::SOURCE_KEY).filter(|_| hardened.is_passed_on());
+    recorded.and_then(|digest| digest.parse().ok()).unwrap_or_else(|| record::source_digest(image))
+}
+
 /// What the pod calls the source image where it needs that: as it was read; a placeholder and a finding where that is no
 /// registry's name.
-fn source_name(request: &HardenRequest, digest: BlobDigest, plan: &mut Plan) -> String {
-    if plan.preparing.is_none() {
+fn source_name(request: &HardenRequest, digest: BlobDigest, hardened: &mut harden::Hardened) -> String {
+    if hardened.manifest.preparing.is_none() {
         return String::new();
     }
     let read = match request.source.parse() {
-        Ok(Reference::Registry(reference)) => Some(reference.name()),
+        // What was hardened before is not its own source.
+        Ok(Reference::Registry(reference)) if !hardened.is_passed_on() => Some(reference.name()),
         _ => None,
     };
-    if let Some(name) = request.pod_source_image.as_ref().or(read.as_ref()) {
+    // An archive of Docker's has no manifest, and what names it there no registry knows.
+    let has_digest = hardened.is_passed_on() || hardened.image.manifest_digest.is_some();
+    if let Some(name) = request.pod_source_image.as_ref().filter(|name| !has_digest && name.contains('@')) {
+        return name.clone();
+    }
+    if let Some(name) = request.pod_source_image.as_ref().or(read.as_ref()).filter(|_| has_digest) {
         return pinned(name, digest);
     }
     let name = format!("registry.invalid/{}-source", pod_name(request));
-    plan.findings.push(Finding::new(
+    hardened.plan.findings.push(Finding::new(
         Code::ImageNamePlaceholder,
         &name,
-        "an init container of the pod spec is of the source image: give `--pod-source-image REPOSITORY` the name that the cluster has it by",
+        "an init container of the pod spec is of the source image: give `--pod-source-image REPOSITORY` the name that the cluster has it by, with its digest where it was read from an archive of Docker's",
     ));
     pinned(&name, digest)
 }

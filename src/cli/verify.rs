@@ -39,21 +39,23 @@ pub(super) fn run(
     if claimed && args.talk.format == Format::Json {
         return Err(Failure::usage(anyhow!("`--seccomp -` and `--format json` both write to stdout")));
     }
+    let own = profile.map(|profile| Arc::new(UserProfile::new(profile)));
     let trial = args.run.then(|| trial::Asked {
         pod,
         name: args.image.clone(),
+        source: args.against.clone().unwrap_or_default(),
         probe: args.probe,
         exercises: args.exercise,
         env: args.env,
         gone: Arc::default(),
-        wants: Vec::new(),
+        wants: own.iter().flat_map(|own| own.wants()).collect(),
         narrow,
     });
     let request = VerifyRequest {
         image: args.image,
         against: args.against,
         recipes: analysis::recipes(&args.recipe, pipeline)?,
-        profile: profile.map(|profile| Arc::new(UserProfile::new(profile))),
+        profile: own,
         trial,
         platform: args.platform,
         jobs: args.jobs.unwrap_or_else(analysis::processors),

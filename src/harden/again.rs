@@ -149,7 +149,7 @@ fn plan(rootfs: &Rootfs, manifest: &Manifest) -> Plan {
             .collect(),
         additions: Vec::new(),
         baked: Vec::new(),
-        preparing: None,
+        preparing: manifest.preparing.as_ref().map(|preparing| preparing.argv.clone()),
         wants: Vec::new(),
         removed: Vec::new(),
         residual: manifest

@@ -38,7 +38,7 @@ pub struct Manifest {
     /// Files that a script of the source wrote at each start, and that are in the image instead, by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub baked: Vec<BakedFile>,
-    /// What the source image runs in the pod before each start, because only its script makes what the app needs.
+    /// What the source image runs before each start of the pod, because only its script makes what the app needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preparing: Option<Preparing>,
     /// Where it listens, by port.

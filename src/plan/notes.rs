@@ -126,10 +126,15 @@ fn start(decision: &Decision<'_>) -> Vec<Finding> {
         ));
     }
     for frozen in start.frozen.iter().filter(|frozen| !frozen.variables.is_empty()) {
-        let text = format!(
-            "it read {} at each start, and is not started any more: a deployment that sets one for it has to set it in the image before it is hardened",
-            some_of(&frozen.variables)
-        );
+        let variables = some_of(&frozen.variables);
+        let text = match start.preparing {
+            None => format!(
+                "it read {variables} at each start, and is not started any more: a deployment that sets one for it has to set it in the image before it is hardened"
+            ),
+            Some(_) => format!(
+                "it read {variables} at each start, and runs in the init container of the source image only: a deployment that sets one for it has to set it there"
+            ),
+        };
         out.push(Finding::new(Code::VariablesFrozen, &frozen.script, text));
     }
     out

@@ -2,10 +2,12 @@
 //!
 //! A guess, from conventions and from programs that are known: which of them does it is for a trial to say.
 
+use std::collections::BTreeSet;
+
 use crate::image::Config;
 use crate::path::ImagePath;
 use crate::plan::entrypoint::find_program;
-use crate::profile::Profile;
+use crate::profile::{How, Profile};
 use crate::rootfs::Rootfs;
 
 /// Scripts by which images offer it: `docker-ensure-initdb.sh`.
@@ -19,6 +21,22 @@ const ENDS: &[(&str, &[&str])] = &[
     ("mysqld", &["--validate-config"]),
     ("mysqld", &["--bootstrap"]),
 ];
+
+/// What stands in a profile for characters of a name that are others in each run, at the least.
+const MARKS: &[u8] = b"XXXX";
+
+/// Those of `wants` that a command must have left: not what was there for a moment only, and what has a name.
+pub fn lasting(wants: &[ImagePath], profile: &Profile) -> Vec<ImagePath> {
+    let momentary: BTreeSet<ImagePath> = profile
+        .written
+        .iter()
+        .filter(|written| written.how.iter().any(|how| matches!(how, How::Removed | How::RenamedAway)))
+        .filter_map(|written| ImagePath::unescape(&written.path))
+        .collect();
+    let is_marked = |name: &[u8]| name.windows(MARKS.len()).any(|part| part == MARKS);
+    let lasts = |path: &&ImagePath| !path.components().any(is_marked) && !momentary.contains(path);
+    wants.iter().filter(lasts).cloned().collect()
+}
 
 /// Such commands, the likeliest first.
 pub fn commands(config: &Config, rootfs: &Rootfs, profile: &Profile) -> Vec<Vec<String>> {
@@ -42,9 +60,26 @@ pub fn commands(config: &Config, rootfs: &Rootfs, profile: &Profile) -> Vec<Vec<
     for (_, words) in ENDS.iter().filter(|(known, _)| *known == name) {
         commands.push(with(&[cmd.as_slice(), words].concat()));
     }
-    commands.push(with(&["true"]));
-    commands.push(with(&[server, "--version"]));
+    commands.push(with(&[&cmd, ["--version"].as_slice()].concat()));
+    // Who asks for its server by name does nothing for another program.
+    if !scripts_name(config, rootfs, profile, name) {
+        commands.push(with(&["true"]));
+    }
     commands
+}
+
+/// Whether a script of the start has `name` in it, as far as is known.
+fn scripts_name(config: &Config, rootfs: &Rootfs, profile: &Profile, name: &str) -> bool {
+    let is_named = |path: &ImagePath| match rootfs.bytes(path) {
+        Some(text) => text.windows(name.len().max(1)).any(|part| part == name.as_bytes()),
+        None => true,
+    };
+    let entrypoint = config.entrypoint.first();
+    let found = entrypoint.and_then(|word| find_program(rootfs, &config.env, &ImagePath::root(), word));
+    let scripts = profile.processes.iter().flat_map(|process| &process.execs);
+    let scripts = scripts.filter(|exec| exec.interpreter.is_some());
+    let mut scripts = scripts.filter_map(|exec| ImagePath::unescape(&exec.file));
+    found.is_none_or(|(_, file)| is_named(&file)) || scripts.any(|script| is_named(&script))
 }
 
 /// Scripts of the image that offer it, by path.

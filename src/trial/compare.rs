@@ -130,6 +130,46 @@ pub(super) fn init(
     }
 }
 
+/// Whether the source image makes in the pod what the manifest says, and does nothing else; `inits` are those of it.
+pub(super) fn preparing<'a>(
+    inits: impl Iterator<Item = (&'a Container, &'a Settings)>,
+    container: &Container,
+    manifest: Option<&Manifest>,
+    proof: &mut Proof<Shown>,
+) {
+    let expected = manifest.and_then(|manifest| manifest.preparing.as_ref());
+    let mut is_there = false;
+    for (init, settings) in inits {
+        let named = format!("init container {}", init.name);
+        let argv = &settings.process.argv;
+        if expected.is_none_or(|expected| expected.argv != *argv) {
+            let words = argv.join(" ");
+            proof.break_at(
+                named,
+                format!("runs `{words}` of the source image, and the manifest does not ask for that"),
+            );
+            continue;
+        }
+        is_there = true;
+        let is_apps = |mount: &Mount| {
+            let mut own = container.mounts.iter();
+            own.any(|own| {
+                (&own.volume, &own.sub_path, &own.path) == (&mount.volume, &mount.sub_path, &mount.path)
+            })
+        };
+        for mount in init.mounts.iter().filter(|mount| !is_apps(mount)) {
+            let text = format!("mounts volume `{}` at {}, and the app does not", mount.volume, mount.path);
+            proof.break_at(&named, text);
+        }
+    }
+    if let Some(expected) = expected.filter(|_| !is_there) {
+        proof.leave_open(format!(
+            "no init container of the source image was run that runs `{}`: who makes what the app needs is not known",
+            expected.argv.join(" ")
+        ));
+    }
+}
+
 fn rights(container: &Container, settings: &Settings, proof: &mut Proof<Shown>) {
     let security = &container.security;
     if security.privileged {

@@ -80,7 +80,7 @@ pub(super) fn start(case: &Case<'_>, seen: &Seen) -> Proof<Shown> {
     for (init, settings) in &case.init {
         match settings {
             Some(_) if seen.unprepared.is_some() => {}
-            Some(_) => proof.prove(format!("init container `{}` ran before and did its work", init.name)),
+            Some(_) => proof.prove(format!("init container `{}` ran before, and ended well", init.name)),
             None => proof.leave_open(format!(
                 "init container `{}` was not run: it, or one before it, is of another image; what it prepares is not there (`{}`)",
                 init.name, init.image

@@ -9,7 +9,7 @@ use crate::manifest::Manifest;
 use crate::observe::Subject;
 
 /// What kiln's own pod calls the source image.
-const SOURCE: &str = "source";
+pub(super) const SOURCE: &str = "source";
 
 /// The pod that kiln makes of `manifest`; the names in it are of no account.
 pub(super) fn own_pod(manifest: &Manifest) -> Result<Given, TrialError> {
@@ -80,26 +80,33 @@ pub(super) enum Of {
     Source,
 }
 
+/// An image as a pod may name it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named<'a> {
+    /// What it is pinned by.
+    pub(super) digests: &'a [String],
+    /// What it is called without.
+    pub(super) name: &'a str,
+}
+
 /// Those that come before `container`; after the first of an image that is not known none can be run.
 pub(super) fn inits<'a>(
     given: &'a Given,
     container: &Container,
-    digests: &[String],
-    source: &[String],
-    name: &str,
+    tried: Named<'_>,
+    source: Option<Named<'_>>,
 ) -> Vec<Init<'a>> {
-    let name = name.strip_prefix("docker://").unwrap_or(name);
+    let plain = |name: &str| name.strip_prefix("docker://").unwrap_or(name).to_owned();
     let of = |image: &str| {
         let pinned = image.rsplit_once('@').map(|(_, digest)| digest);
-        let is_one_of =
-            |known: &[String]| pinned.is_some_and(|digest| known.iter().any(|known| known == digest));
-        if is_one_of(source) || image == SOURCE && !source.is_empty() {
+        let is = |named: Named<'_>| match pinned {
+            Some(digest) => named.digests.iter().any(|known| known == digest),
+            None => image == plain(named.name),
+        };
+        if source.is_some_and(is) {
             return Some(Of::Source);
         }
-        let is_tried = match pinned {
-            Some(_) => is_one_of(digests),
-            None => image == name || image == container.image,
-        };
+        let is_tried = is(tried) || pinned.is_none() && image == container.image;
         is_tried.then_some(Of::Tried)
     };
     let mut known = true;

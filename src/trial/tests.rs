@@ -6,6 +6,7 @@ use crate::kube::given::{self, Ask, GroupChange, Medium, Scheme};
 use crate::promise::State;
 use crate::rootfs::Rootfs;
 use crate::rootfs::dump::parse_image;
+use crate::sandbox::Medium as Storage;
 
 /// A pod's spec, and what is said of it.
 fn compared(spec: &str, manifest: Option<&Manifest>) -> Proof<Shown> {
@@ -277,12 +278,69 @@ fn init_container_of_another_image_is_not_run_nor_what_comes_after_it() {
     assert_eq!(run(&["app", "x@sha256:1", "oci:x"]), [tried, tried, tried]);
     assert_eq!(run(&["app", "other", "app"]), [tried, None, None]);
     assert_eq!(run(&["app@sha256:2"]), [None]);
-    assert_eq!(run(&["app", "x@sha256:f", "source", "app"]), [tried, source, source, tried]);
+    assert_eq!(run(&["app", "x@sha256:f", "y", "app"]), [tried, source, source, tried]);
 }
 
 fn inits_of(given: &Given, digests: &[String]) -> Vec<Option<Of>> {
-    inits(given, &given.containers[0], digests, &["sha256:f".to_owned()], "oci:x")
+    let source = ["sha256:f".to_owned()];
+    let tried = Named { digests, name: "oci:x" };
+    inits(given, &given.containers[0], tried, Some(Named { digests: &source, name: "docker://y" }))
         .iter()
         .map(|init| init.of)
         .collect()
+}
+
+#[test]
+fn source_does_in_a_pod_what_the_manifest_says_and_nothing_else() {
+    let mut manifest = manifest();
+    manifest.preparing = Some(crate::manifest::Preparing { argv: vec!["/entry.sh".into(), "true".into()] });
+    let own = own_pod(&manifest).unwrap();
+    let said = |given: &Given| {
+        let config = Config::parse(br#"{"config": {"User": "33"}}"#).unwrap();
+        let volumes = settings::volumes(&given.containers);
+        let set = |init: &Container| {
+            settings::settings(given, init, &config, &Accounts::default(), &volumes).unwrap()
+        };
+        let inits: Vec<(&Container, Settings)> = given.init.iter().map(|init| (init, set(init))).collect();
+        let mut proof = Proof::new(Shown::Pod);
+        let inits = inits.iter().map(|(init, settings)| (*init, settings));
+        compare::preparing(inits, &given.containers[0], Some(&manifest), &mut proof);
+        proof
+    };
+    assert_eq!(own.init.len(), 1);
+    let proof = said(&own);
+    assert!(proof.breaches.is_empty() && proof.open.is_empty(), "{proof:?}");
+    let without = Given { init: Vec::new(), ..own.clone() };
+    assert!(said(&without).open[0].contains("`/entry.sh true`: who makes what the app needs"));
+    let mut other = own.clone();
+    other.init[0].command[1] = "sh".into();
+    assert_eq!(said(&other).breaches[0].subject, "init container kiln-prepare");
+    let mut more = own;
+    let mut mount = more.init[0].mounts[0].clone();
+    mount.path = "/usr".into();
+    more.init[0].mounts.push(mount);
+    assert!(said(&more).breaches[0].message.contains("at /usr, and the app does not"));
+}
+
+#[test]
+fn files_in_volumes_are_found_by_the_mount_around_them() {
+    let mount = |path: &str, volume, sub_path: Option<&str>| Mount {
+        path: path.to_owned(),
+        medium: Storage::Disk,
+        size: None,
+        mode: 0o777,
+        uid: 0,
+        gid: 0,
+        read_only: false,
+        volume: Some(volume),
+        sub_path: sub_path.map(str::to_owned),
+    };
+    let mounts = [mount("/data", 0, None), mount("/data/db/", 1, Some("tree"))];
+    let at = |path: &str| {
+        first::within(&mounts, &ImagePath::literal(path))
+            .map(|(number, below)| (number, String::from_utf8(below).unwrap()))
+    };
+    assert_eq!(at("/data/a/b"), Some((0, "a/b".to_owned())));
+    assert_eq!(at("/data/db/base/1"), Some((1, "tree/base/1".to_owned())));
+    assert_eq!((at("/data"), at("/srv/x")), (Some((0, ".".to_owned())), None));
 }

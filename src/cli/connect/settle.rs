@@ -4,7 +4,6 @@
 //! Does not decide what a failure teaches, nor when to give up: that is `converge`'s; nor which commands may do: that is
 //! `plan`'s.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use crate::harden::{self, Analysed};
 use crate::observe::Subject;
 use crate::options::{Options, UserProfile};
 use crate::path::ImagePath;
-use crate::plan::preparing::commands;
+use crate::plan::preparing::{commands, lasting};
 use crate::plan::{Plan, WritablePath};
 use crate::profile::{Preparing, Profile};
 use crate::progress::Progress;
@@ -31,9 +30,6 @@ use crate::sink::Destinations;
 use crate::source::Source;
 use crate::trial;
 use crate::verify::{self, User, VerifyError};
-
-/// What stands in a profile for characters of a name that are others in each run, at the least.
-const MARKS: &[u8] = b"XXXX";
 
 /// Where hardened images are tried, one after the other.
 struct Workbench<'a> {
@@ -76,10 +72,13 @@ pub(super) fn prepare(
     if analysed.plan.wants.is_empty() {
         return Ok(None);
     }
-    let made = analysed.plan.wants.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let made: Vec<String> =
+        lasting(&analysed.plan.wants, &watched.profile).iter().map(ToString::to_string).collect();
+    if made.is_empty() {
+        return Ok(None);
+    }
     let commands = commands(&analysed.image.config, &analysed.rootfs, &watched.profile);
     at_bench(reference, source, request, trial, progress, |mut bench| {
-        bench.wants = lasting(&analysed.plan.wants, &watched.profile);
         bench.origin = Some(analysed);
         for argv in commands {
             let preparing = Preparing { argv, made: made.clone() };
@@ -91,14 +90,6 @@ pub(super) fn prepare(
         }
         Ok(None)
     })
-}
-
-/// Those of `wants` that were there when the app was ready, by their names: characters of chance and dates stand as marks.
-fn lasting(wants: &[ImagePath], profile: &Profile) -> Vec<ImagePath> {
-    let there: BTreeSet<ImagePath> =
-        profile.prepared.iter().filter_map(|left| ImagePath::unescape(&left.path)).collect();
-    let is_name = |path: &ImagePath| !path.name().windows(MARKS.len()).any(|part| part == MARKS);
-    wants.iter().filter(|path| is_name(path) && there.contains(path)).cloned().collect()
 }
 
 /// Does `work` at a bench of its own, of which nothing is left.
@@ -167,6 +158,7 @@ impl Workbench<'_> {
         let hardened = harden::harden(&*self.source, options, destinations, self.progress)
             .map_err(|error| failure(error, &self.reference))?;
         self.digest = Some(hardened.digest);
+        self.wants = options.profile.iter().flat_map(|own| own.wants()).collect();
         if hardened.plan.preparing.is_some() && self.origin.is_none() {
             let analysed = harden::analyse(&*self.source, options, self.progress);
             self.origin = Some(analysed.map_err(|error| failure(error, &self.reference))?);
@@ -182,7 +174,8 @@ impl Workbench<'_> {
         }
         let attempt = self.attempt(&made_of(made))?;
         let serves = |proof: &Proof<Shown>| {
-            !matches!(proof.promise, Shown::Start | Shown::Ready) || proof.state() == State::Held
+            !matches!(proof.promise, Shown::Start | Shown::Ready | Shown::Driven)
+                || proof.state() == State::Held
         };
         Ok(attempt.tried.proofs.iter().all(serves))
     }
@@ -218,6 +211,7 @@ impl Bench for Workbench<'_> {
         let asked = trial::Asked {
             pod: None,
             name: String::new(),
+            source: String::new(),
             env: self.trial.env.clone(),
             probe: self.trial.probe.clone(),
             exercises: self.trial.exercises.clone(),

@@ -41,12 +41,14 @@ struct Container {
 /// Whether `text` is what [`render_pod`] makes of `manifest` for `image`, for a node that runs it as `run_as` and, where
 /// there are several, for the manifests that `united` names.
 ///
-/// Names are free, that of the repository too, for the digest says which image it is; so is the digest of the source. All
+/// Names are free, that of the repository too, for the digest says which image it is; so is the digest of the source, unless a
+/// container of it runs in the pod: then it is `origin`, which the image itself says that it was made from. All
 /// else (mounts, user, rights, programs) is the manifest's. A pod spec of another version of kiln may be none.
 pub fn is_pod_of(
     text: &str,
     manifest: &Manifest,
     image: &BlobDigest,
+    origin: Option<&BlobDigest>,
     run_as: RunAs,
     united: &[(String, BlobDigest)],
 ) -> bool {
@@ -56,7 +58,12 @@ pub fn is_pod_of(
     let is_pinned = container.image.rsplit_once('@').is_some_and(|(_, digest)| digest == image.to_string());
     let mut inits = spec.init_containers.into_iter().map(|init| init.image);
     let source_image = inits.rfind(|init| *init != container.image).unwrap_or_default();
-    let is_source = source_image.rsplit_once('@').is_none_or(|(_, digest)| digest == source);
+    // What runs in the pod besides is the image that this one was made from, and no other.
+    let is_source = manifest.preparing.is_none()
+        || origin.is_some_and(|origin| {
+            let pinned = source_image.rsplit_once('@').map(|(_, digest)| digest);
+            *source == origin.to_string() && pinned == Some(source.as_str())
+        });
     if !is_pinned || !is_source || source.parse::<BlobDigest>().is_err() {
         return false;
     }

@@ -509,3 +509,31 @@ fn what_the_helper_fills_is_mounted_for_it_first_and_then_a_directory_of_it_for_
     let spec = pod(&manifest, &named("kiln-seed")).spec.unwrap();
     assert_ne!(spec.init_containers.unwrap()[0].name, spec.containers[0].name);
 }
+
+#[test]
+fn container_of_the_source_is_of_the_image_that_this_one_was_made_from_and_does_what_the_manifest_says() {
+    let mut manifest = manifest();
+    let argv = ["/entry.sh", "app", "$(HOME)"].map(str::to_owned).to_vec();
+    manifest.preparing = Some(crate::manifest::Preparing { argv });
+    let origin: BlobDigest = options().source.parse().unwrap();
+    let options = PodOptions { source_image: format!("registry.example/base@{origin}"), ..options() };
+    let init = pod(&manifest, &options).spec.unwrap().init_containers.unwrap();
+    let [.., init] = init.as_slice() else { panic!("no init container") };
+    let app = &pod(&manifest, &options).spec.unwrap().containers[0];
+    assert_eq!(init.command.as_ref().unwrap(), &["/entry.sh", "app", "$$(HOME)"]);
+    assert_eq!((&init.security_context, &init.volume_mounts), (&app.security_context, &app.volume_mounts));
+    let image: BlobDigest = format!("sha256:{}", "b".repeat(64)).parse().unwrap();
+    let text = render_pod(&manifest, &options);
+    let follows = |text: &str, origin: Option<&BlobDigest>| {
+        is_pod_of(text, &manifest, &image, origin, RunAs::Manifest, &[])
+    };
+    assert!(follows(&text, Some(&origin)));
+    // Nobody says what it was made from; another image, also where the pod says that it was made from that one; no digest;
+    // another command.
+    let other = format!("sha256:{}", "c".repeat(64));
+    assert!(!follows(&text, None));
+    assert!(!follows(&text.replace(&format!("base@{origin}"), &format!("base@{other}")), Some(&origin)));
+    assert!(!follows(&text.replace(&origin.to_string(), &other), Some(&origin)));
+    assert!(!follows(&text.replace(&format!("base@{origin}"), "base:latest"), Some(&origin)));
+    assert!(!follows(&text.replace("- /entry.sh", "- /bin/sh"), Some(&origin)));
+}

@@ -195,7 +195,10 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
         return Err(Refusal::from(why));
     }
     let working_dir = working_dir(known, reached.exec, &made)?;
-    directories.extend(working_dir.clone().filter(|path| made.contains(path)));
+    let is_made_first =
+        |path: &ImagePath| preparing.is_some() && directories.iter().any(|above| path.is_within(above));
+    let own = working_dir.clone().filter(|path| made.contains(path) && !is_made_first(path));
+    directories.extend(own);
     let env = added(known, first, reached.exec, &profile.start.env)?;
     let directory = working_dir.as_ref().unwrap_or(&known.working_dir);
     let mut argv = Vec::new();
@@ -224,7 +227,7 @@ fn lower(known: &Known<'_>, traced: Traced<'_>, reached: &Reached<'_>) -> Result
             let command = command.join(" ");
             let _ = write!(
                 shown.why,
-                ", and what the script makes for it{besides}, `{command}` of the source image makes in the pod before each start"
+                ", and what the script makes for it{besides}, `{command}` of the source image makes before each start of the pod"
             );
         }
     }

@@ -15,7 +15,7 @@ pub(super) fn finding(decision: &Decision<'_>) -> Option<Finding> {
         Code::SourcePrepares,
         Escaped::new(command.join(" ").as_bytes()),
         format!(
-            "the source image makes with it what the app needs, before each start: {}; the pod needs both images",
+            "the source image makes with it what the app needs, before each start of the pod: {}; the pod needs both images",
             first_of(&made)
         ),
     ))

@@ -90,8 +90,11 @@ fn commands_that_may_prepare_are_told_by_name_and_by_what_a_script_becomes() {
     let postgres: &[&str] = &["postgres", "-i"];
     assert_eq!(
         of(traced::image(), postgres, postgres),
-        ["/entry.sh postgres -i -C data_directory", "/entry.sh true", "/entry.sh postgres --version",]
+        ["/entry.sh postgres -i -C data_directory", "/entry.sh postgres -i --version", "/entry.sh true",]
     );
+    // The script asks for a server of this name.
+    let motd: &[&str] = &["motd", "-i"];
+    assert_eq!(of(traced::image(), motd, motd), ["/entry.sh motd -i --version"]);
     // A script that starts the server by other words may pass over what it is given.
     assert_eq!(of(traced::image(), postgres, &["postgres", "-i", "-x"]), Vec::<String>::new());
 }

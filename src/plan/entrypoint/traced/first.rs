@@ -7,16 +7,18 @@ use std::collections::BTreeSet;
 
 use crate::path::ImagePath;
 use crate::plan::known::Known;
+use crate::plan::preparing::lasting;
 use crate::plan::writable::is_system;
 use crate::profile::Profile;
 
-/// The command that was seen to make all of `wants` and to end.
+/// The command that was seen to make those of `wants` that last, and to end.
 pub(super) fn command(profile: &Profile, wants: &[ImagePath]) -> Option<Vec<String>> {
     let preparing = profile.preparing.as_ref()?;
     let made: BTreeSet<ImagePath> =
         preparing.made.iter().filter_map(|path| ImagePath::unescape(path)).collect();
-    (!preparing.argv.is_empty() && wants.iter().all(|path| made.contains(path)))
-        .then(|| preparing.argv.clone())
+    let lasting = lasting(wants, profile);
+    let is_made = !lasting.is_empty() && lasting.iter().all(|path| made.contains(path));
+    (is_made && !preparing.argv.is_empty()).then(|| preparing.argv.clone())
 }
 
 /// Directories that must be in volumes for two containers to share `wants`; `None` where they cannot share all.
@@ -37,6 +39,10 @@ pub(super) fn volumes(
         volumes.filter_map(|path| ImagePath::parse(path.as_bytes()).ok()).collect();
     let mut volumes = BTreeSet::new();
     for path in wants {
+        // What the image has there is there whatever a command does.
+        if known.rootfs.node(path).is_some() {
+            return None;
+        }
         let volume = declared.iter().find(|volume| path.is_within(volume)).cloned();
         // Where the app writes is a volume in any case.
         let own = || path.parent().filter(|_| written.contains(path));

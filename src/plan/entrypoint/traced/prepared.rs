@@ -189,22 +189,31 @@ impl Wanting {
         if wants.is_empty() {
             return Ok(());
         }
-        let volumes = first::volumes(known, server.profile(), &wants, written);
-        if let Some(volumes) = &volumes {
-            // Constants beside data are of one making with them, and a volume would hide them.
-            let is_hidden = |baked: &Baked| volumes.iter().any(|volume| baked.path.is_within(volume));
-            wants.extend(prepared.baked.extract_if(.., |baked| is_hidden(baked)).map(|baked| baked.path));
+        let mut volumes = first::volumes(known, server.profile(), &wants, written);
+        if let Some(shared) = &volumes {
+            let is_below = |path: &ImagePath| shared.iter().any(|volume| path.is_within(volume));
+            // Constants beside data are of one making with them, and a volume would hide them; so are directories.
+            let hidden = prepared.baked.iter().map(|baked| &baked.path).filter(|path| is_below(path));
+            let hidden: Vec<ImagePath> = hidden.cloned().collect();
+            let directories =
+                prepared.directories.iter().filter(|path| is_below(path) && !shared.contains(path));
+            wants.extend(directories.cloned().chain(hidden.iter().cloned()));
             wants.sort();
-            if let Some(command) = first::command(server.profile(), &wants) {
-                let is_below = |path: &ImagePath| volumes.iter().any(|volume| path.is_within(volume));
+            if hidden.iter().any(|path| known.rootfs.node(path).is_some()) {
+                volumes = None;
+            } else if let Some(command) = first::command(server.profile(), &wants) {
+                prepared.baked.retain(|baked| !is_below(&baked.path));
                 prepared.directories.retain(|directory| !is_below(directory));
-                prepared.directories.extend(volumes.iter().cloned());
+                prepared.directories.extend(shared.iter().cloned());
                 prepared.first = Some(command);
                 return Ok(());
             }
         }
         let refused = self.refuse(known, server);
-        refused.map_err(|refusal| Refusal { wants: volumes.map_or_else(Vec::new, |_| wants), ..refusal })
+        refused.map_err(|refusal| Refusal {
+            wants: if volumes.is_some() { wants } else { Vec::new() },
+            ..refusal
+        })
     }
 
     fn refuse(self, known: &Known<'_>, server: Traced<'_>) -> Result<(), Refusal> {
