@@ -46,6 +46,8 @@ use crate::verify::{self, Against, VerifyError};
 #[derive(Default)]
 pub(super) struct Kiln {
     opened: RefCell<Option<(String, Rc<dyn Source>)>>,
+    /// All that a command speaks to, by the settings: what is where, one client tells the other, and a blob is mounted.
+    registries: RefCell<Option<(registry::Settings, Registries)>>,
 }
 
 impl Kiln {
@@ -61,9 +63,21 @@ impl Kiln {
         if let Some((_, source)) = self.opened.borrow().as_ref().filter(|(known, _)| *known == key) {
             return Ok((reference, Rc::clone(source)));
         }
-        let source: Rc<dyn Source> = Rc::from(open(&reference, &registries(registry), options)?);
+        let source: Rc<dyn Source> = Rc::from(open(&reference, &self.registries(registry), options)?);
         *self.opened.borrow_mut() = Some((key, Rc::clone(&source)));
         Ok((reference, source))
+    }
+}
+
+impl Kiln {
+    fn registries(&self, settings: &registry::Settings) -> Registries {
+        let mut known = self.registries.borrow_mut();
+        if let Some((_, registries)) = known.as_ref().filter(|(of, _)| of == settings) {
+            return registries.clone();
+        }
+        let made = registries(settings);
+        *known = Some((settings.clone(), made.clone()));
+        made
     }
 }
 
@@ -268,7 +282,8 @@ impl Kiln {
         let references =
             request.destinations.iter().map(|name| parse(name)).collect::<Result<Vec<_>, _>>()?;
         let (reference, source) = self.source(&request.source, &request.registry, &request.options)?;
-        let destinations = destinations(&*source, &reference, &references, &registries(&request.registry))?;
+        let registries = self.registries(&request.registry);
+        let destinations = destinations(&*source, &reference, &references, &registries)?;
         let beside = request.referrers == Referrers::Pushed && destinations.keeps_companions();
         Ok(Opened { reference, source, references, destinations, beside })
     }
