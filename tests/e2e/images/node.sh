@@ -1,3 +1,4 @@
+# suite: all
 # An Express application on Debian's node, with npm left installed as most Dockerfiles leave it.
 from debian
 apt nodejs npm
