@@ -163,9 +163,8 @@ fn without_needless<B: Bench>(
 
 /// Whether a start that failed tells what was lacking: what breaks without one is for a person.
 fn is_taught(attempt: &Attempt) -> bool {
-    let teaches = [Shown::Start, Shown::Ready, Shown::Driven];
-    let broken = attempt.tried.proofs.iter().filter(|proof| proof.state() == State::Broken);
-    broken.into_iter().any(|proof| teaches.contains(&proof.promise))
+    let mut proofs = attempt.tried.proofs.iter();
+    proofs.any(|proof| proof.promise.is_of_start() && proof.state() == State::Broken)
 }
 
 impl Made {

@@ -97,7 +97,7 @@ fn check(options: &Options) -> Result<(), HardenError> {
 }
 
 /// What would happen to `image`, whose tree is `rootfs`.
-fn decide_on(image: &SourceImage, rootfs: &Rootfs, options: &Options) -> Result<Plan, HardenError> {
+pub fn decide_on(image: &SourceImage, rootfs: &Rootfs, options: &Options) -> Result<Plan, HardenError> {
     let expected = record::chain_id(&image.config.diff_ids).to_string();
     if let Some(own) = options.profile.as_ref().filter(|own| own.profile.image.chain_id != expected) {
         return Err(HardenError::Profile { expected, found: own.profile.image.chain_id.clone() });

@@ -166,6 +166,11 @@ pub enum Shown {
 }
 
 impl Shown {
+    /// Whether it is about an app that comes up and does what it is for.
+    pub fn is_of_start(self) -> bool {
+        matches!(self, Self::Start | Self::Ready | Self::Driven)
+    }
+
     /// Its word.
     pub fn id(self) -> &'static str {
         match self {

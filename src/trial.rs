@@ -189,8 +189,8 @@ pub fn run(
     for container in &mut given.containers {
         container.env.extend(asked.env.iter().cloned());
     }
-    let container = choose(&given, &digests(subject), &asked.name)?;
     let (of_tried, of_source) = (digests(subject), source.map(digests).unwrap_or_default());
+    let container = choose(&given, &of_tried, &asked.name)?;
     let source_name = if asked.pod.is_some() { asked.source.as_str() } else { pick::SOURCE };
     let named = Named { digests: &of_source, name: source_name };
     let tried = Named { digests: &of_tried, name: &asked.name };
@@ -216,7 +216,7 @@ pub fn run(
         init.push((one.container, settings));
     }
     let mut pod_proof = Proof::new(Shown::Pod);
-    compare::image(container, &digests(subject), &mut pod_proof);
+    compare::image(container, &of_tried, &mut pod_proof);
     let from = compare::From { manifest: manifest.as_ref(), rootfs: subject.rootfs };
     compare::pod(&given, container, &settings, &from, &mut pod_proof);
     first::compare(&init, container, (subject, source), manifest.as_ref(), &mut pod_proof);

@@ -47,12 +47,21 @@ pub struct Against<'a> {
 pub struct Verified {
     /// Its documents.
     pub image: SourceImage,
-    /// What names the source that it was compared with, if it was read.
-    pub against: Option<BlobDigest>,
+    /// The source that it was compared with, if that is its source and was read.
+    pub against: Option<FoundSource>,
     /// Its merged tree.
     pub rootfs: Rootfs,
     /// A proof for each promise, in order.
     pub proofs: Vec<Proof>,
+}
+
+/// The image that another was made from, in a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundSource {
+    /// For which platform the place has it.
+    pub platform: Platform,
+    /// What names it.
+    pub digest: BlobDigest,
 }
 
 impl Verified {
@@ -135,24 +144,21 @@ fn repeated(
     against: &Against<'_>,
     how: &Options,
     progress: &dyn Progress,
-) -> Result<(Option<BlobDigest>, Vec<Proof>), HardenError> {
+) -> Result<(Option<FoundSource>, Vec<Proof>), HardenError> {
     let options = match repeat::options(facts, against) {
         Ok(options) => options,
         Err(why) => return Ok((None, unrepeatable(facts, &why))),
     };
     // By its layers: a config often leaves out the variant by which an index names its platform.
-    let Some((platform, digest)) = repeat::find_source(facts, against.source)? else {
+    let Some(found) = repeat::find_source(facts, against.source)? else {
         return Ok((None, unrepeatable(facts, &repeat::Unrepeatable::OtherSource)));
     };
     let options =
-        Options { platform: Some(platform.to_string()), jobs: how.jobs, limits: how.limits, ..options };
+        Options { platform: Some(found.platform.to_string()), jobs: how.jobs, limits: how.limits, ..options };
     let Analysed { image, rootfs, plan } = match harden::analyse(against.source, &options, progress) {
         Ok(analysed) => analysed,
         Err(error @ (HardenError::User(_) | HardenError::Glob(_))) => {
-            return Ok((
-                Some(digest),
-                unrepeatable(facts, &repeat::Unrepeatable::Refused(error.to_string())),
-            ));
+            return Ok((Some(found), unrepeatable(facts, &repeat::Unrepeatable::Refused(error.to_string()))));
         }
         Err(error) => return Err(error),
     };
@@ -182,7 +188,7 @@ fn repeated(
         mounts::check(facts),
         provenance,
     ];
-    Ok((Some(digest), proofs))
+    Ok((Some(found), proofs))
 }
 
 /// What the image alone tells, where its source cannot be hardened as it was.

@@ -51,6 +51,16 @@ pub(super) struct Kiln {
 }
 
 impl Kiln {
+    fn registries(&self, settings: &registry::Settings) -> Registries {
+        let mut known = self.registries.borrow_mut();
+        if let Some((_, registries)) = known.as_ref().filter(|(of, _)| of == settings) {
+            return registries.clone();
+        }
+        let made = registries(settings);
+        *known = Some((settings.clone(), made.clone()));
+        made
+    }
+
     /// Opens what is named, or gives it again.
     fn source(
         &self,
@@ -66,18 +76,6 @@ impl Kiln {
         let source: Rc<dyn Source> = Rc::from(open(&reference, &self.registries(registry), options)?);
         *self.opened.borrow_mut() = Some((key, Rc::clone(&source)));
         Ok((reference, source))
-    }
-}
-
-impl Kiln {
-    fn registries(&self, settings: &registry::Settings) -> Registries {
-        let mut known = self.registries.borrow_mut();
-        if let Some((_, registries)) = known.as_ref().filter(|(of, _)| of == settings) {
-            return registries.clone();
-        }
-        let made = registries(settings);
-        *known = Some((settings.clone(), made.clone()));
-        made
     }
 }
 
@@ -205,7 +203,10 @@ impl Pipeline for Kiln {
                 Subject { source: &*source, image: &found.image, rootfs: &found.rootfs, limits: how.limits };
             let manifest = verify::manifest_inside(&found.rootfs);
             let preparing = manifest.and_then(|manifest| manifest.preparing);
-            let (Some(against), Some(_)) = (&against, &preparing) else {
+            // Containers of the source are run where it is known to be that.
+            let comes_first =
+                preparing.is_some() || asked.pod.as_ref().is_some_and(|pod| !pod.init.is_empty());
+            let (Some(against), Some(origin), true) = (&against, &found.against, comes_first) else {
                 let runs_it =
                     |init: &Container| preparing.as_ref().is_some_and(|own| own.argv == init.command);
                 let lacks = match &asked.pod {
@@ -214,9 +215,8 @@ impl Pipeline for Kiln {
                 };
                 return if lacks { Err(lacks_source()) } else { trial::try_image(&subject, None, asked) };
             };
-            let platform = Some(&found.image.config.platform);
-            let (image, rootfs) =
-                harden::read(against.source, platform, &how, progress).map_err(|error| {
+            let (image, rootfs) = harden::read(against.source, Some(&origin.platform), &how, progress)
+                .map_err(|error| {
                     failure(error, compared.as_ref().unwrap_or(&reference)).within("--against".to_owned())
                 })?;
             let from = Subject { source: against.source, image: &image, rootfs: &rootfs, limits: how.limits };
@@ -229,10 +229,10 @@ impl Pipeline for Kiln {
                 digest: Some(record::source_digest(&found.image)),
             },
             platform: found.image.config.platform.to_string(),
-            against: request
-                .against
-                .as_ref()
-                .map(|name| ImageName { name: name.clone(), digest: found.against }),
+            against: request.against.as_ref().map(|name| ImageName {
+                name: name.clone(),
+                digest: found.against.map(|origin| origin.digest),
+            }),
             proofs: found.proofs,
             tried,
         })
@@ -291,7 +291,7 @@ impl Kiln {
 
 fn lacks_source() -> Failure {
     Failure::usage(anyhow!(
-        "an init container of the pod is of the source image: expected it as `--against SOURCE`"
+        "an init container of the pod is of the source image: expected the one that the image was made from as `--against SOURCE`"
     ))
 }
 

@@ -42,12 +42,7 @@ pub fn lasting(wants: &[ImagePath], profile: &Profile) -> Vec<ImagePath> {
 pub fn commands(config: &Config, rootfs: &Rootfs, profile: &Profile) -> Vec<Vec<String>> {
     let mut commands: Vec<Vec<String>> = ensuring(config, rootfs).map(|path| vec![path]).collect();
     // What a script does not become it may pass over, and serve instead.
-    let becomes_its_arguments = profile
-        .processes
-        .iter()
-        .flat_map(|process| &process.execs)
-        .any(|exec| !config.cmd.is_empty() && exec.argv == config.cmd);
-    if config.entrypoint.is_empty() || !becomes_its_arguments {
+    if !becomes_its_arguments(config, profile) {
         return commands;
     }
     let with = |words: &[&str]| -> Vec<String> {
@@ -66,6 +61,12 @@ pub fn commands(config: &Config, rootfs: &Rootfs, profile: &Profile) -> Vec<Vec<
         commands.push(with(&["true"]));
     }
     commands
+}
+
+/// Whether the entrypoint was seen to become the command that it is given: a script that ends in `exec "$@"`.
+pub fn becomes_its_arguments(config: &Config, profile: &Profile) -> bool {
+    let mut execs = profile.processes.iter().flat_map(|process| &process.execs);
+    !config.entrypoint.is_empty() && !config.cmd.is_empty() && execs.any(|exec| exec.argv == config.cmd)
 }
 
 /// Whether a script of the start has `name` in it, as far as is known.

@@ -2,7 +2,7 @@
 //!
 //! What is left is what hardening takes; who wants the rest has the profile itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::prepared::{Prepared, united};
 use super::types::{Actor, EnvVar, FileUse, Phase, Profile, Written};
@@ -28,7 +28,13 @@ impl Profile {
             forget_when(&mut socket.by);
         }
         let runs = self.runs;
-        self.opened = without_dates(self.opened, runs);
+        // What none of the runs wrote is the image's, and has its name.
+        let written: BTreeSet<String> = self.written.iter().map(|written| written.path.clone()).collect();
+        let (made, own): (Vec<FileUse>, Vec<FileUse>) =
+            self.opened.into_iter().partition(|used| written.contains(&used.path));
+        self.opened = without_dates(made, runs);
+        self.opened.extend(own);
+        self.opened.sort_by(|a, b| a.path.cmp(&b.path));
         self.written = without_dates(self.written, runs);
         self.prepared = without_dates(self.prepared, runs);
         let mut marks: BTreeMap<Vec<String>, usize> = BTreeMap::new();
@@ -60,9 +66,7 @@ impl ByPath for FileUse {
     }
 
     fn take(&mut self, other: Self) {
-        self.by.extend(other.by);
-        self.by.sort_unstable();
-        self.by.dedup();
+        join(&mut self.by, other.by);
         self.runs = self.runs.saturating_add(other.runs);
     }
 }
@@ -77,12 +81,8 @@ impl ByPath for Written {
     }
 
     fn take(&mut self, other: Self) {
-        self.by.extend(other.by);
-        self.by.sort_unstable();
-        self.by.dedup();
-        self.how.extend(other.how);
-        self.how.sort_unstable();
-        self.how.dedup();
+        join(&mut self.by, other.by);
+        join(&mut self.how, other.how);
         self.runs = self.runs.saturating_add(other.runs);
     }
 }
@@ -97,9 +97,15 @@ impl ByPath for Prepared {
     }
 
     fn take(&mut self, other: Self) {
-        let before = std::mem::replace(self, other.clone());
-        *self = united(before, other);
+        *self = united(self.clone(), other);
     }
+}
+
+/// Adds `more` to a sorted list without repetition, which stays one.
+fn join<T: Ord>(list: &mut Vec<T>, more: Vec<T>) {
+    list.extend(more);
+    list.sort_unstable();
+    list.dedup();
 }
 
 /// `list` with marks for the digits in names that not all of `runs` have.

@@ -2,10 +2,10 @@
 //!
 //! Hardens the source again, into nothing, and compares digests. Adds to H2 and H10 what only the source tells.
 
-use super::Against;
 use super::facts::Facts;
 use super::needs::{Loss, Losses, Need};
 use super::recorded::{NotGiven, Recorded, RecordedRecipe};
+use super::{Against, FoundSource};
 use serde_json::json;
 
 use crate::digest::{BlobDigest, ImageId};
@@ -13,7 +13,6 @@ use crate::elf::search::Search;
 use crate::finding::Code;
 use crate::harden::record::{self, OPTIONS_KEY, PLAN_KEY, SOURCE_KEY, VERSION_KEY};
 use crate::harden::{HardenError, Hardened};
-use crate::image::Platform;
 use crate::image::json::canonical_bytes;
 use crate::options::Options;
 use crate::path::{Escaped, ImagePath};
@@ -67,16 +66,13 @@ pub fn options(facts: &Facts<'_>, against: &Against<'_>) -> Result<Options, Unre
     })
 }
 
-/// The platform under which `source` has the layers that the image says it was made from, and what names that image.
-pub fn find_source(
-    facts: &Facts<'_>,
-    source: &dyn Source,
-) -> Result<Option<(Platform, BlobDigest)>, HardenError> {
+/// The image of `source` that has the layers that the image says it was made from.
+pub fn find_source(facts: &Facts<'_>, source: &dyn Source) -> Result<Option<FoundSource>, HardenError> {
     for PlatformImage { platform, .. } in source.platforms().map_err(HardenError::Source)?.linux {
         let image = source.image(Some(&platform)).map_err(HardenError::Source)?;
         let chain = record::chain_id(&image.config.diff_ids).to_string();
         if facts.document().is_some_and(|manifest| manifest.source_chain_id == chain) {
-            return Ok(Some((platform, record::source_digest(&image))));
+            return Ok(Some(FoundSource { platform, digest: record::source_digest(&image) }));
         }
     }
     Ok(None)

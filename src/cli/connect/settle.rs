@@ -67,6 +67,10 @@ pub(super) fn prepare(
     progress: &dyn Progress,
 ) -> Result<Option<Preparing>, Failure> {
     let Some(watched) = &request.options.profile else { return Ok(None) };
+    // What runs were given is not the pod's to give on: nothing is prepared then.
+    if !watched.profile.start.env.is_empty() {
+        return Ok(None);
+    }
     let analysed =
         harden::analyse(&*source, &request.options, progress).map_err(|error| failure(error, &reference))?;
     if analysed.plan.wants.is_empty() {
@@ -168,15 +172,16 @@ impl Workbench<'_> {
 
     /// Whether an image hardened so has what it needs from the source, and starts with it.
     fn is_prepared(&mut self, options: &Options) -> Result<bool, Failure> {
-        let made = self.make(options)?;
-        if made.preparing.is_none() {
-            return Ok(false);
+        // Whether the start is lowered then needs no image.
+        if let Some(Analysed { image, rootfs, .. }) = &self.origin {
+            let plan = harden::decide_on(image, rootfs, options);
+            if plan.map_err(|error| failure(error, &self.reference))?.preparing.is_none() {
+                return Ok(false);
+            }
         }
+        let made = self.make(options)?;
         let attempt = self.attempt(&made_of(made))?;
-        let serves = |proof: &Proof<Shown>| {
-            !matches!(proof.promise, Shown::Start | Shown::Ready | Shown::Driven)
-                || proof.state() == State::Held
-        };
+        let serves = |proof: &Proof<Shown>| !proof.promise.is_of_start() || proof.state() == State::Held;
         Ok(attempt.tried.proofs.iter().all(serves))
     }
 }

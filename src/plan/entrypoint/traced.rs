@@ -18,6 +18,7 @@ use crate::catalog::{Catalog, Class, WrapperKind};
 use crate::path::ImagePath;
 use crate::plan::baked::{Baked, Holds};
 use crate::plan::known::Known;
+use crate::plan::preparing::becomes_its_arguments;
 use crate::plan::traced::{Part, Reached, Traced, Whose};
 use crate::profile::{Exec, Profile};
 use beside::{Beside, beside, on_the_way};
@@ -83,14 +84,7 @@ impl Refusal {
         let (profile, config) = (server.profile(), known.config);
         let entrypoint = config.entrypoint.join(" ");
         // A script that ends in `exec "$@"` ends at once with a command that does nothing.
-        let becomes_its_arguments = !entrypoint.is_empty()
-            && !config.cmd.is_empty()
-            && profile
-                .processes
-                .iter()
-                .flat_map(|process| &process.execs)
-                .any(|exec| exec.argv == config.cmd);
-        let command = if becomes_its_arguments {
+        let command = if becomes_its_arguments(config, profile) {
             format!("`{entrypoint} true`, if the script prepares for that as for the server")
         } else {
             "a command that its script takes and that ends".to_owned()

@@ -178,6 +178,9 @@ pub(super) fn measure(
         if !seed::takes(made) {
             return Err(Obstacle::Odd(made.clone()));
         }
+        if !with_code && is_code(made) {
+            return Err(Obstacle::Code(made.clone()));
+        }
         room += BLOCK;
         table += between(made, path).chain([made.clone()]).map(|path| record(&path)).sum::<usize>();
     }

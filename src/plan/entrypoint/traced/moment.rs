@@ -3,6 +3,8 @@
 //! Two runs that differ tell what is another each time; they do not tell the day, nor the kernel. Knows programs and files
 //! that do.
 
+use std::collections::BTreeSet;
+
 use crate::catalog::Class;
 use crate::path::ImagePath;
 use crate::plan::known::Known;
@@ -85,8 +87,11 @@ pub(super) fn asks_the_moment(known: &Known<'_>, server: Traced<'_>) -> Option<S
 
 /// Which limits a script asks for, in words: they are those of the runtime.
 pub(super) fn asks_for_limits(known: &Known<'_>, server: Traced<'_>) -> Option<String> {
-    let read = server.others_read().filter_map(|read| known.rootfs.bytes(&read.path));
-    let texts = read.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let read: BTreeSet<ImagePath> = server.others_read().map(|read| read.path).collect();
+    let texts = read
+        .iter()
+        .filter_map(|path| known.rootfs.bytes(path))
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let words = known.config.entrypoint.iter().chain(&known.config.cmd).cloned();
     let asks = texts.chain(words).any(|text| asks_a_limit(&text));
     asks.then(|| "its limits (`ulimit`)".to_owned())
