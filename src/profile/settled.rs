@@ -200,6 +200,18 @@ mod tests {
     }
 
     #[test]
+    fn files_that_no_run_wrote_have_their_names() {
+        let mut profile = crate::profile::tests::profile();
+        let (written, opened) = (profile.written[0].clone(), profile.opened[0].clone());
+        profile.runs = 2;
+        profile.written = vec![Written { path: "/srv/log-2026-11".into(), ..written }];
+        let names = ["/srv/log-2026-11", "/usr/lib/base64.cpython-311.pyc"];
+        profile.opened = names.map(|path| FileUse { path: path.into(), ..opened.clone() }).to_vec();
+        let found: Vec<String> = profile.settled().opened.into_iter().map(|used| used.path).collect();
+        assert_eq!(found, ["/srv/log-XXXX-XX", "/usr/lib/base64.cpython-311.pyc"]);
+    }
+
+    #[test]
     fn two_times_of_watching_leave_the_same() {
         let first = watched("1795900802", Phase::Steady).settled();
         assert_eq!(first, watched("1795900826", Phase::StartUp).settled());
