@@ -132,7 +132,7 @@ pub fn all(source: &dyn Source) -> Result<Vec<Named>, DocumentsError> {
             _ => format!("writable-manifest.{}.json", file_word(&image.platform.to_string())),
         };
         let (text, manifest) = manifest_of(source, image)?;
-        if manifest.preparing.is_some() {
+        if manifest.needs_source() {
             let documents = source.image(Some(&image.platform)).map_err(DocumentsError::Source)?;
             origin = documents.config.labels.get(record::SOURCE_KEY).and_then(|digest| digest.parse().ok());
         }

@@ -13,7 +13,7 @@ use crate::recipe::{Probe, Purpose};
 pub use index::{ManifestIndex, PlatformManifest, index_schema};
 pub use types::{
     BakedFile, Chain, ChainStep, EnvVar, Kind, Lowering, Manifest, Options, Path, Persistence, PortEntry,
-    Preparing, ProbeEntry, Process, ResidualProgram, Volume,
+    ProbeEntry, Process, ResidualProgram, SourceCommand, Volume,
 };
 pub use united::{Difference, United};
 
@@ -98,7 +98,8 @@ impl Manifest {
             env_added,
             paths,
             baked: plan.baked.iter().map(Into::into).collect(),
-            preparing: plan.preparing.clone().map(|argv| Preparing { argv }),
+            seeding: plan.seeding.clone().map(|argv| SourceCommand { argv }),
+            preparing: plan.preparing.clone().map(|argv| SourceCommand { argv }),
             ports,
             probe: plan.probe.as_ref().map(|probe| match probe {
                 Probe::Http { path } => ProbeEntry::Http { path: path.clone() },
@@ -107,6 +108,16 @@ impl Manifest {
             stripped_volumes,
             residual,
         }
+    }
+
+    /// Whether containers of the source image come before the app's.
+    pub fn needs_source(&self) -> bool {
+        self.of_source().next().is_some()
+    }
+
+    /// What they run, in order.
+    pub fn of_source(&self) -> impl Iterator<Item = &SourceCommand> {
+        self.seeding.iter().chain(&self.preparing)
     }
 
     /// The document: indented, fields in a fixed order, a newline at the end.

@@ -10,6 +10,7 @@ pub mod database;
 pub mod decide;
 pub mod entrypoint;
 pub mod fate;
+pub mod filler;
 pub mod keep;
 pub mod known;
 pub mod likeness;
@@ -112,7 +113,8 @@ pub struct WritablePath {
     pub purpose: Purpose,
     /// What the image has there.
     pub content: PathContent,
-    /// Whether kiln's helper makes it in its volume before the app starts, with the image's content.
+    /// Whether kiln's helper, or the source image where there is none, makes it in its volume before the app starts, with the
+    /// image's content.
     pub seeded: bool,
     /// Owner of the mount point; where it is seeded, of the directory in the volume.
     pub uid: u32,
@@ -234,6 +236,8 @@ pub struct Plan {
     pub baked: Vec<baked::Baked>,
     /// What goes, by path, then layer.
     pub removed: Vec<Removed>,
+    /// The command of the source image that copies content to volumes, where kiln has no helper that would.
+    pub seeding: Option<Vec<String>>,
     /// The command of the source image that makes in the pod, before each start, what only a script of the source makes.
     pub preparing: Option<Vec<String>>,
     /// Files for whose sake the start is not lowered: such a command would do.

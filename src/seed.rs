@@ -2,9 +2,11 @@
 //!
 //! A helper in `/.kiln/seed`, a table of what it copies in `/.kiln/seeds`, and a mount point for each volume below
 //! `/.kiln/volumes`. Knows the helper's bytes and the table's form; what is seeded is the plan's to decide. The helper's source is
-//! in `seed/helper`: a program of its own, whose bytes are checked in, so that every build of kiln has the same.
+//! in `seed/helper`: a program of its own, whose bytes are checked in, so that every build of kiln has the same. For processors
+//! that it was not built for `script` does what it does, in a container of the source image.
 
 mod records;
+pub mod script;
 
 pub use records::{Kind, MAX_TABLE, Malformed, Record, records};
 

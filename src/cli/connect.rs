@@ -27,7 +27,7 @@ use crate::harden::{self, HardenError, record};
 use crate::image::{FinishedLayer, Platform, Published};
 use crate::kube::given::Container;
 use crate::kube::pod::{PodOptions, RunAs, render_pod};
-use crate::manifest;
+use crate::manifest::{self, Manifest};
 use crate::observe::Subject;
 use crate::options::Options;
 use crate::profile::Preparing;
@@ -202,16 +202,15 @@ impl Pipeline for Kiln {
             let subject =
                 Subject { source: &*source, image: &found.image, rootfs: &found.rootfs, limits: how.limits };
             let manifest = verify::manifest_inside(&found.rootfs);
-            let preparing = manifest.and_then(|manifest| manifest.preparing);
+            let of_source: Vec<_> = manifest.iter().flat_map(Manifest::of_source).collect();
             // Containers of the source are run where it is known to be that.
             let comes_first =
-                preparing.is_some() || asked.pod.as_ref().is_some_and(|pod| !pod.init.is_empty());
+                !of_source.is_empty() || asked.pod.as_ref().is_some_and(|pod| !pod.init.is_empty());
             let (Some(against), Some(origin), true) = (&against, &found.against, comes_first) else {
-                let runs_it =
-                    |init: &Container| preparing.as_ref().is_some_and(|own| own.argv == init.command);
+                let runs_it = |init: &Container| of_source.iter().any(|own| own.argv == init.command);
                 let lacks = match &asked.pod {
                     Some(pod) => pod.init.iter().any(runs_it),
-                    None => preparing.is_some(),
+                    None => !of_source.is_empty(),
                 };
                 return if lacks { Err(lacks_source()) } else { trial::try_image(&subject, None, asked) };
             };
@@ -356,7 +355,7 @@ fn origin(hardened: &harden::Hardened) -> BlobDigest {
 /// What the pod calls the source image where it needs that: as it was read; a placeholder and a finding where that is no
 /// registry's name.
 fn source_name(request: &HardenRequest, digest: BlobDigest, hardened: &mut harden::Hardened) -> String {
-    if hardened.manifest.preparing.is_none() {
+    if !hardened.manifest.needs_source() {
         return String::new();
     }
     let read = match request.source.parse() {

@@ -149,6 +149,7 @@ fn plan(rootfs: &Rootfs, manifest: &Manifest) -> Plan {
             .collect(),
         additions: Vec::new(),
         baked: Vec::new(),
+        seeding: manifest.seeding.as_ref().map(|seeding| seeding.argv.clone()),
         preparing: manifest.preparing.as_ref().map(|preparing| preparing.argv.clone()),
         wants: Vec::new(),
         removed: Vec::new(),

@@ -114,7 +114,25 @@ pub fn pod(manifest: &Manifest, options: &PodOptions) -> Pod {
 /// What comes before the app's `container`: what the image has is there before the source's script looks for it.
 fn init_containers(manifest: &Manifest, app: &Container, source_image: &str) -> Vec<Container> {
     let prepares = preparing::container(manifest, app, source_image);
-    seeding::container(manifest, app).into_iter().chain(prepares).collect()
+    seeding::container(manifest, app, source_image).into_iter().chain(prepares).collect()
+}
+
+/// The init container `own`, called `name` unless the app's `container` is, with the rights of that.
+fn beside(container: &Container, name: &str, own: Container) -> Container {
+    let suffix = if container.name == name { "-0" } else { "" };
+    Container {
+        name: format!("{name}{suffix}"),
+        image_pull_policy: container.image_pull_policy.clone(),
+        resources: container.resources.clone(),
+        security_context: container.security_context.clone(),
+        termination_message_policy: container.termination_message_policy.clone(),
+        ..own
+    }
+}
+
+/// `text` for Kubernetes, which expands `$(NAME)`; `$$` is a plain `$` to it.
+fn literal(text: &str) -> String {
+    text.replace("$(", "$$(")
 }
 
 /// `text` as a DNS label: lower case, digits and inner hyphens; `app` where nothing is left.
@@ -180,8 +198,7 @@ fn container(manifest: &Manifest, options: &PodOptions, name: String) -> Contain
         .iter()
         .map(|variable| EnvVar {
             name: variable.name.clone(),
-            // Kubernetes expands `$(NAME)`; `$$` is a plain `$` to it.
-            value: Some(variable.value.replace("$(", "$$(")),
+            value: Some(literal(&variable.value)),
             value_from: None,
         })
         .collect();

@@ -78,6 +78,7 @@ pub(crate) fn plan() -> Plan {
         verdicts: Vec::new(),
         additions: Vec::new(),
         baked: Vec::new(),
+        seeding: None,
         preparing: None,
         wants: Vec::new(),
         removed: Vec::new(),

@@ -38,9 +38,12 @@ pub struct Manifest {
     /// Files that a script of the source wrote at each start, and that are in the image instead, by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub baked: Vec<BakedFile>,
+    /// What the source image runs before each start of the pod to copy content to volumes, where the image has no helper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seeding: Option<SourceCommand>,
     /// What the source image runs before each start of the pod, because only its script makes what the app needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub preparing: Option<Preparing>,
+    pub preparing: Option<SourceCommand>,
     /// Where it listens, by port.
     pub ports: Vec<PortEntry>,
     /// How to ask whether it serves.
@@ -51,10 +54,10 @@ pub struct Manifest {
     pub residual: Vec<ResidualProgram>,
 }
 
-/// A command of the source image that ends, as the app's user, with the app's mounts and rights.
+/// A command of the source image that ends, as the app's user, with the app's rights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Preparing {
+pub struct SourceCommand {
     /// Entrypoint and command.
     pub argv: Vec<String>,
 }

@@ -57,6 +57,7 @@ impl United {
         manifest.process.groups = groups.into_iter().collect();
 
         manifest.paths = paths(manifests, &mut differences);
+        manifest.seeding = manifest.seeding.filter(|_| manifest.paths.iter().any(|path| path.seeded));
         manifest.ports = ports(manifests, &mut differences);
         manifest.env_added = variables(manifests, &mut differences);
         if let Some(told) =
@@ -96,14 +97,17 @@ fn missing(manifests: &[(String, &Manifest)], has: impl Fn(&Manifest) -> bool) -
 
 fn paths(manifests: &[(String, &Manifest)], differences: &mut Vec<Difference>) -> Vec<Path> {
     let mut united: BTreeMap<String, Path> = BTreeMap::new();
-    // One pod has one init container, whose helper fills what its own image's table says, all of it.
+    // One pod has one init container, whose helper fills what its own image's table says, all of it. A source image has not
+    // the same programs, modes and names for every platform.
     let seeded = |manifest: &Manifest| -> BTreeSet<(String, String)> {
         let paths = manifest.paths.iter().filter(|path| path.seeded);
         paths.map(|path| (path.path.clone(), path.mode.clone())).collect()
     };
     let mut seeds = manifests.iter().map(|(_, manifest)| seeded(manifest));
     let first = seeds.next().unwrap_or_default();
-    let is_same_seed = seeds.all(|other| other == first);
+    let is_from_source =
+        manifests.len() > 1 && manifests.iter().any(|(_, manifest)| manifest.seeding.is_some());
+    let is_same_seed = seeds.all(|other| other == first) && !is_from_source;
     for (_, manifest) in manifests {
         for path in &manifest.paths {
             match united.get_mut(&path.path) {

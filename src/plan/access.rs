@@ -36,6 +36,16 @@ pub struct Permissions {
     pub gid: u32,
 }
 
+/// What a directory is that no layer has an entry for, as runtimes make it.
+pub const IMPLIED: Permissions = Permissions { mode: 0o755, uid: 0, gid: 0 };
+
+impl Permissions {
+    /// Those of `entry`.
+    pub fn of(entry: &Entry) -> Self {
+        Self { mode: entry.mode, uid: entry.uid, gid: entry.gid }
+    }
+}
+
 impl Access<'_> {
     /// Whether `path` is a declared writable path or lies in one.
     pub fn is_writable(&self, path: &ImagePath) -> bool {
@@ -44,8 +54,8 @@ impl Access<'_> {
 
     /// What `entry`, at `path`, gets.
     pub fn permissions(&self, path: &ImagePath, entry: &Entry) -> Permissions {
-        let own = Permissions { mode: entry.mode, uid: entry.uid, gid: entry.gid };
-        let before = self.set.get(path).filter(|_| !entry.is_directory()).copied().unwrap_or(own);
+        let set = self.set.get(path).filter(|_| !entry.is_directory());
+        let before = set.copied().unwrap_or_else(|| Permissions::of(entry));
         self.changed(path, before, entry.is_directory())
     }
 
@@ -69,7 +79,7 @@ impl Access<'_> {
         if now.uid == self.user.uid && self.user.uid != 0 {
             let owner_bits = now.mode >> 6 & 0o5;
             now.uid = 0;
-            if !self.in_group(now.gid) {
+            if !self.user.in_group(now.gid) {
                 now.gid = self.user.gid;
             }
             now.mode = now.mode & !0o070 | owner_bits << 3;
@@ -91,11 +101,18 @@ impl Access<'_> {
 
     /// Whether the user could do so in the source.
     pub fn could(&self, entry: &Entry, wanted: u16) -> bool {
-        self.can(Permissions { mode: entry.mode, uid: entry.uid, gid: entry.gid }, wanted)
+        self.can(Permissions::of(entry), wanted)
     }
 
     fn bits(&self, permissions: Permissions) -> u16 {
-        let shift = if permissions.uid == self.user.uid {
+        self.user.bits(permissions)
+    }
+}
+
+impl User {
+    /// What it may do where owner and bits are `permissions`: 4 read, 2 write, 1 search or execute.
+    pub fn bits(&self, permissions: Permissions) -> u16 {
+        let shift = if permissions.uid == self.uid {
             6
         } else if self.in_group(permissions.gid) {
             3
@@ -106,7 +123,7 @@ impl Access<'_> {
     }
 
     fn in_group(&self, gid: u32) -> bool {
-        gid == self.user.gid || self.user.groups.contains(&gid)
+        gid == self.gid || self.groups.contains(&gid)
     }
 }
 

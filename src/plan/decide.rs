@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::access::{Access, Permissions};
 use super::entrypoint::{self, Refusal, Start};
 use super::fate::{self, Fate};
+use super::filler::Filler;
 use super::keep::{self, Kept};
 use super::known::Known;
 use super::readable::{self, Wanted};
@@ -148,6 +149,7 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
         additions,
         baked: start.baked.iter().filter(|baked| fate.stays(&baked.path)).cloned().collect(),
         removed: judged.removed,
+        seeding: seeds.command,
         preparing: start.preparing.clone(),
         wants: start.wants.clone(),
         residual,
@@ -260,7 +262,7 @@ fn writable_paths(known: &Known<'_>, start: &Start, recipes: &[&Recipe], user: &
         volumes: &known.config.volumes,
         exposed_ports: &exposed,
         kept: &stays,
-        has_helper: crate::seed::helper(&known.config.platform).is_some(),
+        filler: Filler::of(known),
         extra: &known.options.writable,
         lowering_directories: &start.directories,
         baked: &start.baked,

@@ -1,4 +1,4 @@
-//! What kiln's helper copies to volumes: the table of every seeded path, entry by entry.
+//! What is copied to volumes, entry by entry: the table of kiln's helper, or the command of the source image.
 //!
 //! Follows what was decided: which paths are seeded is `writable`'s, what of them stays is `fate`'s, who can read it is
 //! `access`'s.
@@ -6,20 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::access::{Access, Permissions};
+use super::access::{Access, IMPLIED, Permissions};
 use super::fate::Fate;
+use super::filler::mode;
 use super::known::Known;
 use super::writable::{Found, is_code, is_program};
 use super::{Addition, Link, Made, WritablePath};
 use crate::path::ImagePath;
 use crate::rootfs;
-use crate::seed::{self, HELPER_PATH, Kind, TABLE_PATH};
+use crate::seed::{self, HELPER_PATH, Kind, TABLE_PATH, script};
 
 /// Bits of the helper, and of the directories that its volumes are mounted on: everybody reads, nobody writes.
 const OPEN_MODE: u16 = 0o555;
-
-/// What a directory is that no layer has an entry for, as runtimes make it.
-const IMPLIED: Permissions = Permissions { mode: 0o755, uid: 0, gid: 0 };
 
 /// A tree that is copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +39,11 @@ pub struct Tree {
 pub struct Seeds {
     /// By path.
     pub trees: Vec<Tree>,
-    /// The helper, its table and the mount points of its volumes, by path; nothing where there are no trees.
+    /// The helper, its table and the mount points of its volumes, by path; nothing where there are no trees, or the source
+    /// copies them.
     pub additions: Vec<Addition>,
+    /// The command of the source image that copies them, where the helper does not.
+    pub command: Option<Vec<String>>,
 }
 
 /// Every name below the seeded ones of `paths`, with the directories themselves.
@@ -51,10 +52,12 @@ pub fn names<'k>(known: &'k Known<'_>, paths: &[WritablePath]) -> BTreeSet<&'k I
     seeded.flat_map(|declared| known.rootfs.below(&declared.path)).map(|(path, _)| path).collect()
 }
 
-/// What the helper copies for the seeded paths of `found`, with what its links lead to; `new` files and directories
-/// are in the hardened image only.
+/// What is copied for the seeded paths of `found`, with what links lead to; `new` files and directories are in the hardened
+/// image only.
 pub fn seeds(known: &Known<'_>, fate: &Fate, access: &Access<'_>, found: &Found, new: &[Addition]) -> Seeds {
-    let Some(helper) = seed::helper(&known.config.platform) else { return Seeds::default() };
+    let Some(helper) = seed::helper(&known.config.platform) else {
+        return from_source(known, fate, access, found, new);
+    };
     let mut trees = Vec::new();
     let mut records: Vec<(Kind, u16, Vec<u8>)> = Vec::new();
     let mut points: BTreeSet<ImagePath> = BTreeSet::new();
@@ -93,7 +96,43 @@ pub fn seeds(known: &Known<'_>, fate: &Fate, access: &Access<'_>, found: &Found,
         addition(ImagePath::literal(TABLE_PATH), Some(&table), 0o444),
     ];
     additions.extend(points.into_iter().map(|path| addition(path, None, OPEN_MODE)));
-    Seeds { trees, additions }
+    Seeds { trees, additions, command: None }
+}
+
+/// The same where a command of the source does it.
+fn from_source(
+    known: &Known<'_>,
+    fate: &Fate,
+    access: &Access<'_>,
+    found: &Found,
+    new: &[Addition],
+) -> Seeds {
+    let seeded = found.paths.iter().filter(|declared| declared.seeded);
+    let (trees, copies): (Vec<Tree>, Vec<script::Tree>) = seeded
+        .map(|declared| {
+            let (tree, names) = tree(known, fate, access, &declared.path, new);
+            let top = (declared.path.clone(), (Kind::Tree, declared.mode));
+            let has_entries = !names.is_empty();
+            let changes = names.into_iter().chain([top]).filter_map(|(path, (kind, mode))| {
+                let is_made = known.rootfs.node(&path).is_none();
+                let is_same = known.rootfs.entry(&path).map_or(IMPLIED, Permissions::of).mode == mode;
+                let is_plain = kind == Kind::Link || is_same && !is_made && kind != Kind::Tree;
+                // The tree itself is there.
+                let is_made = is_made && kind != Kind::Tree;
+                (!is_plain).then_some(script::Change { path, mode, is_made })
+            });
+            let mut changes: Vec<_> = changes.collect();
+            changes.sort_by(|a, b| a.path.cmp(&b.path));
+            let is_there = known.rootfs.node(&declared.path).is_some();
+            (tree, script::Tree { path: declared.path.clone(), is_there, has_entries, changes })
+        })
+        .unzip();
+    if trees.is_empty() {
+        return Seeds::default();
+    }
+    let command = script::command(&copies, access.user.uid == 0);
+    let command = command.unwrap_or_else(|| unreachable!("what does not fit into a script is not seeded"));
+    Seeds { trees, additions: Vec::new(), command: Some(command) }
 }
 
 /// What is copied of each name below a path, and with which mode.
@@ -141,10 +180,10 @@ fn tree(
             // An inode is what a hard link leads to, and a path with a device is not seeded.
             Some(_) => continue,
         };
-        let own = entry.map(|entry| Permissions { mode: entry.mode, uid: entry.uid, gid: entry.gid });
+        let own = entry.map(Permissions::of);
         // What a script set before is what the server found.
         let set = access.set.get(below).filter(|_| kind == Kind::File).copied();
-        names.insert(below.clone(), (kind, mode(kind, set.or(own).unwrap_or(IMPLIED), access)));
+        names.insert(below.clone(), (kind, mode(kind, set.or(own).unwrap_or(IMPLIED), access.user.uid)));
     }
     for Addition { path: below, made, .. } in new.iter().filter(|new| new.path.is_within(path)) {
         let kind = match made {
@@ -163,7 +202,7 @@ fn tree(
             names.entry(above).or_insert((Kind::Directory, IMPLIED.mode));
         }
         let had = access.set.get(below).copied().unwrap_or(IMPLIED);
-        names.insert(below.clone(), (kind, mode(kind, had, access)));
+        names.insert(below.clone(), (kind, mode(kind, had, access.user.uid)));
     }
     (tree, names)
 }
@@ -181,18 +220,7 @@ fn linked(known: &Known<'_>, access: &Access<'_>, links: &[Link], tree: &mut Tre
         }
         tree.files += 1;
         tree.bytes += entry.file().map_or(0, |file| file.size);
-        let own = Permissions { mode: entry.mode, uid: entry.uid, gid: entry.gid };
-        let had = access.set.get(path).copied().unwrap_or(own);
-        names.insert(target.clone(), (Kind::File, mode(Kind::File, had, access)));
-    }
-}
-
-/// The mode of a copy: what the source has. The user owns it; what was another's he could write as root.
-fn mode(kind: Kind, had: Permissions, access: &Access<'_>) -> u16 {
-    match kind {
-        Kind::Link => 0o777,
-        Kind::Tree | Kind::Directory => had.mode & 0o1777 | 0o700,
-        Kind::File | Kind::Pipe if had.uid == access.user.uid => had.mode & 0o777,
-        Kind::File | Kind::Pipe => had.mode & 0o777 | 0o600,
+        let had = access.set.get(path).copied().unwrap_or_else(|| Permissions::of(entry));
+        names.insert(target.clone(), (Kind::File, mode(Kind::File, had, access.user.uid)));
     }
 }

@@ -180,9 +180,11 @@ impl<'a> Judge<'a> {
             return Verdict::unchanged();
         };
         let Some((data, data_path)) = self.data_name(inode) else { return Verdict::unchanged() };
-        let mut patch = self.known.rootfs.member(inode).map_or_else(Patch::default, |inode| {
-            self.patch(path, inode, Permissions { mode: entry.mode, uid: entry.uid, gid: entry.gid })
-        });
+        let mut patch = self
+            .known
+            .rootfs
+            .member(inode)
+            .map_or_else(Patch::default, |inode| self.patch(path, inode, Permissions::of(entry)));
         patch.content = None;
         patch.path = self.new_path(id, entry, path);
         if self.stays_hidden(inode) {
@@ -210,8 +212,7 @@ impl<'a> Judge<'a> {
         if let Some(reason) = self.fate.gone.get(path) {
             Verdict::Drop(reason.clone())
         } else {
-            let mut patch =
-                self.patch(path, entry, Permissions { mode: entry.mode, uid: entry.uid, gid: entry.gid });
+            let mut patch = self.patch(path, entry, Permissions::of(entry));
             patch.path = self.new_path(id, entry, path);
             Verdict::Keep(Arc::new(patch))
         }
@@ -248,8 +249,7 @@ impl<'a> Judge<'a> {
                 None => self.shadowed(entry),
             };
         };
-        let mut patch =
-            self.patch(path, entry, Permissions { mode: entry.mode, uid: entry.uid, gid: entry.gid });
+        let mut patch = self.patch(path, entry, Permissions::of(entry));
         patch.path = match name == id {
             _ if self.fate.moved.contains_key(path) => self.fate.moved.get(path).cloned(),
             true => self.new_path(id, entry, path),

@@ -26,11 +26,11 @@ mod wanted;
 use crate::finding::{Code, Finding};
 use crate::path::ImagePath;
 use crate::plan::baked::Baked;
+use crate::plan::filler::Filler;
 use crate::plan::traced::Traced;
 use crate::plan::{Link, Port, Step, User, WritablePath};
 use crate::recipe::{EnvRule, Recipe};
 use crate::rootfs::Rootfs;
-use crate::seed;
 
 use candidate::Candidate;
 pub use place::{is_kernel, is_system};
@@ -63,8 +63,8 @@ pub struct Inputs<'a> {
     pub exposed_ports: &'a [(u16, String)],
     /// Whether a file stays.
     pub kept: &'a dyn Fn(&ImagePath) -> bool,
-    /// Whether kiln has a helper that copies content to volumes, for the image's platform.
-    pub has_helper: bool,
+    /// Who copies content to volumes; `None` where nobody can.
+    pub filler: Option<Filler>,
     /// `--writable`.
     pub extra: &'a [ImagePath],
     /// Directories that lowered scripts would have made.
@@ -113,7 +113,7 @@ pub fn find(inputs: &Inputs<'_>) -> Found {
     }
     let links::Taken { links, declared, table } = links::take(inputs, &mut candidates, &mut found.findings);
     found.links = links;
-    let room = seed::table_room().saturating_sub(table);
+    let room = inputs.filler.map_or(0, Filler::room).saturating_sub(table);
     (found.paths, found.prepared) = unite::unite(inputs, candidates, room, &mut found.findings);
     found.paths.extend(declared);
     found.paths.sort_by(|a, b| a.path.cmp(&b.path));

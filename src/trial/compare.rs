@@ -130,7 +130,7 @@ pub(super) fn init(
     }
 }
 
-/// Whether the source image makes in the pod what the manifest says, and does nothing else; `inits` are those of it.
+/// Whether the source image does in the pod what the manifest says, and nothing else; `inits` are those of it.
 pub(super) fn preparing<'a>(
     inits: impl Iterator<Item = (&'a Container, &'a Settings)>,
     container: &Container,
@@ -138,11 +138,13 @@ pub(super) fn preparing<'a>(
     proof: &mut Proof<Shown>,
 ) {
     let expected = manifest.and_then(|manifest| manifest.preparing.as_ref());
+    let copies = manifest.and_then(|manifest| manifest.seeding.as_ref());
     let mut is_there = false;
     for (init, settings) in inits {
         let named = format!("init container {}", init.name);
         let argv = &settings.process.argv;
-        if expected.is_none_or(|expected| expected.argv != *argv) {
+        let fills = copies.is_some_and(|copies| copies.argv == *argv);
+        if !fills && expected.is_none_or(|expected| expected.argv != *argv) {
             let words = argv.join(" ");
             proof.break_at(
                 named,
@@ -150,11 +152,12 @@ pub(super) fn preparing<'a>(
             );
             continue;
         }
-        is_there = true;
+        is_there |= !fills;
         let is_apps = |mount: &Mount| {
-            let mut own = container.mounts.iter();
-            own.any(|own| {
-                (&own.volume, &own.sub_path, &own.path) == (&mount.volume, &mount.sub_path, &mount.path)
+            let mut own = container.mounts.iter().filter(|own| own.volume == mount.volume);
+            own.any(|own| match ImagePath::parse(own.path.as_bytes()) {
+                Ok(path) if fills => mount.sub_path.is_none() && is_at(mount, &seed::mount_point(&path)),
+                _ => (&own.sub_path, &own.path) == (&mount.sub_path, &mount.path),
             })
         };
         for mount in init.mounts.iter().filter(|mount| !is_apps(mount)) {
@@ -228,15 +231,17 @@ fn groups(container: &Container, settings: &Settings, manifest: &Manifest, proof
 /// Whether what the helper makes is what the app gets.
 fn seeds(given: &Given, container: &Container, manifest: &Manifest, proof: &mut Proof<Shown>) {
     let helper = String::from_utf8_lossy(&ImagePath::literal(seed::HELPER_PATH).absolute()).into_owned();
+    let command = manifest.seeding.as_ref().map_or_else(|| vec![helper], |seeding| seeding.argv.clone());
+    let who = match manifest.seeding {
+        Some(_) => "the source image",
+        None => "`/.kiln/seed`",
+    };
     let seeded = manifest.paths.iter().filter(|path| path.seeded);
     for (path, mode) in seeded.filter_map(|path| Some((path.image_path()?, &path.mode))) {
-        let is_at = |mount: &Mount, at: &ImagePath| {
-            ImagePath::parse(mount.path.as_bytes()).is_ok_and(|path| path == *at)
-        };
         let Some(mount) = container.mounts.iter().find(|mount| is_at(mount, &path)) else { continue };
         let fills = |init: &Container| {
             let mut mounts = init.mounts.iter();
-            init.command.first() == Some(&helper)
+            init.command == command
                 && mounts.any(|other| {
                     other.volume == mount.volume
                         && is_at(other, &seed::mount_point(&path))
@@ -256,10 +261,14 @@ fn seeds(given: &Given, container: &Container, manifest: &Manifest, proof: &mut 
             proof.prove(format!("{path} is filled before the app starts"));
         } else {
             proof.leave_open(format!(
-                "{path}: the pod does not have `{helper}` fill it: who does, and with what owner and mode, is not known"
+                "{path}: the pod does not have {who} fill it: who does, and with what owner and mode, is not known"
             ));
         }
     }
+}
+
+fn is_at(mount: &Mount, at: &ImagePath) -> bool {
+    ImagePath::parse(mount.path.as_bytes()).is_ok_and(|path| path == *at)
 }
 
 /// Whether the kubelet gives all files of a claim to a group at every start, with the right to read and write.

@@ -76,12 +76,14 @@ pub(super) fn prepare(
     // What it leaves a container of the source finds again when a pod's sandbox is made anew on the same node: tried once, in
     // the start that is as the pod says.
     let again = if *settings == case.settings { ["", ", the second time"].as_slice() } else { &[""] };
-    for (container, settings) in &case.init {
+    let last = case.init.iter().rposition(is_of_source);
+    for (number, (container, settings)) in case.init.iter().enumerate() {
         // What comes after one that was not run may need what it would have prepared.
         let Some(settings) = settings else { break };
         let times = if settings.image == SOURCE { again } else { &[""] };
         for time in times {
-            if let Some(how) = run_first(case, settings, sandbox)? {
+            let wants = if Some(number) == last { case.wants } else { &[] };
+            if let Some(how) = run_first(wants, settings, sandbox)? {
                 return Ok(Some((container.name.clone(), format!("{how}{time}"))));
             }
         }
@@ -91,7 +93,7 @@ pub(super) fn prepare(
 
 /// Runs one of the containers that come first to its end; how it failed.
 fn run_first(
-    case: &Case<'_>,
+    wants: &[ImagePath],
     settings: &Settings,
     sandbox: &mut Sandbox,
 ) -> Result<Option<String>, TrialError> {
@@ -103,7 +105,7 @@ fn run_first(
             RunError::NotExecuted { program, reason }.to_string()
         }
         Ok(mut running) => match running.wait(TO_PREPARE).map_err(failed)? {
-            Some(End::Exited(0)) => match missing(case, settings, &mut running).map_err(failed)? {
+            Some(End::Exited(0)) => match missing(wants, settings, &mut running).map_err(failed)? {
                 None => return Ok(None),
                 Some(path) => format!("ended, and {path} is not there"),
             },
@@ -114,16 +116,13 @@ fn run_first(
         },
     }))
 }
-/// The first file that a container of the source was to leave and did not.
+/// The first of `wants` that a container was to leave and did not.
 fn missing(
-    case: &Case<'_>,
+    wants: &[ImagePath],
     settings: &Settings,
     running: &mut Running<'_>,
 ) -> Result<Option<ImagePath>, SandboxError> {
-    if settings.image != SOURCE {
-        return Ok(None);
-    }
-    for path in case.wants {
+    for path in wants {
         let is_there = match within(&settings.mounts, path) {
             Some((number, below)) => running.is_in_volume(number, &below)?,
             None => false,

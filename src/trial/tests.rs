@@ -290,12 +290,9 @@ fn inits_of(given: &Given, digests: &[String]) -> Vec<Option<Of>> {
         .collect()
 }
 
-#[test]
-fn source_does_in_a_pod_what_the_manifest_says_and_nothing_else() {
-    let mut manifest = manifest();
-    manifest.preparing = Some(crate::manifest::Preparing { argv: vec!["/entry.sh".into(), "true".into()] });
-    let own = own_pod(&manifest).unwrap();
-    let said = |given: &Given| {
+/// What is said of a pod whose init containers are all of the source.
+fn said_of_source(manifest: &Manifest) -> impl Fn(&Given) -> Proof<Shown> {
+    move |given| {
         let config = Config::parse(br#"{"config": {"User": "33"}}"#).unwrap();
         let volumes = settings::volumes(&given.containers);
         let set = |init: &Container| {
@@ -304,9 +301,18 @@ fn source_does_in_a_pod_what_the_manifest_says_and_nothing_else() {
         let inits: Vec<(&Container, Settings)> = given.init.iter().map(|init| (init, set(init))).collect();
         let mut proof = Proof::new(Shown::Pod);
         let inits = inits.iter().map(|(init, settings)| (*init, settings));
-        compare::preparing(inits, &given.containers[0], Some(&manifest), &mut proof);
+        compare::preparing(inits, &given.containers[0], Some(manifest), &mut proof);
         proof
-    };
+    }
+}
+
+#[test]
+fn source_does_in_a_pod_what_the_manifest_says_and_nothing_else() {
+    let mut manifest = manifest();
+    manifest.preparing =
+        Some(crate::manifest::SourceCommand { argv: vec!["/entry.sh".into(), "true".into()] });
+    let own = own_pod(&manifest).unwrap();
+    let said = said_of_source(&manifest);
     assert_eq!(own.init.len(), 1);
     let proof = said(&own);
     assert!(proof.breaches.is_empty() && proof.open.is_empty(), "{proof:?}");
@@ -320,6 +326,30 @@ fn source_does_in_a_pod_what_the_manifest_says_and_nothing_else() {
     mount.path = "/usr".into();
     more.init[0].mounts.push(mount);
     assert!(said(&more).breaches[0].message.contains("at /usr, and the app does not"));
+}
+
+#[test]
+fn source_that_fills_volumes_has_those_of_the_app_and_no_others() {
+    let mut manifest = manifest();
+    manifest.paths[0].seeded = true;
+    manifest.seeding =
+        Some(crate::manifest::SourceCommand { argv: vec!["sh".into(), "-c".into(), "cp".into()] });
+    let own = own_pod(&manifest).unwrap();
+    let (proof, refused) = held_against(&own, Some(&manifest));
+    assert_eq!((proof.state(), refused), (State::Held, None), "{proof:?}");
+    let said = said_of_source(&manifest);
+    let proof = said(&own);
+    assert!(proof.breaches.is_empty() && proof.open.is_empty(), "{proof:?}");
+    for path in ["/usr", "/run"] {
+        let mut other = own.clone();
+        other.init[0].mounts[0].path = path.into();
+        assert!(said(&other).breaches[0].message.contains(&format!("at {path}, and the app does not")));
+    }
+    let mut other = own.clone();
+    other.init[0].command[2] = "rm".into();
+    assert_eq!(said(&other).breaches[0].subject, "init container kiln-seed");
+    let proof = held_against(&other, Some(&manifest)).0;
+    assert!(proof.open[0].starts_with("/run: the pod does not have the source image fill it"), "{proof:?}");
 }
 
 #[test]

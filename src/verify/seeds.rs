@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::Facts;
 use crate::harden::record::VERSION_KEY;
-use crate::manifest;
+use crate::manifest::{self, SourceCommand};
 use crate::path::ImagePath;
 use crate::promise::Proof;
 use crate::rootfs;
@@ -18,6 +18,10 @@ pub(super) fn check(facts: &Facts<'_>, proof: &mut Proof) {
     declared
         .extend(facts.declared.iter().filter(|(_, path)| path.seeded).map(|(path, entry)| (path, *entry)));
     if declared.is_empty() {
+        return;
+    }
+    if let Some(seeding) = facts.manifest.document.as_ref().and_then(|manifest| manifest.seeding.as_ref()) {
+        from_source(facts, seeding, declared.len(), proof);
         return;
     }
     helper(facts, proof);
@@ -58,6 +62,16 @@ pub(super) fn check(facts: &Facts<'_>, proof: &mut Proof) {
         proof.break_at(*path, "the manifest says that it is copied to its volume, and the table does not");
     }
     proof.prove(format!("{copied} files and directories to copy to volumes, by kiln's own helper"));
+}
+
+/// Where the source image copies, nothing that does is in this one.
+fn from_source(facts: &Facts<'_>, seeding: &SourceCommand, count: usize, proof: &mut Proof) {
+    let has_helper = seed::helper(&facts.image.config.platform).is_some();
+    if has_helper || seeding.argv.is_empty() {
+        let message = "the manifest has the source image copy content to volumes instead, for no reason or by no command";
+        proof.break_at(ImagePath::literal(HELPER_PATH), message);
+    }
+    proof.leave_open(format!("the source image copies content to {count} volumes, by a command in the pod"));
 }
 
 /// A tree of the table: where, its mode, and what is below it.

@@ -163,7 +163,7 @@ impl Workbench<'_> {
             .map_err(|error| failure(error, &self.reference))?;
         self.digest = Some(hardened.digest);
         self.wants = options.profile.iter().flat_map(|own| own.wants()).collect();
-        if hardened.plan.preparing.is_some() && self.origin.is_none() {
+        if hardened.manifest.needs_source() && self.origin.is_none() {
             let analysed = harden::analyse(&*self.source, options, self.progress);
             self.origin = Some(analysed.map_err(|error| failure(error, &self.reference))?);
         }

@@ -59,7 +59,7 @@ pub fn is_pod_of(
     let mut inits = spec.init_containers.into_iter().map(|init| init.image);
     let source_image = inits.rfind(|init| *init != container.image).unwrap_or_default();
     // What runs in the pod besides is the image that this one was made from, and no other.
-    let is_source = manifest.preparing.is_none()
+    let is_source = !manifest.needs_source()
         || origin.is_some_and(|origin| {
             let pinned = source_image.rsplit_once('@').map(|(_, digest)| digest);
             *source == origin.to_string() && pinned == Some(source.as_str())

@@ -36,10 +36,12 @@ pub(super) fn insert(yaml: &str, manifest: &Manifest, source: &str) -> String {
     for line in yaml.lines() {
         if line.trim() == "initContainers:" {
             if manifest.paths.iter().any(|path| path.seeded) {
-                let _ = writeln!(
-                    out,
-                    "  # Copies what the image has there into volumes that are not filled yet."
-                );
+                let who = match manifest.seeding {
+                    Some(_) => "The source image copies",
+                    None => "Copies",
+                };
+                let _ =
+                    writeln!(out, "  # {who} what the image has there into volumes that are not filled yet.");
             }
             if manifest.preparing.is_some() {
                 let _ = writeln!(

@@ -12,19 +12,12 @@ const NAME: &str = "kiln-prepare";
 /// The init container that goes with the app's `container`, of the image `source`; none where nothing is to be prepared.
 pub(super) fn container(manifest: &Manifest, container: &Container, source: &str) -> Option<Container> {
     let preparing = manifest.preparing.as_ref()?;
-    let suffix = if container.name == NAME { "-0" } else { "" };
-    // Kubernetes expands `$(NAME)`; `$$` is a plain `$` to it.
-    let command = preparing.argv.iter().map(|word| word.replace("$(", "$$(")).collect();
-    Some(Container {
-        name: format!("{NAME}{suffix}"),
+    let own = Container {
         image: Some(source.to_owned()),
-        image_pull_policy: container.image_pull_policy.clone(),
-        command: Some(command),
+        command: Some(preparing.argv.iter().map(|word| super::literal(word)).collect()),
         env: container.env.clone(),
-        resources: container.resources.clone(),
-        security_context: container.security_context.clone(),
-        termination_message_policy: container.termination_message_policy.clone(),
         volume_mounts: container.volume_mounts.clone(),
         ..Container::default()
-    })
+    };
+    Some(super::beside(container, NAME, own))
 }

@@ -1,6 +1,7 @@
 //! The init container that fills volumes with what the image has at their paths.
 //!
-//! Runs kiln's helper, as the app's user and with the app's rights; which paths it fills the manifest says.
+//! Runs kiln's helper, or a command of the source image where there is none, as the app's user and with the app's rights; which
+//! paths are filled the manifest says.
 
 use k8s_openapi::api::core::v1::{Container, VolumeMount};
 
@@ -12,8 +13,9 @@ use crate::seed;
 /// Its name, unless the app is called so.
 const NAME: &str = "kiln-seed";
 
-/// The init container that goes with the app's `container`; none where nothing is to be filled.
-pub(super) fn container(manifest: &Manifest, container: &Container) -> Option<Container> {
+/// The init container that goes with the app's `container`, where it must be of the image `source`; none where nothing is to be
+/// filled.
+pub(super) fn container(manifest: &Manifest, container: &Container, source: &str) -> Option<Container> {
     let mounts: Vec<VolumeMount> = volumes::mounted(manifest)
         .into_iter()
         .filter(|(path, _, _)| path.seeded)
@@ -25,18 +27,15 @@ pub(super) fn container(manifest: &Manifest, container: &Container) -> Option<Co
     if mounts.is_empty() {
         return None;
     }
-    let suffix = if container.name == NAME { "-0" } else { "" };
-    Some(Container {
-        name: format!("{NAME}{suffix}"),
-        image: container.image.clone(),
-        image_pull_policy: container.image_pull_policy.clone(),
-        command: Some(vec![text(&ImagePath::literal(seed::HELPER_PATH))?]),
-        resources: container.resources.clone(),
-        security_context: container.security_context.clone(),
-        termination_message_policy: container.termination_message_policy.clone(),
-        volume_mounts: Some(mounts),
-        ..Container::default()
-    })
+    let (image, command) = match &manifest.seeding {
+        Some(seeding) => {
+            (Some(source.to_owned()), seeding.argv.iter().map(|word| super::literal(word)).collect())
+        }
+        None => (container.image.clone(), vec![text(&ImagePath::literal(seed::HELPER_PATH))?]),
+    };
+    let own =
+        Container { image, command: Some(command), volume_mounts: Some(mounts), ..Container::default() };
+    Some(super::beside(container, NAME, own))
 }
 
 fn text(path: &ImagePath) -> Option<String> {

@@ -514,7 +514,7 @@ fn what_the_helper_fills_is_mounted_for_it_first_and_then_a_directory_of_it_for_
 fn container_of_the_source_is_of_the_image_that_this_one_was_made_from_and_does_what_the_manifest_says() {
     let mut manifest = manifest();
     let argv = ["/entry.sh", "app", "$(HOME)"].map(str::to_owned).to_vec();
-    manifest.preparing = Some(crate::manifest::Preparing { argv });
+    manifest.preparing = Some(crate::manifest::SourceCommand { argv });
     let origin: BlobDigest = options().source.parse().unwrap();
     let options = PodOptions { source_image: format!("registry.example/base@{origin}"), ..options() };
     let init = pod(&manifest, &options).spec.unwrap().init_containers.unwrap();
@@ -536,4 +536,33 @@ fn container_of_the_source_is_of_the_image_that_this_one_was_made_from_and_does_
     assert!(!follows(&text.replace(&origin.to_string(), &other), Some(&origin)));
     assert!(!follows(&text.replace(&format!("base@{origin}"), "base:latest"), Some(&origin)));
     assert!(!follows(&text.replace("- /entry.sh", "- /bin/sh"), Some(&origin)));
+}
+
+#[test]
+fn where_the_image_has_no_helper_the_source_fills_volumes_before_it_prepares_anything() {
+    let mut manifest = manifest();
+    let path = manifest.paths.iter_mut().find(|path| path.path == "/srv/data").unwrap();
+    (path.seeded, path.volume) = (true, Volume::Disk { size_limit: 1 << 30 });
+    let command = |words: &[&str]| {
+        let argv = words.iter().map(|word| (*word).to_owned()).collect();
+        Some(crate::manifest::SourceCommand { argv })
+    };
+    manifest.seeding = command(&["sh", "-c", "cp '/srv/data/$(x)'"]);
+    manifest.preparing = command(&["/entry.sh", "true"]);
+    let origin: BlobDigest = options().source.parse().unwrap();
+    let options = PodOptions { source_image: format!("registry.example/base@{origin}"), ..options() };
+    let spec = pod(&manifest, &options).spec.unwrap();
+    let [fills, prepares] = spec.init_containers.as_deref().unwrap() else { panic!("two init containers") };
+    assert_eq!((&fills.image, &prepares.image), (&prepares.image, &Some(options.source_image.clone())));
+    assert_eq!(fills.command.as_ref().unwrap(), &["sh", "-c", "cp '/srv/data/$$(x)'"]);
+    assert_eq!(fills.security_context, spec.containers[0].security_context);
+    let points: Vec<&str> =
+        fills.volume_mounts.iter().flatten().map(|mount| mount.mount_path.as_str()).collect();
+    assert_eq!(points, ["/.kiln/volumes/srv/data"]);
+    let text = rendered_is_the_pod(&manifest, &options);
+    assert!(text.contains("# The source image copies what the image has there"), "{text}");
+    let image: BlobDigest = format!("sha256:{}", "b".repeat(64)).parse().unwrap();
+    let follows = |text: &str, origin| is_pod_of(text, &manifest, &image, origin, RunAs::Manifest, &[]);
+    assert!(follows(&text, Some(&origin)) && !follows(&text, None));
+    assert!(!follows(&text.replace("- sh\n", "- bash\n"), Some(&origin)));
 }

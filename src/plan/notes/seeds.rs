@@ -9,6 +9,12 @@ use crate::plan::writable::is_code;
 
 /// A finding for each tree.
 pub(super) fn copied(decision: &Decision<'_>) -> Vec<Finding> {
+    let who = match decision.seeds.command {
+        Some(_) => {
+            "; the source image does it, for kiln has no helper for this architecture: the pod needs both images"
+        }
+        None => "",
+    };
     decision
         .seeds
         .trees
@@ -20,7 +26,7 @@ pub(super) fn copied(decision: &Decision<'_>) -> Vec<Finding> {
                     "an init container copies its {files} files with {bytes} bytes to its volume: what the app writes there is lost with the pod, unless the volume is a claim"
                 ),
             };
-            let copied = Finding::new(Code::WritableSeeded, path, what);
+            let copied = Finding::new(Code::WritableSeeded, path, format!("{what}{who}"));
             let names: Vec<String> = left_out.iter().map(ToString::to_string).collect();
             let incomplete = (!names.is_empty()).then(|| {
                 let text = format!(

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::candidate::evidence;
 use super::content::is_log_link;
 use super::place::Refusal;
-use super::seeding::{BLOCK, Maker, between, code_by_name, is_code, measure, record};
+use super::seeding::{BLOCK, Maker, between, code_by_name, is_code, measure};
 use super::unite::canonical;
 use super::{Candidate, Inputs, place};
 use crate::evidence::{Confidence, EvidenceKind};
 use crate::finding::{Code, Finding};
 use crate::path::ImagePath;
+use crate::plan::filler::Filler;
 use crate::plan::{Link, PathContent, WritablePath};
 use crate::recipe::Purpose;
 use crate::rootfs::{Content, Kind};
@@ -46,7 +47,9 @@ pub(super) fn take(
     candidates: &mut Vec<Candidate>,
     findings: &mut Vec<Finding>,
 ) -> Taken {
-    let Some(traced) = inputs.traced.filter(|_| inputs.has_helper) else { return Taken::default() };
+    let Some(traced) = inputs.traced.filter(|_| inputs.filler == Some(Filler::Helper)) else {
+        return Taken::default();
+    };
     let plain: BTreeMap<ImagePath, bool> =
         traced.written().map(|write| (write.place.path, write.is_plain)).collect();
     // Every reason for a file must be one that a link serves.
@@ -119,12 +122,12 @@ pub(super) fn take(
 /// that is not copied.
 fn table_of(inputs: &Inputs<'_>, links: &BTreeMap<ImagePath, Link>) -> Option<usize> {
     let root = ImagePath::literal(seed::FILES_PATH);
-    let Maker::Helper { table, .. } = measure(inputs, &root, 0, true).ok()? else { return None };
+    let Maker::Filler { table, .. } = measure(inputs, &root, 0, true).ok()? else { return None };
     let names: BTreeSet<ImagePath> = links
         .values()
         .flat_map(|link| between(&link.target, &root).chain([link.target.clone()]).collect::<Vec<_>>())
         .collect();
-    Some(names.iter().map(record).fold(table, usize::saturating_add))
+    Some(names.iter().map(|path| Filler::Helper.cost(path)).fold(table, usize::saturating_add))
 }
 
 fn bytes_of(inputs: &Inputs<'_>, links: &BTreeMap<ImagePath, Link>) -> u64 {

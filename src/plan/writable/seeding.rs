@@ -1,5 +1,5 @@
-//! Who makes the directory that the app finds at a writable path: the kubelet an empty one, or kiln's helper one as the
-//! image has it.
+//! Who makes the directory that the app finds at a writable path: the kubelet an empty one, or whoever fills volumes one as
+//! the image has it.
 //!
 //! Decides for whole paths; what is copied, entry by entry, is `plan::seed`'s.
 
@@ -9,6 +9,7 @@ use super::{Candidate, Inputs, place};
 use crate::evidence::EvidenceKind;
 use crate::path::ImagePath;
 use crate::plan::PathContent;
+use crate::plan::filler::Filler;
 use crate::rootfs::{Content, Entry, File, Kind};
 use crate::seed;
 
@@ -29,11 +30,11 @@ pub(super) const BLOCK: u64 = 4096;
 pub(super) enum Maker {
     /// The kubelet, or nobody: it is empty and for everybody, or not mounted at all.
     Kubelet,
-    /// kiln's helper: with the image's content, owner and mode.
-    Helper {
+    /// Who fills volumes: with the image's content, owner and mode.
+    Filler {
         /// Room for the content, bytes.
         room: u64,
-        /// Bytes that its entries take in the helper's table, at the most.
+        /// Bytes that it takes to say what is copied, at the most.
         table: usize,
     },
     /// Nobody can: it has content, and that is not copied.
@@ -41,10 +42,10 @@ pub(super) enum Maker {
 }
 
 impl Maker {
-    /// The same where the helper's table has `left` bytes, which become fewer; else whoever makes it without the helper.
+    /// The same where there are `left` bytes to say it in, which become fewer; else whoever makes it without being told.
     pub(super) fn within(self, left: &mut usize, content: &PathContent) -> Self {
         match self {
-            Self::Helper { table, .. } => match left.checked_sub(table) {
+            Self::Filler { table, .. } => match left.checked_sub(table) {
                 Some(less) => {
                     *left = less;
                     self
@@ -56,7 +57,7 @@ impl Maker {
         }
     }
 
-    /// The helper, which makes the directory at `made` as well in the one at `path`; `None` where it cannot.
+    /// The same, which makes the directory at `made` as well in the one at `path`; `None` where it cannot.
     pub(super) fn with_directory(
         &self,
         inputs: &Inputs<'_>,
@@ -64,27 +65,27 @@ impl Maker {
         made: &ImagePath,
     ) -> Option<Self> {
         let own = match self {
-            Self::Helper { .. } => self.clone(),
+            Self::Filler { .. } => self.clone(),
             Self::Kubelet => measure(inputs, path, 0, true).ok()?,
             Self::Nobody(_) => return None,
         };
-        let Self::Helper { room, table } = own else { return None };
-        let more: usize = between(made, path).chain([made.clone()]).map(|path| record(&path)).sum();
-        let table = table + more;
-        (seed::takes(made) && table <= seed::table_room())
-            .then_some(Self::Helper { room: room + BLOCK, table })
+        let (Self::Filler { room, table }, Some(filler)) = (own, inputs.filler) else { return None };
+        let table = table + cost_of_new(filler, made, path);
+        (seed::takes(made) && table <= filler.room()).then_some(Self::Filler { room: room + BLOCK, table })
     }
 
-    pub(super) fn is_helper(&self) -> bool {
-        matches!(self, Self::Helper { .. })
+    pub(super) fn is_filled(&self) -> bool {
+        matches!(self, Self::Filler { .. })
     }
 }
 
 /// Why the content of a path is not copied to a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Obstacle {
-    /// There is no helper for the image's architecture.
+    /// There is no helper for the image's architecture, and the source has no shell that would do.
     Architecture,
+    /// There is no helper for it, and the source would copy this otherwise than the volume must have it.
+    Source(ImagePath),
     /// Its bytes are more than [`seed::MAX_BYTES`].
     Size,
     /// Its entries do not fit into the helper's table.
@@ -99,8 +100,12 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Architecture => {
-                f.write_str("kiln has no helper for this architecture that would copy them")
+                f.write_str("kiln has no helper for this architecture that would copy them, and the source has no shell and `cp`")
             }
+            Self::Source(path) => write!(
+                f,
+                "kiln has no helper for this architecture, and the source's own `cp` would not copy {path} as the volume must have it"
+            ),
             Self::Size => write!(f, "kiln copies no more than {} MiB at a start", seed::MAX_BYTES >> 20),
             Self::Entries => f.write_str("they are more than kiln copies at a start"),
             Self::Code(path) => {
@@ -138,16 +143,15 @@ pub(super) fn maker(
     }
 }
 
-/// The helper, and what it needs for the entries below `path`, of `bytes` together, and for what scripts would have put there.
+/// Who fills volumes, and what that needs for the entries below `path`, of `bytes` together, and for what scripts would have
+/// put there.
 pub(super) fn measure(
     inputs: &Inputs<'_>,
     path: &ImagePath,
     bytes: u64,
     with_code: bool,
 ) -> Result<Maker, Obstacle> {
-    if !inputs.has_helper {
-        return Err(Obstacle::Architecture);
-    }
+    let filler = inputs.filler.ok_or(Obstacle::Architecture)?;
     if !seed::takes(path) {
         return Err(Obstacle::Odd(path.clone()));
     }
@@ -155,14 +159,29 @@ pub(super) fn measure(
         return Err(Obstacle::Size);
     }
     let mut room = bytes;
-    let mut table = record(path);
+    let mut table = filler.cost(path);
+    let copy = |path: &ImagePath, kind| {
+        filler.cost_of_copy(inputs, path, kind).ok_or_else(|| Obstacle::Source(path.clone()))
+    };
+    if inputs.rootfs.node(path).is_some() {
+        for way in path.ancestors().chain([path.clone()]) {
+            copy(&way, seed::Kind::Tree)?;
+        }
+    }
     for (below, _) in inputs.rootfs.below(path) {
         let kind = inputs.rootfs.entry(below).map_or(&Kind::Directory, |entry| &entry.kind);
+        let copied = match kind {
+            Kind::Directory => seed::Kind::Directory,
+            Kind::Symlink(_) => seed::Kind::Link,
+            Kind::Fifo => seed::Kind::Pipe,
+            _ => seed::Kind::File,
+        };
+        let cost = copy(below, copied)?;
         if !matches!(kind, Kind::Directory) && !(inputs.kept)(below) {
             continue;
         }
         room += BLOCK;
-        table += record(below);
+        table += cost;
         if table > seed::MAX_TABLE {
             return Err(Obstacle::Entries);
         }
@@ -181,18 +200,21 @@ pub(super) fn measure(
         if !with_code && is_code(made) {
             return Err(Obstacle::Code(made.clone()));
         }
+        if filler == Filler::Source {
+            return Err(Obstacle::Source(made.clone()));
+        }
         room += BLOCK;
-        table += between(made, path).chain([made.clone()]).map(|path| record(&path)).sum::<usize>();
+        table += cost_of_new(filler, made, path);
     }
-    if table > seed::table_room() {
+    if table > filler.room() {
         return Err(Obstacle::Entries);
     }
-    Ok(Maker::Helper { room, table })
+    Ok(Maker::Filler { room, table })
 }
 
-/// Bytes that a record takes in the table, at the most.
-pub(super) fn record(path: &ImagePath) -> usize {
-    path.as_bytes().len() + "d 0000 /\0".len()
+/// Bytes that it takes to say that `made` is new in the tree at `top`, with the directories above, at the most.
+fn cost_of_new(filler: Filler, made: &ImagePath, top: &ImagePath) -> usize {
+    between(made, top).chain([made.clone()]).map(|path| filler.cost(&path)).sum()
 }
 
 /// The directories above `path` and below `top`.

@@ -83,7 +83,7 @@ impl Case<'_> {
             volumes: &strings(self.volumes),
             exposed_ports: &exposed,
             kept: &|_| true,
-            has_helper: true,
+            filler: Some(Filler::Helper),
             extra: &paths(self.extra),
             lowering_directories: &paths(self.lowering),
             baked: &[],

@@ -11,7 +11,8 @@ use super::{Candidate, Inputs, place};
 use crate::evidence::{Confidence, EvidenceKind};
 use crate::finding::{Code, Finding};
 use crate::path::ImagePath;
-use crate::plan::{PathContent, User, WritablePath};
+use crate::plan::access::{IMPLIED, Permissions};
+use crate::plan::{PathContent, WritablePath};
 use crate::recipe::Purpose;
 
 /// A path that is declared.
@@ -24,7 +25,7 @@ struct Declared {
 impl Declared {
     /// Whether a volume is mounted there.
     fn is_mounted(&self) -> bool {
-        self.maker.is_helper() || self.content.hides_nothing()
+        self.maker.is_filled() || self.content.hides_nothing()
     }
 }
 
@@ -53,7 +54,7 @@ pub(super) fn unite(
     for (path, mut declared) in declared {
         declared.maker = declared.maker.within(&mut left, &declared.content);
         report(inputs, &path, &declared, findings);
-        if !declared.maker.is_helper()
+        if !declared.maker.is_filled()
             && let Some(lost) = prepared.iter().find(|made| made.is_within(&path))
         {
             let message = format!(
@@ -158,7 +159,7 @@ fn admit(
 /// Drops directories that only a lowered script made, below another declared path: the helper makes them there, as the script
 /// did. Gives them.
 fn fold_prepared(inputs: &Inputs<'_>, declared: &mut BTreeMap<ImagePath, Declared>) -> Vec<ImagePath> {
-    if inputs.traced.is_none() || !inputs.has_helper {
+    if inputs.traced.is_none() || inputs.filler.is_none() {
         return Vec::new();
     }
     let is_prepared = |own: &Declared| {
@@ -211,7 +212,7 @@ fn fold_into_parents(declared: &mut BTreeMap<ImagePath, Declared>) {
             let parent =
                 path.ancestors().find(|above| declared.get(above).is_some_and(Declared::is_mounted))?;
             // The helper makes one tree of both.
-            let is_copied = own.maker.is_helper() && declared.get(&parent)?.maker.is_helper();
+            let is_copied = own.maker.is_filled() && declared.get(&parent)?.maker.is_filled();
             (is_made || is_copied).then(|| (path.clone(), parent, is_made))
         })
         .collect();
@@ -264,7 +265,7 @@ fn report(
                 }
             }
         }
-        PathContent::Empty if !place::is_shared(path) && !maker.is_helper() => {
+        PathContent::Empty if !place::is_shared(path) && !maker.is_filled() => {
             let hidden: Vec<String> = inputs
                 .rootfs
                 .children(path)
@@ -301,7 +302,7 @@ fn entry(inputs: &Inputs<'_>, path: ImagePath, declared: Declared) -> WritablePa
     let size_mib = u64::from(size_mib.clamp(1, 1 << 20));
     // What is copied, and as much again for what the app makes of it.
     let size_mib = match maker {
-        Maker::Helper { room, .. } => size_mib.max(room.div_ceil(1 << 20).saturating_mul(2)),
+        Maker::Filler { room, .. } => size_mib.max(room.div_ceil(1 << 20).saturating_mul(2)),
         Maker::Kubelet | Maker::Nobody(_) => size_mib,
     };
     let size_mib = size_mib.next_power_of_two();
@@ -313,15 +314,14 @@ fn entry(inputs: &Inputs<'_>, path: ImagePath, declared: Declared) -> WritablePa
     };
     let (uid, gid, mode) = if inputs.rootfs.node(&path).is_some() {
         // A directory that no layer has an entry for is made by runtimes as root's.
-        let found =
-            inputs.rootfs.entry(&path).map_or((0, 0, 0o755), |entry| (entry.uid, entry.gid, entry.mode));
+        let found = inputs.rootfs.entry(&path).map_or(IMPLIED, Permissions::of);
         // Only a mount point is the user's: what stays in view keeps its owner.
-        if maker.is_helper() {
-            (inputs.user.uid, inputs.user.gid, found.2 | 0o700)
-        } else if !content.hides_nothing() || may_write(inputs.user, found) {
-            found
+        if maker.is_filled() {
+            (inputs.user.uid, inputs.user.gid, found.mode | 0o700)
+        } else if !content.hides_nothing() || inputs.user.bits(found) & 0o3 == 0o3 {
+            (found.uid, found.gid, found.mode)
         } else {
-            (inputs.user.uid, inputs.user.gid, found.2 & 0o1777 | 0o700)
+            (inputs.user.uid, inputs.user.gid, found.mode & 0o1777 | 0o700)
         }
     } else {
         let wanted = group.iter().filter_map(|candidate| candidate.mode).max();
@@ -336,7 +336,7 @@ fn entry(inputs: &Inputs<'_>, path: ImagePath, declared: Declared) -> WritablePa
         path,
         purpose,
         content,
-        seeded: maker.is_helper(),
+        seeded: maker.is_filled(),
         uid,
         gid,
         mode,
@@ -350,18 +350,6 @@ fn entry(inputs: &Inputs<'_>, path: ImagePath, declared: Declared) -> WritablePa
 /// What a mount point may have: units and tmpfiles.d ask for setgid directories, and nothing in the image is setuid or
 /// setgid. The sticky bit stays, for it only takes rights away.
 const MOUNT_POINT_BITS: u16 = 0o1777;
-
-/// Whether `user` may make files in a directory of this owner, group and mode.
-fn may_write(user: &User, (uid, gid, mode): (u32, u32, u16)) -> bool {
-    let bits = if uid == user.uid {
-        mode >> 6
-    } else if gid == user.gid || user.groups.contains(&gid) {
-        mode >> 3
-    } else {
-        mode
-    };
-    bits & 0o3 == 0o3
-}
 
 /// Largest directory of run-time or scratch files held in memory, MiB.
 const MEMORY_MIB: u64 = 64;

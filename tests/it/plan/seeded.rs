@@ -195,8 +195,81 @@ fn without_a_helper_for_the_architecture_content_stays_a_finding() {
     fixture.shows("writable findings", &expect![[r#"
         writable /data Seed { files: 1, bytes: 5 } 0700 1000:1000
         writable /private Empty 0700 1000:1000
-        high KN017 /data: it must be writable and has 1 files with 5 bytes in the image, which a volume would hide: kiln has no helper for this architecture that would copy them; the pod spec mounts none; mount one yourself that holds the content, or let the app write elsewhere
+        high KN017 /data: it must be writable and has 1 files with 5 bytes in the image, which a volume would hide: kiln has no helper for this architecture that would copy them, and the source has no shell and `cp`; the pod spec mounts none; mount one yourself that holds the content, or let the app write elsewhere
     "#]]);
+}
+
+/// An image for a processor that kiln has no helper for, with the programs that copy.
+fn elsewhere(more: &str) -> Fixture {
+    let mut fixture = as_root(&format!(
+        "/bin/busybox f 0755 elf static
+        /bin/chmod l busybox\n/bin/cp l busybox\n/bin/mkdir l busybox\n/bin/mv l busybox\n/bin/rm l busybox
+        /bin/rmdir l busybox\n/bin/sh l busybox\n{more}"
+    ));
+    fixture.config["architecture"] = json!("s390x");
+    fixture.volume("/data")
+}
+
+/// What the source does, without what is the same for all images; nothing where it does nothing.
+fn filling(fixture: &Fixture) -> String {
+    let plan = fixture.plan();
+    assert!(!plan.additions.iter().any(|made| made.path.is_within(&ImagePath::literal("/.kiln/volumes"))));
+    let command = plan.seeding.unwrap_or_default();
+    let script = command.get(2).map_or("", String::as_str);
+    script.split_once("\nfill ").map_or_else(String::new, |(_, own)| format!("fill {own}"))
+}
+
+#[test]
+fn without_a_helper_for_the_architecture_the_source_copies_and_gives_copies_the_same_modes() {
+    let fixture = elsewhere(
+        "/data d 2750 1000:1000
+        /data/conf f 0644 0:0 5
+        /data/fixed f 0444 0:0 5
+        /data/it's f 0444 0:0 5
+        /data/key f 0400 1000:1000 5
+        /data/link l key
+        /data/tmp d 1777 0:0
+        /data/void d 0500 1000:1000",
+    );
+    expect![[r#"
+        fill '/data' 1
+        if [ -n "$new" ]; then
+            cp -RPp '/data'/. "$new"
+            chmod 0750 "$new"
+            chmod 0644 "$new"/'fixed'
+            chmod 0644 "$new"/'it'\''s'
+            chmod 0700 "$new"/'void'
+            filled '/data'
+        fi
+    "#]]
+    .assert_eq(&filling(&fixture));
+    fixture.shows("writable findings", &expect![[r#"
+        writable /data Seed { files: 5, bytes: 20 } 0750 1000:0
+        info KN019 /data: a runtime would mount a volume here that the pod spec does not show; the hardened image declares none
+        info KN065 /data: an init container copies its 4 files with 20 bytes to its volume: what the app writes there is lost with the pod, unless the volume is a claim; the source image does it, for kiln has no helper for this architecture: the pod needs both images
+    "#]]);
+}
+
+#[test]
+fn what_the_source_would_not_copy_as_the_volume_must_have_it_stays_a_finding() {
+    for (more, path) in [
+        // The user cannot read it, or not what is around it; it is no text; kiln strips it.
+        ("/data/secret f 0600 0:0 5", "/data/secret"),
+        ("/data/in d 0700 0:0\n/data/in/x f 5", "/data/in"),
+        ("/data/a\\xff f 0444 0:0 5", "/data/a\\xff"),
+        ("/data/sh l /bin/busybox", "/data/sh"),
+    ] {
+        let fixture = elsewhere(&format!("/data d 0755 1000:1000\n/data/x f 5\n{more}"));
+        assert_eq!(filling(&fixture), "", "{path}");
+        let plan = fixture.plan();
+        let said = format!("the source's own `cp` would not copy {path} as the volume must have it");
+        let is_said = plan.findings.iter().any(|finding| finding.message.contains(&said));
+        assert!(
+            is_said && plan.writable.iter().all(|declared| !declared.seeded),
+            "{path}: {:?}",
+            plan.findings
+        );
+    }
 }
 
 #[test]
