@@ -1,4 +1,5 @@
 # Apache httpd started through Debian's apachectl, a shell script that sets its environment.
+# suite: all
 from debian
 apt apache2
 run 'echo "<h1>hello from apache</h1>" >/var/www/html/index.html; a2enmod -q rewrite headers'
