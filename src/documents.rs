@@ -189,7 +189,10 @@ fn followers(
     is_index: bool,
 ) -> impl Fn(&str) -> bool + use<> {
     let pairs: Vec<_> = manifests.iter().map(|(platform, manifest)| (platform.clone(), manifest)).collect();
-    let united = United::of(&pairs);
+    let united = match pairs.as_slice() {
+        [(_, manifest)] if !is_index => Some(United::one(manifest)),
+        pairs => United::of(pairs),
+    };
     let run_as = match &united {
         Some(united) if is_index && !united.same_user => RunAs::Image,
         _ => RunAs::Manifest,

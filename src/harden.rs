@@ -102,6 +102,15 @@ pub fn decide_on(image: &SourceImage, rootfs: &Rootfs, options: &Options) -> Res
     if let Some(own) = options.profile.as_ref().filter(|own| own.profile.image.chain_id != expected) {
         return Err(HardenError::Profile { expected, found: own.profile.image.chain_id.clone() });
     }
+    // Layers may be the same, as of an image that only calls itself otherwise.
+    let (own, platform) = (options.profile.as_ref(), &image.config.platform);
+    let found = own.and_then(|own| own.profile.image.platform.parse::<Platform>().ok());
+    if let Some(found) = found.filter(|found| found.architecture() != platform.architecture()) {
+        return Err(HardenError::ProfilePlatform {
+            expected: platform.to_string(),
+            found: found.to_string(),
+        });
+    }
     let packages = Database::read(rootfs);
     let accounts = Accounts::read(rootfs);
     let recipes = recipes(options);

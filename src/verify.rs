@@ -174,6 +174,8 @@ fn repeated(
     drop(rootfs);
     let nowhere = Destinations::nowhere();
     let (again, finished) = harden::carry_out(against.source, image, plan, &options, &nowhere, progress)?;
+    let mut mount_points = mounts::check(facts);
+    repeat::seeding(facts, &again.plan, &mut mount_points);
     let mut provenance = provenance::check(facts);
     repeat::provenance(facts, &again.image, &again.plan, &mut provenance);
     let proofs = vec![
@@ -185,7 +187,7 @@ fn repeated(
         repeat::check(facts, &again, finished.image_id()),
         config,
         packages,
-        mounts::check(facts),
+        mount_points,
         provenance,
     ];
     Ok((Some(found), proofs))

@@ -68,6 +68,14 @@ pub enum HardenError {
         /// That of the profile's.
         found: String,
     },
+    /// The profile is of runs on another processor.
+    #[error("the profile is of another platform: expected one of {expected}, found {found}")]
+    ProfilePlatform {
+        /// What the image is for.
+        expected: String,
+        /// What it ran on.
+        found: String,
+    },
     /// The level goes by runs, and there are none.
     #[error("level `minimal` keeps what runs of the image used: expected a profile of some, found none")]
     Unwatched,

@@ -4,7 +4,7 @@
 //! Knows no image; what the image says instead is for who starts it.
 
 mod container;
-mod expand;
+pub(super) mod expand;
 mod fields;
 mod security;
 mod volumes;

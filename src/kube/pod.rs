@@ -130,9 +130,17 @@ fn beside(container: &Container, name: &str, own: Container) -> Container {
     }
 }
 
-/// `text` for Kubernetes, which expands `$(NAME)`; `$$` is a plain `$` to it.
+/// `text` for Kubernetes, which expands `$(NAME)`; `$$` is a plain `$` to it, before whatever.
 fn literal(text: &str) -> String {
-    text.replace("$(", "$$(")
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        out.push(c);
+        if c == '$' && matches!(rest.peek(), Some('$' | '(')) {
+            out.push('$');
+        }
+    }
+    out
 }
 
 /// `text` as a DNS label: lower case, digits and inner hyphens; `app` where nothing is left.

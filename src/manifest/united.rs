@@ -28,7 +28,12 @@ pub struct Difference {
 }
 
 impl United {
-    /// The union of `manifests`, each with its platform's name; `None` of none.
+    /// That of one image, which is of no index.
+    pub fn one(manifest: &Manifest) -> Self {
+        Self { manifest: manifest.clone(), same_user: true, differences: Vec::new() }
+    }
+
+    /// The union of the `manifests` of an index, each with its platform's name; `None` of none.
     pub fn of(manifests: &[(String, &Manifest)]) -> Option<Self> {
         let (_, first) = manifests.first()?;
         let mut manifest = (*first).clone();
@@ -57,7 +62,16 @@ impl United {
         manifest.process.groups = groups.into_iter().collect();
 
         manifest.paths = paths(manifests, &mut differences);
-        manifest.seeding = manifest.seeding.filter(|_| manifest.paths.iter().any(|path| path.seeded));
+        manifest.seeding = None;
+        if let Some((platform, _)) = manifests.iter().find(|(_, manifest)| manifest.preparing.is_some()) {
+            manifest.preparing = None;
+            differences.push(Difference {
+                subject: "source".to_owned(),
+                message: format!(
+                    "the source image makes what the app of {platform} needs, and is another for each platform: the pod spec has no init container that does it; make a pod for that platform alone"
+                ),
+            });
+        }
         manifest.ports = ports(manifests, &mut differences);
         manifest.env_added = variables(manifests, &mut differences);
         if let Some(told) =
@@ -105,9 +119,13 @@ fn paths(manifests: &[(String, &Manifest)], differences: &mut Vec<Difference>) -
     };
     let mut seeds = manifests.iter().map(|(_, manifest)| seeded(manifest));
     let first = seeds.next().unwrap_or_default();
-    let is_from_source =
-        manifests.len() > 1 && manifests.iter().any(|(_, manifest)| manifest.seeding.is_some());
+    let is_from_source = manifests.iter().any(|(_, manifest)| manifest.seeding.is_some());
     let is_same_seed = seeds.all(|other| other == first) && !is_from_source;
+    let why = if is_from_source {
+        "the source image copies it to its volume, and is another for each platform"
+    } else {
+        "the platforms do not copy the same paths to volumes"
+    };
     for (_, manifest) in manifests {
         for path in &manifest.paths {
             match united.get_mut(&path.path) {
@@ -133,10 +151,7 @@ fn paths(manifests: &[(String, &Manifest)], differences: &mut Vec<Difference>) -
         } else {
             "the pod spec has an empty volume there, which is for everybody in the pod"
         };
-        differences.push(Difference {
-            subject: path.path.clone(),
-            message: format!("the platforms do not copy the same paths to volumes: {effect}"),
-        });
+        differences.push(Difference { subject: path.path.clone(), message: format!("{why}: {effect}") });
     }
     for (name, path) in &united {
         let one = |manifest: &Manifest| manifest.paths.iter().find(|path| path.path == *name).cloned();
@@ -309,6 +324,25 @@ mod tests {
             assert!(!path.seeded && path.volume == Volume::None, "{path:?}");
             assert_eq!(found.differences[0].subject, path.path);
         }
+    }
+
+    #[test]
+    fn pod_of_an_index_has_no_container_of_a_source_that_is_another_for_each_platform() {
+        let mut one = Manifest::new(&plan(), &context());
+        one.paths[0].seeded = true;
+        one.paths[0].content = PathContent::Seed { files: 1, bytes: 5 };
+        one.seeding = Some(crate::manifest::SourceCommand { argv: vec!["sh".to_owned()] });
+        one.preparing.clone_from(&one.seeding);
+        assert_eq!(United::one(&one).manifest, one);
+        let found = United::of(&[("linux/386".to_owned(), &one)]).unwrap();
+        assert!(!found.manifest.needs_source() && !found.manifest.paths[0].seeded);
+        assert_eq!(found.manifest.paths[0].volume, Volume::None);
+        let messages: Vec<_> = found.differences.iter().map(|difference| &difference.message).collect();
+        let [path, source] = messages.as_slice() else { panic!("{messages:?}") };
+        assert!(
+            path.starts_with("the source image copies it to its volume, and is another for each platform")
+        );
+        assert!(source.starts_with("the source image makes what the app of linux/386 needs"), "{source}");
     }
 
     #[test]

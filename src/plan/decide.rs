@@ -262,7 +262,7 @@ fn writable_paths(known: &Known<'_>, start: &Start, recipes: &[&Recipe], user: &
         volumes: &known.config.volumes,
         exposed_ports: &exposed,
         kept: &stays,
-        filler: Filler::of(known),
+        filler: Filler::of(known, user),
         extra: &known.options.writable,
         lowering_directories: &start.directories,
         baked: &start.baked,

@@ -2,6 +2,7 @@
 //!
 //! Knows what each of them can and what it takes; which paths are filled is decided elsewhere.
 
+use super::User;
 use super::access::{IMPLIED, Permissions};
 use super::entrypoint::find_program;
 use super::known::Known;
@@ -19,14 +20,36 @@ pub enum Filler {
 }
 
 impl Filler {
-    /// Who does it for this image; `None` where there is no helper, and the source has not the programs.
-    pub fn of(known: &Known<'_>) -> Option<Self> {
+    /// Who does it for this image; `None` where there is no helper, and the source has not the programs for `user`.
+    pub fn of(known: &Known<'_>, user: &User) -> Option<Self> {
         if seed::helper(&known.config.platform).is_some() {
             return Some(Self::Helper);
         }
-        let find = |word| find_program(known.rootfs, &known.config.env, &ImagePath::root(), word);
-        let mut words = std::iter::once(script::SHELL).chain(script::PROGRAMS);
-        words.all(|word| find(word).is_some()).then_some(Self::Source)
+        let may_pass = |path: &ImagePath| {
+            let permissions = known.rootfs.entry(path).map_or(IMPLIED, Permissions::of);
+            user.bits(permissions) & 0o1 != 0
+        };
+        let is_there = |word| {
+            let found = find_program(known.rootfs, &known.config.env, &ImagePath::root(), word);
+            found.is_some_and(|(name, file)| {
+                name.ancestors().chain(file.ancestors()).chain([file]).all(|path| may_pass(&path))
+            })
+        };
+        std::iter::once(script::SHELL).chain(script::PROGRAMS).all(is_there).then_some(Self::Source)
+    }
+
+    /// Whether it can be told of `path`.
+    pub fn takes(self, path: &ImagePath) -> bool {
+        seed::takes(path) && (self == Self::Helper || std::str::from_utf8(path.as_bytes()).is_ok())
+    }
+
+    /// Whether `user` comes to the tree at `path` in the source; the helper finds in the hardened image what it needs.
+    pub fn reaches(self, inputs: &Inputs<'_>, path: &ImagePath) -> bool {
+        let may_pass = |path: &ImagePath| {
+            let permissions = inputs.rootfs.entry(path).map_or(IMPLIED, Permissions::of);
+            inputs.user.bits(permissions) & 0o1 != 0
+        };
+        self == Self::Helper || path.ancestors().all(|path| may_pass(&path))
     }
 
     /// Bytes that it can be told in.
@@ -57,12 +80,18 @@ impl Filler {
             Kind::File => (0o4, true),
             Kind::Link | Kind::Pipe => (0, true),
         };
-        let can = inputs.user.bits(found) & wanted == wanted && std::str::from_utf8(path.as_bytes()).is_ok();
+        let can = inputs.user.bits(found) & wanted == wanted && self.takes(path);
         let stays = !must_stay || (inputs.kept)(path);
         let is_made = inputs.baked.iter().any(|baked| baked.path == *path);
-        let is_same = kind == Kind::Link || mode(kind, found, inputs.user.uid) == found.mode;
-        (can && stays && !is_made).then(|| if is_same { 0 } else { self.cost(path) })
+        let is_plain = is_plain(kind, found, mode(kind, found, inputs.user.uid));
+        (can && stays && !is_made).then(|| if is_plain { 0 } else { self.cost(path) })
     }
+}
+
+/// Whether a copy by the source's programs has `wanted` as its mode where the source `had` these: not every `cp` leaves the
+/// bits above the owner's.
+pub fn is_plain(kind: Kind, had: Permissions, wanted: u16) -> bool {
+    kind == Kind::Link || had.mode == wanted && had.mode & 0o7000 == 0
 }
 
 /// The mode of a copy: what the source has. The user owns it; what was another's he could write as root.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::access::{Access, IMPLIED, Permissions};
 use super::fate::Fate;
-use super::filler::mode;
+use super::filler::{is_plain, mode};
 use super::known::Known;
 use super::writable::{Found, is_code, is_program};
 use super::{Addition, Link, Made, WritablePath};
@@ -114,12 +114,11 @@ fn from_source(
             let top = (declared.path.clone(), (Kind::Tree, declared.mode));
             let has_entries = !names.is_empty();
             let changes = names.into_iter().chain([top]).filter_map(|(path, (kind, mode))| {
-                let is_made = known.rootfs.node(&path).is_none();
-                let is_same = known.rootfs.entry(&path).map_or(IMPLIED, Permissions::of).mode == mode;
-                let is_plain = kind == Kind::Link || is_same && !is_made && kind != Kind::Tree;
-                // The tree itself is there.
-                let is_made = is_made && kind != Kind::Tree;
-                (!is_plain).then_some(script::Change { path, mode, is_made })
+                // The tree itself is made in any case.
+                let is_made = known.rootfs.node(&path).is_none() && kind != Kind::Tree;
+                let had = known.rootfs.entry(&path).map_or(IMPLIED, Permissions::of);
+                let is_changed = is_made || kind == Kind::Tree || !is_plain(kind, had, mode);
+                is_changed.then_some(script::Change { path, mode, is_made })
             });
             let mut changes: Vec<_> = changes.collect();
             changes.sort_by(|a, b| a.path.cmp(&b.path));
@@ -130,7 +129,7 @@ fn from_source(
     if trees.is_empty() {
         return Seeds::default();
     }
-    let command = script::command(&copies, access.user.uid == 0);
+    let command = script::command(&copies, access.user.uid, access.user.gid);
     let command = command.unwrap_or_else(|| unreachable!("what does not fit into a script is not seeded"));
     Seeds { trees, additions: Vec::new(), command: Some(command) }
 }

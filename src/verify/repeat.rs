@@ -5,6 +5,7 @@
 use super::facts::Facts;
 use super::needs::{Loss, Losses, Need};
 use super::recorded::{NotGiven, Recorded, RecordedRecipe};
+use super::seeds::BY_SOURCE;
 use super::{Against, FoundSource};
 use serde_json::json;
 
@@ -19,6 +20,7 @@ use crate::path::{Escaped, ImagePath};
 use crate::plan::Plan;
 use crate::promise::{Promise, Proof};
 use crate::rootfs::Rootfs;
+use crate::seed::HELPER_PATH;
 use crate::source::{PlatformImage, Source, SourceImage};
 
 /// Why a hardening cannot be repeated.
@@ -150,6 +152,24 @@ pub fn provenance(facts: &Facts<'_>, source: &SourceImage, again: &Plan, proof: 
             );
         }
         None => {}
+    }
+}
+
+/// Whether the command of the source that fills volumes is the one that this source leads to: settles what H9 left open.
+pub fn seeding(facts: &Facts<'_>, again: &Plan, proof: &mut Proof) {
+    let open = proof.open.len();
+    proof.open.retain(|open| open != BY_SOURCE);
+    if proof.open.len() == open {
+        return;
+    }
+    let found = facts.document().and_then(|manifest| manifest.seeding.as_ref()).map(|seeding| &seeding.argv);
+    if found == again.seeding.as_ref() {
+        proof.prove("content is copied to volumes by the command of the source image that kiln makes for it");
+    } else {
+        proof.break_at(
+            ImagePath::literal(HELPER_PATH),
+            "the manifest names another command of the source image than the one that copies to volumes what it should",
+        );
     }
 }
 

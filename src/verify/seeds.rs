@@ -17,11 +17,11 @@ pub(super) fn check(facts: &Facts<'_>, proof: &mut Proof) {
     let mut declared: BTreeMap<&ImagePath, &manifest::Path> = BTreeMap::new();
     declared
         .extend(facts.declared.iter().filter(|(_, path)| path.seeded).map(|(path, entry)| (path, *entry)));
-    if declared.is_empty() {
+    if let Some(seeding) = facts.document().and_then(|manifest| manifest.seeding.as_ref()) {
+        from_source(facts, seeding, declared.len(), proof);
         return;
     }
-    if let Some(seeding) = facts.manifest.document.as_ref().and_then(|manifest| manifest.seeding.as_ref()) {
-        from_source(facts, seeding, declared.len(), proof);
+    if declared.is_empty() {
         return;
     }
     helper(facts, proof);
@@ -64,14 +64,23 @@ pub(super) fn check(facts: &Facts<'_>, proof: &mut Proof) {
     proof.prove(format!("{copied} files and directories to copy to volumes, by kiln's own helper"));
 }
 
+/// What only the source tells of a command of it.
+pub(super) const BY_SOURCE: &str =
+    "whether the source image copies content to volumes as it should needs --against";
+
 /// Where the source image copies, nothing that does is in this one.
 fn from_source(facts: &Facts<'_>, seeding: &SourceCommand, count: usize, proof: &mut Proof) {
     let has_helper = seed::helper(&facts.image.config.platform).is_some();
-    if has_helper || seeding.argv.is_empty() {
+    if has_helper || count == 0 || seeding.argv.is_empty() {
         let message = "the manifest has the source image copy content to volumes instead, for no reason or by no command";
         proof.break_at(ImagePath::literal(HELPER_PATH), message);
     }
-    proof.leave_open(format!("the source image copies content to {count} volumes, by a command in the pod"));
+    for path in [HELPER_PATH, TABLE_PATH].map(ImagePath::literal) {
+        if facts.rootfs.node(&path).is_some() {
+            proof.break_at(path, "is there, and the source image is to copy content to volumes");
+        }
+    }
+    proof.leave_open(BY_SOURCE);
 }
 
 /// A tree of the table: where, its mode, and what is below it.

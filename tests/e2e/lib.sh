@@ -4,7 +4,7 @@
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repo=$(cd "$here/../.." && pwd)
 cache=${KILN_E2E_CACHE:-$repo/target/e2e}
-mkdir -p "$cache"
+mkdir -p "$cache/layers" "$cache/run"
 cache=$(cd "$cache" && pwd)
 export KILN_E2E_CACHE=$cache
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
@@ -13,6 +13,11 @@ export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
+
+# spread DIRECTORY…: on ext4, what is made in it lies in places of its own on the disk. Without a journal it makes files slowly
+# where many were removed a moment ago, as images are here.
+spread() { chattr +T "$@" 2>/dev/null || true; }
+spread "$cache" "$cache/layers" "$cache/run"
 
 need_root() {
     [ "$(id -u)" = 0 ] || die "must be run as root: it makes namespaces, mounts and files of other owners"

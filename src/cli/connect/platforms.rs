@@ -64,7 +64,7 @@ fn tell(request: &HardenRequest, references: &[Reference], hardened: &mut Harden
             name: pod_name(request),
             image,
             source: source.to_string(),
-            // Runs, which tell what a source prepares, are of one image.
+            // The pod of an index has no container of one.
             source_image: String::new(),
             namespace: None,
             run_as: if united.same_user { RunAs::Manifest } else { RunAs::Image },

@@ -3,7 +3,7 @@
 //! As the kubelet reads them (`k8s.io/kubernetes/third_party/forked/golang/expansion`).
 
 /// `text` with `$(NAME)` replaced where `value` knows the name; `$$` is a plain `$`.
-pub(super) fn expand(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
+pub(in crate::kube) fn expand(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {

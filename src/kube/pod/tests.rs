@@ -566,3 +566,11 @@ fn where_the_image_has_no_helper_the_source_fills_volumes_before_it_prepares_any
     assert!(follows(&text, Some(&origin)) && !follows(&text, None));
     assert!(!follows(&text.replace("- sh\n", "- bash\n"), Some(&origin)));
 }
+
+proptest::proptest! {
+    #[test]
+    fn what_kubernetes_expands_is_what_was_meant(text in "[$()a]{0,12}") {
+        let expanded = crate::kube::given::expand::expand(&literal(&text), |_| Some("other".to_owned()));
+        proptest::prop_assert_eq!(expanded, text);
+    }
+}

@@ -71,7 +71,7 @@ impl Maker {
         };
         let (Self::Filler { room, table }, Some(filler)) = (own, inputs.filler) else { return None };
         let table = table + cost_of_new(filler, made, path);
-        (seed::takes(made) && table <= filler.room()).then_some(Self::Filler { room: room + BLOCK, table })
+        (filler.takes(made) && table <= filler.room()).then_some(Self::Filler { room: room + BLOCK, table })
     }
 
     pub(super) fn is_filled(&self) -> bool {
@@ -164,9 +164,10 @@ pub(super) fn measure(
         filler.cost_of_copy(inputs, path, kind).ok_or_else(|| Obstacle::Source(path.clone()))
     };
     if inputs.rootfs.node(path).is_some() {
-        for way in path.ancestors().chain([path.clone()]) {
-            copy(&way, seed::Kind::Tree)?;
-        }
+        copy(path, seed::Kind::Tree)?;
+    }
+    if !filler.reaches(inputs, path) || !filler.takes(path) {
+        return Err(Obstacle::Source(path.clone()));
     }
     for (below, _) in inputs.rootfs.below(path) {
         let kind = inputs.rootfs.entry(below).map_or(&Kind::Directory, |entry| &entry.kind);

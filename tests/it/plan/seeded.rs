@@ -203,8 +203,8 @@ fn without_a_helper_for_the_architecture_content_stays_a_finding() {
 fn elsewhere(more: &str) -> Fixture {
     let mut fixture = as_root(&format!(
         "/bin/busybox f 0755 elf static
-        /bin/chmod l busybox\n/bin/cp l busybox\n/bin/mkdir l busybox\n/bin/mv l busybox\n/bin/rm l busybox
-        /bin/rmdir l busybox\n/bin/sh l busybox\n{more}"
+        /bin/chgrp l busybox\n/bin/chmod l busybox\n/bin/cp l busybox\n/bin/mkdir l busybox\n/bin/mv l busybox
+        /bin/printf l busybox\n/bin/rm l busybox\n/bin/rmdir l busybox\n/bin/sh l busybox\n/bin/sync l busybox\n{more}"
     ));
     fixture.config["architecture"] = json!("s390x");
     fixture.volume("/data")
@@ -235,10 +235,12 @@ fn without_a_helper_for_the_architecture_the_source_copies_and_gives_copies_the_
         fill '/data' 1
         if [ -n "$new" ]; then
             cp -RPp '/data'/. "$new"
-            chmod 0750 "$new"
-            chmod 0644 "$new"/'fixed'
-            chmod 0644 "$new"/'it'\''s'
-            chmod 0700 "$new"/'void'
+            chgrp -hR 0 "$new"
+            chmod 00750 "$new"
+            chmod 00644 "$new"/'fixed'
+            chmod 00644 "$new"/'it'\''s'
+            chmod 01777 "$new"/'tmp'
+            chmod 00700 "$new"/'void'
             filled '/data'
         fi
     "#]]
@@ -258,8 +260,10 @@ fn what_the_source_would_not_copy_as_the_volume_must_have_it_stays_a_finding() {
         ("/data/in d 0700 0:0\n/data/in/x f 5", "/data/in"),
         ("/data/a\\xff f 0444 0:0 5", "/data/a\\xff"),
         ("/data/sh l /bin/busybox", "/data/sh"),
+        ("/srv d 0700 0:0\n/srv/x d 0755 1000:1000\n/srv/x/y f 5\n/data l /srv/x", "/srv/x"),
     ] {
-        let fixture = elsewhere(&format!("/data d 0755 1000:1000\n/data/x f 5\n{more}"));
+        let data = if more.contains("/data l") { "" } else { "/data d 0755 1000:1000\n/data/x f 5\n" };
+        let fixture = elsewhere(&format!("{data}{more}"));
         assert_eq!(filling(&fixture), "", "{path}");
         let plan = fixture.plan();
         let said = format!("the source's own `cp` would not copy {path} as the volume must have it");
@@ -269,6 +273,15 @@ fn what_the_source_would_not_copy_as_the_volume_must_have_it_stays_a_finding() {
             "{path}: {:?}",
             plan.findings
         );
+    }
+}
+
+#[test]
+fn source_copies_where_its_user_may_pass_and_run_what_it_takes() {
+    let data = "/srv d 0711 0:0\n/srv/data d 0755 1000:1000\n/srv/data/x f 5\n/data l /srv/data";
+    assert_ne!(filling(&elsewhere(data)), "");
+    for closed in ["/bin/busybox f 0700 0:0 elf static", "/bin d 0700 0:0"] {
+        assert_eq!(filling(&elsewhere(&format!("{data}\n--\n{closed}"))), "", "{closed}");
     }
 }
 

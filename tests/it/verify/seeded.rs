@@ -43,6 +43,43 @@ fn an_image_with_seeds_holds() {
     assert_eq!((breaches(&compared), ids(&compared, State::Open)), (String::new(), String::new()));
 }
 
+/// The same, for a processor that kiln has no helper for.
+fn elsewhere() -> Lab {
+    let tools = ["chgrp", "chmod", "cp", "mkdir", "mv", "printf", "rm", "rmdir", "sh", "sync"];
+    let tools = tools.map(|name| format!("/usr/bin/{name} f 0755 elf static")).join("\n");
+    let more = "/var/lib/www/seed d 0700 33:33\n/var/lib/www/seed/key f 0600 33:33 5";
+    let mut fixture = Fixture::new(&format!("{SERVER}\n{tools}\n{more}"))
+        .cmd(&["nginx", "-g", "daemon off;"])
+        .env(&["PATH=/usr/sbin:/usr/bin"])
+        .volume("/var/lib/www");
+    fixture.config["architecture"] = json!("s390x");
+    Lab::of(&fixture, Options::default())
+}
+
+#[test]
+fn what_the_source_copies_is_settled_by_the_source() {
+    let lab = elsewhere();
+    let alone = lab.verify("out");
+    assert_eq!(breaches(&alone), "");
+    assert!(ids(&alone, State::Open).contains("H9"));
+    let compared = lab.compare("out", &[]);
+    assert_eq!((breaches(&compared), ids(&compared, State::Open)), (String::new(), String::new()));
+    lab.edit(|image| {
+        image.manifest(|manifest| manifest["seeding"]["argv"][2] = json!("rm -rf /data"));
+        image.relabel();
+    });
+    let compared = lab.compare("edited", &[]);
+    let all = breaches(&compared);
+    assert!(all.contains("H9 /.kiln/seed: the manifest names another command of the source image"), "{all}");
+    for seeded in [json!(null), json!({"argv": []})] {
+        lab.edit(|image| {
+            image.manifest(|manifest| manifest["seeding"] = seeded);
+            image.relabel();
+        });
+        assert!(breaches(&lab.verify("edited")).contains("H9 /.kiln/seed: "));
+    }
+}
+
 #[test]
 fn another_helper_is_found() {
     check(
