@@ -53,7 +53,8 @@
 //! - Nothing stays or goes in silence: a catalogued program that stays is a [`plan::Residual`] with its reason, and
 //!   what goes is a [`plan::Removed`].
 //! - The one program that kiln puts into an image, `/.kiln/seed`, takes no argument and reads no environment: it copies what a
-//!   table in the image says, into volumes. Its source is no module of kiln, and its bytes are the same in every build.
+//!   table in the image says, into volumes. Its source is no module of kiln, and its bytes are the same in every build. What runs
+//!   in a pod besides is of the source image, by the digest that the hardened one names: a command that ends.
 //! - Recipes are data, never code; the catalog does not know images, and recipes do not know layers.
 //! - The report changes nothing: it is rendered from the plan after everything is decided.
 //! - A password goes to the registry it is for and to that registry's own token endpoint, never elsewhere; it cannot
