@@ -1,8 +1,11 @@
 //! Kubernetes documents: those that fit a hardened image, and those that users bring.
 //!
-//! Talks to no cluster and knows no registry: documents are rendered from the writable manifest and options, or read from text.
+//! Talks to no cluster and knows no registry: documents are rendered from the writable manifest and options, or read from text
+//! and held against the standards that admission has.
 
+pub mod document;
 pub mod given;
 pub mod pod;
+pub mod pss;
 
 pub use pod::{PodOptions, render_pod};

@@ -95,6 +95,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("rustix", &["sandbox", "trace"]),
     ("rustls", &["registry"]),
     ("seccompiler", &["sandbox", "trace/table"]),
+    ("granit_parser", &["kube/document"]),
     ("serde_saphyr", &["kube", "plan/writable/syntax"]),
     // `trace` has a module of that name.
     ("signal_hook", &["sandbox/signal"]),

@@ -1,0 +1,372 @@
+//! YAML and JSON as people wrote them: every value with the place where it stands.
+//!
+//! Reads scalars as `kubectl` and the API server do, who take `yes` for true and `0644` for 420. A key that stands twice is an
+//! error: which of both counts the reader of the file does not see.
+
+mod scalar;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput};
+use serde_json::{Map, Value};
+
+/// Most values of a document once its aliases are followed: a pod has some hundreds, a list of ten thousand pods two million.
+const MAX_VALUES: usize = 16 << 20;
+
+/// A document of a stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// What it says; nothing where it is empty.
+    pub root: Node,
+}
+
+/// A value, and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Bytes of the text.
+    pub bytes: Range<usize>,
+    /// From 1.
+    pub line: usize,
+    /// From 1, characters.
+    pub column: usize,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a value is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// Text, number, truth or nothing.
+    Scalar(Value),
+    /// A list.
+    List(Vec<Node>),
+    /// Fields in the order in which they stand.
+    Fields(Vec<Field>),
+}
+
+/// A field of a mapping.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// Where that stands.
+    pub line: usize,
+    /// From 1, characters.
+    pub column: usize,
+    /// Bytes of the name in the text.
+    pub bytes: Range<usize>,
+    /// What it says.
+    pub value: Node,
+}
+
+/// Why a text is no document that is understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DocumentError {
+    /// It is no YAML.
+    #[error("{line}:{column}: {why}")]
+    Syntax {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+        /// In the parser's words.
+        why: String,
+    },
+    /// A field stands twice in one mapping.
+    #[error("{line}:{column}: the field `{name}` stands here a second time, the first time in line {first}")]
+    Twice {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+        /// Its name.
+        name: String,
+        /// Line of the first.
+        first: usize,
+    },
+    /// A name of a field that is no text.
+    #[error("{line}:{column}: the name of a field must be text")]
+    Name {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// What `<<` names is no mapping.
+    #[error("{line}:{column}: what `<<` merges must be a mapping, or a list of them")]
+    Merge {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// Aliases make it grow beyond reason.
+    #[error("{line}:{column}: the aliases make it more than {MAX_VALUES} values")]
+    Large {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+}
+
+/// The documents of `text`, in order; empty ones too.
+pub fn read(text: &str) -> Result<Vec<Document>, DocumentError> {
+    let mut options = Options::default();
+    options.set_emit_comments(false);
+    let mut reader = Reader {
+        parser: Parser::new_from_str_with_options(text, options),
+        anchors: BTreeMap::new(),
+        count: 0,
+    };
+    let mut documents = Vec::new();
+    while let Some((event, span)) = reader.next()? {
+        if !matches!(event, Event::DocumentStart(..)) {
+            continue;
+        }
+        reader.anchors.clear();
+        reader.count = 0;
+        let (event, span) = reader.needed(&span)?;
+        let root = match event {
+            Event::DocumentEnd => place(&span, &span),
+            event => reader.node(event, &span)?,
+        };
+        documents.push(Document { root });
+    }
+    Ok(documents)
+}
+
+struct Reader<'t> {
+    parser: Parser<'t, StrInput<'t>>,
+    /// Values that have a name, with how many values they are.
+    anchors: BTreeMap<usize, (Node, usize)>,
+    /// Values so far.
+    count: usize,
+}
+
+impl<'t> Reader<'t> {
+    fn next(&mut self) -> Result<Option<(Event<'t>, Span)>, DocumentError> {
+        self.parser.next_event().transpose().map_err(|error| DocumentError::Syntax {
+            line: error.marker().line(),
+            column: error.marker().col() + 1,
+            why: error.info(),
+        })
+    }
+
+    fn needed(&mut self, after: &Span) -> Result<(Event<'t>, Span), DocumentError> {
+        let why = "it ends in the middle of a value".to_owned();
+        let (line, column) = (after.end.line(), after.end.col() + 1);
+        self.next()?.ok_or(DocumentError::Syntax { line, column, why })
+    }
+
+    /// The value that begins with `event`.
+    fn node(&mut self, event: Event<'t>, span: &Span) -> Result<Node, DocumentError> {
+        let before = self.count;
+        self.grow(1, span)?;
+        let (kind, anchor, end) = match event {
+            Event::Alias(id) => {
+                let (node, size) =
+                    self.anchors.get(&id).cloned().ok_or_else(|| syntax(span, "an alias of nothing"))?;
+                self.grow(size, span)?;
+                // It stands where the alias does.
+                return Ok(Node { kind: node.kind, ..place(span, span) });
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let is_plain = style == ScalarStyle::Plain;
+                let tag = tag.as_ref().and_then(|tag| tag.core_suffix());
+                (Kind::Scalar(scalar::resolve(&text, is_plain, tag)), anchor, *span)
+            }
+            Event::SequenceStart(_, anchor, _) => {
+                let (items, end) = self.list(span)?;
+                (Kind::List(items), anchor, end)
+            }
+            Event::MappingStart(_, anchor, _) => {
+                let (fields, end) = self.fields(span)?;
+                (Kind::Fields(fields), anchor, end)
+            }
+            _ => return Err(syntax(span, "expected a value")),
+        };
+        let node = Node { kind, ..place(span, &end) };
+        if anchor != 0 {
+            self.anchors.insert(anchor, (node.clone(), self.count - before));
+        }
+        Ok(node)
+    }
+
+    fn list(&mut self, start: &Span) -> Result<(Vec<Node>, Span), DocumentError> {
+        let mut items = Vec::new();
+        let mut last = *start;
+        loop {
+            let (event, span) = self.needed(&last)?;
+            if event == Event::SequenceEnd {
+                return Ok((items, span));
+            }
+            last = span;
+            items.push(self.node(event, &span)?);
+        }
+    }
+
+    fn fields(&mut self, start: &Span) -> Result<(Vec<Field>, Span), DocumentError> {
+        let mut fields: Vec<Field> = Vec::new();
+        let mut merged: Vec<Field> = Vec::new();
+        let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+        let mut last = *start;
+        loop {
+            let (event, span) = self.needed(&last)?;
+            let (name, is_merge) = match event {
+                Event::MappingEnd => {
+                    // What stands here itself goes before what is merged in.
+                    merged.retain(|field| !lines.contains_key(&field.name));
+                    fields.extend(merged);
+                    return Ok((fields, span));
+                }
+                Event::Scalar(text, style, _, _) => {
+                    let is_merge = style == ScalarStyle::Plain && text == "<<";
+                    (text.into_owned(), is_merge)
+                }
+                _ => {
+                    return Err(DocumentError::Name {
+                        line: span.start.line(),
+                        column: span.start.col() + 1,
+                    });
+                }
+            };
+            let at = place(&span, &span);
+            let (event, value_span) = self.needed(&span)?;
+            last = value_span;
+            let value = self.node(event, &value_span)?;
+            if is_merge {
+                merge(&mut merged, value)?;
+                continue;
+            }
+            if let Some(&first) = lines.get(&name) {
+                return Err(DocumentError::Twice { line: at.line, column: at.column, name, first });
+            }
+            lines.insert(name.clone(), at.line);
+            fields.push(Field { name, line: at.line, column: at.column, bytes: at.bytes, value });
+        }
+    }
+
+    fn grow(&mut self, by: usize, span: &Span) -> Result<(), DocumentError> {
+        self.count = self.count.saturating_add(by);
+        if self.count > MAX_VALUES {
+            return Err(DocumentError::Large { line: span.start.line(), column: span.start.col() + 1 });
+        }
+        Ok(())
+    }
+}
+
+/// Adds the fields of `value`, or of those in it, that are not there yet: the first of several counts.
+fn merge(merged: &mut Vec<Field>, value: Node) -> Result<(), DocumentError> {
+    let all = match value.kind {
+        Kind::List(items) => items,
+        _ => vec![value],
+    };
+    for Node { line, column, kind, .. } in all {
+        let Kind::Fields(fields) = kind else { return Err(DocumentError::Merge { line, column }) };
+        for field in fields {
+            if !merged.iter().any(|known| known.name == field.name) {
+                merged.push(field);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn syntax(span: &Span, why: &str) -> DocumentError {
+    DocumentError::Syntax { line: span.start.line(), column: span.start.col() + 1, why: why.to_owned() }
+}
+
+/// A value of nothing that stands from `start` to `end`.
+fn place(start: &Span, end: &Span) -> Node {
+    let from = start.start.byte_offset().unwrap_or_default();
+    let to = end.end.byte_offset().unwrap_or(from).max(from);
+    Node {
+        bytes: from..to,
+        line: start.start.line(),
+        column: start.start.col() + 1,
+        kind: Kind::Scalar(Value::Null),
+    }
+}
+
+impl Node {
+    /// What it says, without places.
+    pub fn value(&self) -> Value {
+        match &self.kind {
+            Kind::Scalar(value) => value.clone(),
+            Kind::List(items) => items.iter().map(Self::value).collect(),
+            Kind::Fields(fields) => fields
+                .iter()
+                .map(|field| (field.name.clone(), field.value.value()))
+                .collect::<Map<_, _>>()
+                .into(),
+        }
+    }
+
+    /// The field `name` of a mapping.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        match &self.kind {
+            Kind::Fields(fields) => fields.iter().find(|field| field.name == name),
+            _ => None,
+        }
+    }
+
+    /// The members of a list; none of anything else.
+    pub fn items(&self) -> &[Self] {
+        match &self.kind {
+            Kind::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The line and the column of the field at `path` (`spec.containers[0].image`), or of the nearest around it that is there.
+    pub fn nearest(&self, path: &str) -> (usize, usize) {
+        let mut at = (self.line, self.column);
+        let mut node = self;
+        for step in steps(path) {
+            let next = match step {
+                Step::Field(name) => {
+                    node.field(&name).map(|field| ((field.line, field.column), &field.value))
+                }
+                Step::Item(index) => node.items().get(index).map(|item| ((item.line, item.column), item)),
+            };
+            let Some((place, inner)) = next else { break };
+            (at, node) = (place, inner);
+        }
+        at
+    }
+}
+
+/// A part of a path.
+enum Step {
+    Field(String),
+    Item(usize),
+}
+
+/// `spec.containers[0].image`, `metadata.annotations["a.b/c"]`.
+fn steps(path: &str) -> Vec<Step> {
+    let mut out = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix("[\"") {
+            let (name, behind) = after.split_once("\"]").unwrap_or((after, ""));
+            out.push(Step::Field(name.to_owned()));
+            rest = behind;
+        } else if let Some(after) = rest.strip_prefix('[') {
+            let (index, behind) = after.split_once(']').unwrap_or((after, ""));
+            out.push(Step::Item(index.parse().unwrap_or(usize::MAX)));
+            rest = behind;
+        } else {
+            rest = rest.strip_prefix('.').unwrap_or(rest);
+            let end = rest.find(['.', '[']).unwrap_or(rest.len());
+            let (name, behind) = rest.split_at(end);
+            out.push(Step::Field(name.to_owned()));
+            rest = behind;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;
