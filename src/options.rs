@@ -231,31 +231,12 @@ mod tests {
     #[test]
     fn user_recipes_are_recorded_by_content_and_in_order() {
         let of = |name: &str, text: &str| UserRecipe {
-            recipe: Recipe { name: name.into(), ..empty() },
+            recipe: Recipe { name: name.into(), ..Recipe::default() },
             digest: BlobDigest::of(text.as_bytes()),
         };
         let options = Options { recipes: vec![of("z", "1"), of("a", "2")], ..Options::default() };
         let text = options.canonical();
         assert!(text.starts_with("--recipe=z@sha256:6b86b273"), "{text}");
         assert!(text.contains(" --recipe=a@sha256:d4735e3a"), "{text}");
-    }
-
-    fn empty() -> Recipe {
-        Recipe {
-            name: String::new(),
-            title: String::new(),
-            programs: Vec::new(),
-            keep: Vec::new(),
-            plugin_directories: Vec::new(),
-            writable: Vec::new(),
-            directives: Vec::new(),
-            ports: Vec::new(),
-            users: Vec::new(),
-            probe: None,
-            env: Vec::new(),
-            lowerings: Vec::new(),
-            shells: Vec::new(),
-            caveats: Vec::new(),
-        }
     }
 }

@@ -15,7 +15,7 @@ pub use check::{Problem, RecipeError, parse_recipe};
 pub use matching::{effective_lines, lines_digest, matching, static_binary};
 
 /// What is known of one piece of software.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Recipe {
     /// Short name, unique: `nginx`.
     pub name: String,

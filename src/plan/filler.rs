@@ -8,6 +8,7 @@ use super::entrypoint::find_program;
 use super::known::Known;
 use super::writable::Inputs;
 use crate::path::ImagePath;
+use crate::rootfs::Rootfs;
 use crate::seed::{self, Kind, script};
 
 /// Who copies.
@@ -25,14 +26,11 @@ impl Filler {
         if seed::helper(&known.config.platform).is_some() {
             return Some(Self::Helper);
         }
-        let may_pass = |path: &ImagePath| {
-            let permissions = known.rootfs.entry(path).map_or(IMPLIED, Permissions::of);
-            user.bits(permissions) & 0o1 != 0
-        };
         let is_there = |word| {
             let found = find_program(known.rootfs, &known.config.env, &ImagePath::root(), word);
             found.is_some_and(|(name, file)| {
-                name.ancestors().chain(file.ancestors()).chain([file]).all(|path| may_pass(&path))
+                let way = name.ancestors().chain(file.ancestors()).chain([file]);
+                may_pass(known.rootfs, user, way)
             })
         };
         std::iter::once(script::SHELL).chain(script::PROGRAMS).all(is_there).then_some(Self::Source)
@@ -45,11 +43,7 @@ impl Filler {
 
     /// Whether `user` comes to the tree at `path` in the source; the helper finds in the hardened image what it needs.
     pub fn reaches(self, inputs: &Inputs<'_>, path: &ImagePath) -> bool {
-        let may_pass = |path: &ImagePath| {
-            let permissions = inputs.rootfs.entry(path).map_or(IMPLIED, Permissions::of);
-            inputs.user.bits(permissions) & 0o1 != 0
-        };
-        self == Self::Helper || path.ancestors().all(|path| may_pass(&path))
+        self == Self::Helper || may_pass(inputs.rootfs, inputs.user, path.ancestors())
     }
 
     /// Bytes that it can be told in.
@@ -86,6 +80,11 @@ impl Filler {
         let is_plain = is_plain(kind, found, mode(kind, found, inputs.user.uid));
         (can && stays && !is_made).then(|| if is_plain { 0 } else { self.cost(path) })
     }
+}
+
+/// Whether `user` may search, or execute, all of `paths`.
+fn may_pass(rootfs: &Rootfs, user: &User, mut paths: impl Iterator<Item = ImagePath>) -> bool {
+    paths.all(|path| user.bits(rootfs.entry(&path).map_or(IMPLIED, Permissions::of)) & 0o1 != 0)
 }
 
 /// Whether a copy by the source's programs has `wanted` as its mode where the source `had` these: not every `cp` leaves the

@@ -34,7 +34,7 @@ pub(super) fn failure(error: HardenError, source: &Reference) -> Failure {
                 "`kiln explain CODE` tells what to do; `kiln inspect` shows the whole plan; without `--strict` it is carried out",
             )
         }
-        HardenError::Profile { .. } => {
+        HardenError::Profile { .. } | HardenError::ProfilePlatform { .. } => {
             Failure::input(error).hint("`kiln trace IMAGE -o FILE` makes a profile of this image")
         }
         HardenError::Source(error) => source_failure(error, source),

@@ -221,22 +221,7 @@ impl Pipeline for Fake {
         if text.starts_with("bad") {
             return Err(vec!["line 1: no `name`".into(), "line 2: no `why`".into()]);
         }
-        Ok(Recipe {
-            name: text.trim().into(),
-            title: String::new(),
-            programs: Vec::new(),
-            keep: Vec::new(),
-            plugin_directories: Vec::new(),
-            writable: Vec::new(),
-            directives: Vec::new(),
-            ports: Vec::new(),
-            users: Vec::new(),
-            probe: None,
-            env: Vec::new(),
-            lowerings: Vec::new(),
-            shells: Vec::new(),
-            caveats: Vec::new(),
-        })
+        Ok(Recipe { name: text.trim().into(), ..Recipe::default() })
     }
 
     fn manifest_schema(&self) -> String {

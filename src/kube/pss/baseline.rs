@@ -267,7 +267,7 @@ fn annotations(pod: &Pod<'_>, is_bad: impl Fn(&str, &str) -> bool) -> Option<Fou
 }
 
 /// What one and the other found.
-fn both(one: Option<Found>, other: Option<Found>) -> Option<Found> {
+pub(super) fn both(one: Option<Found>, other: Option<Found>) -> Option<Found> {
     match (one, other) {
         (Some(one), Some(other)) => Some(Found {
             message: format!("{}; {}", one.message, other.message),

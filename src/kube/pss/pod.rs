@@ -49,14 +49,21 @@ impl<'a> Pod<'a> {
         self.minor >= 25 && text(self.spec, "os.name") == Some("windows")
     }
 
-    /// Who has a forbidden `field`: the pod where `of_pod`, and containers; `None` where nobody has.
+    /// Who has a forbidden `field`: the pod where `of_pod`, and containers.
     pub(super) fn setters(&self, field: &str, of_pod: bool, is_bad: impl Fn(&Value) -> bool) -> Setters {
-        let mut setters = Setters::default();
+        let mut setters = self.containers_where(field, |value| value.is_some_and(&is_bad));
         if of_pod && value(self.spec, field).is_some_and(&is_bad) {
-            setters.add_pod(format!("spec.{field}"));
+            setters.is_pod = true;
+            setters.fields.insert(0, format!("spec.{field}"));
         }
+        setters
+    }
+
+    /// Containers whose `field` is bad, if only for it is not there.
+    pub(super) fn containers_where(&self, field: &str, is_bad: impl Fn(Option<&Value>) -> bool) -> Setters {
+        let mut setters = Setters::default();
         for container in self.containers() {
-            if value(container.fields, field).is_some_and(&is_bad) {
+            if is_bad(value(container.fields, field)) {
                 setters.add(container.name, format!("{}.{field}", container.at));
             }
         }
@@ -73,11 +80,6 @@ pub(super) struct Setters {
 }
 
 impl Setters {
-    pub(super) fn add_pod(&mut self, field: String) {
-        self.is_pod = true;
-        self.fields.push(field);
-    }
-
     pub(super) fn add(&mut self, name: &str, field: String) {
         if !self.names.iter().any(|known| known == name) {
             self.names.push(name.to_owned());

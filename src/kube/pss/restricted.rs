@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::baseline::{SECCOMP_FIELD, added, is_confined, unconfined, unmasked, volumes};
-use super::pod::{Pod, Setters, list, truth, value};
+use super::baseline::{SECCOMP_FIELD, added, both, is_confined, unconfined, unmasked, volumes};
+use super::pod::{Pod, value};
 use super::{Control, Found, Level};
 
 /// Volumes that hold nothing of the host.
@@ -44,12 +44,7 @@ fn escalation(pod: &Pod<'_>) -> Option<Found> {
         return None;
     }
     let field = "securityContext.allowPrivilegeEscalation";
-    let mut setters = Setters::default();
-    for container in pod.containers() {
-        if truth(container.fields, field) != Some(false) {
-            setters.add(container.name, format!("{}.{field}", container.at));
-        }
-    }
+    let setters = pod.containers_where(field, |value| value.and_then(Value::as_bool) != Some(false));
     setters.found(|whom| format!("{whom} must set {field}=false"))
 }
 
@@ -58,21 +53,13 @@ fn capabilities(pod: &Pod<'_>) -> Option<Found> {
         return None;
     }
     let field = "securityContext.capabilities.drop";
-    let mut keeping = Setters::default();
-    for container in pod.containers() {
-        // The very word, and nothing that means it.
-        if !list(container.fields, field).any(|(_, name)| name == "ALL") {
-            keeping.add(container.name, format!("{}.{field}", container.at));
-        }
-    }
-    let keeping = keeping.found(|whom| format!("{whom} must set {field}=[\"ALL\"]"));
-    match (keeping, added(pod, &["NET_BIND_SERVICE"])) {
-        (Some(keeping), Some(added)) => Some(Found {
-            message: format!("{}; {}", keeping.message, added.message),
-            fields: [keeping.fields, added.fields].concat(),
-        }),
-        (keeping, added) => keeping.or(added),
-    }
+    // The very word, and nothing that means it.
+    let drops = |names: &Vec<Value>| names.iter().any(|name| name == "ALL");
+    let keeping = pod.containers_where(field, |value| !value.and_then(Value::as_array).is_some_and(drops));
+    both(
+        keeping.found(|whom| format!("{whom} must set {field}=[\"ALL\"]")),
+        added(pod, &["NET_BIND_SERVICE"]),
+    )
 }
 
 fn non_root(pod: &Pod<'_>) -> Option<Found> {
@@ -98,12 +85,7 @@ fn silent(pod: &Pod<'_>, field: &str, is_good: impl Fn(&Value) -> bool, wanted: 
     if value(pod.spec, field).is_some_and(&is_good) {
         return None;
     }
-    let mut setters = Setters::default();
-    for container in pod.containers() {
-        if value(container.fields, field).is_none() {
-            setters.add(container.name, format!("{}.{field}", container.at));
-        }
-    }
+    let setters = pod.containers_where(field, |value| value.is_none());
     setters.found(|whom| format!("pod or {whom} must set {field} to {wanted}"))
 }
 

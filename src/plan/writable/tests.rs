@@ -135,22 +135,7 @@ fn check(case: &Case<'_>, expect: &Expect) {
 }
 
 pub(super) fn recipe(name: &str) -> Recipe {
-    Recipe {
-        name: name.to_owned(),
-        title: name.to_owned(),
-        programs: Vec::new(),
-        keep: Vec::new(),
-        plugin_directories: Vec::new(),
-        writable: Vec::new(),
-        directives: Vec::new(),
-        ports: Vec::new(),
-        users: Vec::new(),
-        probe: None,
-        env: Vec::new(),
-        lowerings: Vec::new(),
-        shells: Vec::new(),
-        caveats: Vec::new(),
-    }
+    Recipe { name: name.to_owned(), title: name.to_owned(), ..Recipe::default() }
 }
 
 pub(super) fn directive(
