@@ -7,5 +7,8 @@ pub mod document;
 pub mod given;
 pub mod pod;
 pub mod pss;
+pub mod version;
+pub mod workload;
 
 pub use pod::{PodOptions, render_pod};
+pub use version::Version;

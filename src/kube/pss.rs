@@ -7,11 +7,9 @@ mod baseline;
 mod pod;
 mod restricted;
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde_json::Value;
 
+use super::version::Version;
 use pod::Pod;
 
 /// How strict the standard is; `privileged` forbids nothing.
@@ -21,37 +19,6 @@ pub enum Level {
     Baseline,
     /// What a hardened pod does not need.
     Restricted,
-}
-
-/// A version of Kubernetes, `1.N`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(pub u32);
-
-impl Version {
-    /// The newest whose standards are known here; later ones are taken for it.
-    pub const NEWEST: Self = Self(37);
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "1.{}", self.0)
-    }
-}
-
-/// Something that is no version of Kubernetes.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected a version of Kubernetes such as `1.33`, found `{0}`")]
-pub struct ParseVersionError(String);
-
-impl FromStr for Version {
-    type Err = ParseVersionError;
-
-    fn from_str(text: &str) -> Result<Self, ParseVersionError> {
-        let minor = text.strip_prefix('v').unwrap_or(text).strip_prefix("1.");
-        let minor = minor.filter(|minor| minor.bytes().all(|byte| byte.is_ascii_digit()));
-        let minor = minor.and_then(|minor| minor.parse().ok());
-        minor.map(Self).ok_or_else(|| ParseVersionError(text.to_owned()))
-    }
 }
 
 /// What a pod asks for and may not.

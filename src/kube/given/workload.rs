@@ -6,18 +6,7 @@ use serde_json::Value;
 
 use super::fields::Fields;
 use super::{Container, Given, GivenError, container, security, volumes};
-
-/// Where the pod's template stands, by kind.
-const KINDS: [(&str, &[&str]); 8] = [
-    ("Pod", &[]),
-    ("Deployment", &["spec", "template"]),
-    ("StatefulSet", &["spec", "template"]),
-    ("DaemonSet", &["spec", "template"]),
-    ("ReplicaSet", &["spec", "template"]),
-    ("ReplicationController", &["spec", "template"]),
-    ("Job", &["spec", "template"]),
-    ("CronJob", &["spec", "jobTemplate", "spec", "template"]),
-];
+use crate::kube::workload;
 
 /// Longest name of a host.
 const MAX_LABEL: usize = 63;
@@ -60,7 +49,7 @@ pub fn parse(text: &str) -> Result<Given, GivenError> {
         serde_saphyr::from_multiple(text).map_err(|error| GivenError::Yaml(one_line(&error.to_string())))?;
     let documents: Vec<Value> = documents.into_iter().filter(|document| !document.is_null()).collect();
     let kind = |document: &Value| document.get("kind").and_then(Value::as_str).map(str::to_owned);
-    let place = |kind: &str| KINDS.iter().find(|(known, _)| *known == kind).map(|(_, place)| *place);
+    let place = |kind: &str| workload::of(kind).map(|workload| workload.template);
     let kinds: Vec<String> = documents.iter().filter_map(kind).collect();
     let mut pods: Vec<(String, &[&str], Value)> = documents
         .into_iter()
