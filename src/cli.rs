@@ -5,6 +5,7 @@
 
 mod analysis;
 mod args;
+mod audit;
 mod connect;
 mod explain;
 mod harden;
@@ -80,6 +81,7 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
         Command::Run(args) => run::run(args, pipeline, world),
         Command::Trace(args) => trace::run(args, pipeline, world),
         Command::SandboxStage(args) => stage::run(&args),
+        Command::Audit(args) => audit::run(*args, pipeline, world),
         Command::Recipe(args) => recipe::run(args.action, pipeline, world),
         Command::Explain(args) => explain::run(&args, world),
         Command::Schema(args) => {
@@ -91,6 +93,7 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
                 Document::Verification => crate::report::verification_schema(),
                 Document::Profile => crate::profile::schema(),
                 Document::Run => crate::run::schema(),
+                Document::Audit => crate::audit::render::schema(),
             };
             world.say(&text)?;
             Ok(Outcome::Clean)

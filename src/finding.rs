@@ -22,6 +22,13 @@ pub enum Severity {
     Medium,
     /// The app may not start, or what an attacker wants is left.
     High,
+    /// Whoever is in the container is on the node.
+    Critical,
+}
+
+impl Severity {
+    /// From the lightest.
+    pub const ALL: [Self; 5] = [Self::Info, Self::Low, Self::Medium, Self::High, Self::Critical];
 }
 
 impl fmt::Display for Severity {
@@ -31,6 +38,7 @@ impl fmt::Display for Severity {
             Self::Low => "low",
             Self::Medium => "medium",
             Self::High => "high",
+            Self::Critical => "critical",
         })
     }
 }

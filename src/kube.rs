@@ -4,9 +4,11 @@
 //! and held against the standards that admission has.
 
 pub mod document;
+pub mod field;
 pub mod given;
 pub mod pod;
 pub mod pss;
+pub mod quantity;
 pub mod version;
 pub mod workload;
 

@@ -70,6 +70,7 @@
 //! the invariant in words; the command line turns it into one line and status 70.
 
 pub mod accounts;
+pub mod audit;
 pub mod catalog;
 #[expect(clippy::disallowed_methods, reason = "edge: files, environment and streams of the user")]
 pub mod cli;

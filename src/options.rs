@@ -122,7 +122,7 @@ impl Options {
         match self.refusal {
             Refusal::Never => Vec::new(),
             Refusal::High => {
-                findings.iter().filter(|finding| finding.severity == Severity::High).cloned().collect()
+                findings.iter().filter(|finding| finding.severity >= Severity::High).cloned().collect()
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Touches nothing: a file named here is opened later.
 
+mod audit;
 mod values;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -17,6 +18,7 @@ use crate::profile::Probe;
 use crate::registry;
 use crate::sandbox::stage::{COMMAND, Stage};
 
+pub(super) use audit::{AuditArgs, PssLevel};
 use values::{bytes, exercise, glob, image_path, level, mount, platform, platforms, stage, user, variable};
 
 /// Soft clay in, a hard vessel out: container images without shell, package manager, utilities or write
@@ -48,6 +50,8 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Watch an image's app from its start to its end: what it executes, opens, writes and listens on
     Trace(TraceArgs),
+    /// Say what of a Kubernetes manifest lets its pods be changed, or keeps them from running
+    Audit(Box<AuditArgs>),
     /// List, show and check recipes
     Recipe(RecipeArgs),
     /// Say what a finding's code means
@@ -519,7 +523,7 @@ pub(super) enum RecipeAction {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct ExplainArgs {
-    /// A code (KN001), its word (shell-stays), or a promise (H1); none lists them all
+    /// A code (KN001), its word (shell-stays), a rule of the audit (FS001), or a promise (H1); none lists them all
     pub(super) code: Option<String>,
     /// What to print
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
@@ -550,6 +554,8 @@ pub(super) enum Document {
     Profile,
     /// What came of `kiln run`
     Run,
+    /// What `kiln audit` found
+    Audit,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -2,6 +2,7 @@
 //!
 //! Maps values: what the library gives to what the command line shows.
 
+mod audit;
 mod companions;
 mod failures;
 mod platforms;
@@ -156,6 +157,15 @@ impl Pipeline for Kiln {
         };
         let context = context(name, &analysed.image, options);
         Ok(Inspected { plan: analysed.plan, rootfs: analysed.rootfs, facts, context })
+    }
+
+    fn audited_image(
+        &self,
+        name: &str,
+        platform: Option<&str>,
+        registry: &registry::Settings,
+    ) -> Result<crate::audit::Image, Failure> {
+        audit::image(name, platform, registry)
     }
 
     fn writable_manifest(

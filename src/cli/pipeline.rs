@@ -5,6 +5,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
+use crate::audit;
 use crate::digest::BlobDigest;
 use crate::documents::Named;
 use crate::finding::Finding;
@@ -61,6 +62,14 @@ pub trait Pipeline {
         registry: &registry::Settings,
         progress: &dyn Progress,
     ) -> Result<Inspected, Failure>;
+
+    /// What an audit knows of an image: its files, its config, and what must be writable, recorded or planned.
+    fn audited_image(
+        &self,
+        name: &str,
+        platform: Option<&str>,
+        registry: &registry::Settings,
+    ) -> Result<audit::Image, Failure>;
 
     /// The writable manifest of a hardened image, JSON, for `platform` or this machine.
     fn writable_manifest(

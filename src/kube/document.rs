@@ -4,15 +4,17 @@
 //! error: which of both counts the reader of the file does not see.
 
 mod scalar;
+mod stream;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput};
 use serde_json::{Map, Value};
+pub use stream::{Part, Stream};
 
-/// Most values of a document once its aliases are followed: a pod has some hundreds, a list of ten thousand pods two million.
-const MAX_VALUES: usize = 16 << 20;
+/// Most values that the aliases of a document stand for, all together: a pod has some hundreds.
+const MAX_ALIASED: usize = 4 << 20;
 
 /// A document of a stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,7 +104,7 @@ pub enum DocumentError {
         column: usize,
     },
     /// Aliases make it grow beyond reason.
-    #[error("{line}:{column}: the aliases make it more than {MAX_VALUES} values")]
+    #[error("{line}:{column}: its aliases stand for more than {MAX_ALIASED} values")]
     Large {
         /// From 1.
         line: usize,
@@ -113,24 +115,12 @@ pub enum DocumentError {
 
 /// The documents of `text`, in order; empty ones too.
 pub fn read(text: &str) -> Result<Vec<Document>, DocumentError> {
-    let mut options = Options::default();
-    options.set_emit_comments(false);
-    let mut reader = Reader {
-        parser: Parser::new_from_str_with_options(text, options),
-        anchors: BTreeMap::new(),
-        count: 0,
-    };
+    let mut reader = Reader::new(text);
     let mut documents = Vec::new();
-    while let Some((event, span)) = reader.next()? {
-        if !matches!(event, Event::DocumentStart(..)) {
-            continue;
-        }
-        reader.anchors.clear();
-        reader.count = 0;
-        let (event, span) = reader.needed(&span)?;
+    while let Some(event) = reader.document()? {
         let root = match event {
-            Event::DocumentEnd => place(&span, &span),
-            event => reader.node(event, &span)?,
+            (Event::DocumentEnd, span) => place(&span, &span),
+            (event, span) => reader.node(event, &span)?,
         };
         documents.push(Document { root });
     }
@@ -143,9 +133,35 @@ struct Reader<'t> {
     anchors: BTreeMap<usize, (Node, usize)>,
     /// Values so far.
     count: usize,
+    /// Of these, how many stand there through an alias.
+    aliased: usize,
 }
 
 impl<'t> Reader<'t> {
+    fn new(text: &'t str) -> Self {
+        let mut options = Options::default();
+        options.set_emit_comments(false);
+        Reader {
+            parser: Parser::new_from_str_with_options(text, options),
+            anchors: BTreeMap::new(),
+            count: 0,
+            aliased: 0,
+        }
+    }
+
+    /// The first event of the next document.
+    fn document(&mut self) -> Result<Option<(Event<'t>, Span)>, DocumentError> {
+        while let Some((event, span)) = self.next()? {
+            if matches!(event, Event::DocumentStart(..)) {
+                self.anchors.clear();
+                self.count = 0;
+                self.aliased = 0;
+                return self.needed(&span).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
     fn next(&mut self) -> Result<Option<(Event<'t>, Span)>, DocumentError> {
         self.parser.next_event().transpose().map_err(|error| DocumentError::Syntax {
             line: error.marker().line(),
@@ -163,7 +179,7 @@ impl<'t> Reader<'t> {
     /// The value that begins with `event`.
     fn node(&mut self, event: Event<'t>, span: &Span) -> Result<Node, DocumentError> {
         let before = self.count;
-        self.grow(1, span)?;
+        self.count += 1;
         let (kind, anchor, end) = match event {
             Event::Alias(id) => {
                 let (node, size) =
@@ -208,52 +224,79 @@ impl<'t> Reader<'t> {
     }
 
     fn fields(&mut self, start: &Span) -> Result<(Vec<Field>, Span), DocumentError> {
-        let mut fields: Vec<Field> = Vec::new();
-        let mut merged: Vec<Field> = Vec::new();
-        let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+        let mut mapping = Mapping::default();
         let mut last = *start;
         loop {
-            let (event, span) = self.needed(&last)?;
-            let (name, is_merge) = match event {
-                Event::MappingEnd => {
-                    // What stands here itself goes before what is merged in.
-                    merged.retain(|field| !lines.contains_key(&field.name));
-                    fields.extend(merged);
-                    return Ok((fields, span));
+            match self.name(&last)? {
+                Ok((name, is_merge)) => {
+                    let (event, span) = self.needed(&name.span)?;
+                    last = span;
+                    let value = self.node(event, &span)?;
+                    mapping.add(name, is_merge, value)?;
                 }
-                Event::Scalar(text, style, _, _) => {
-                    let is_merge = style == ScalarStyle::Plain && text == "<<";
-                    (text.into_owned(), is_merge)
-                }
-                _ => {
-                    return Err(DocumentError::Name {
-                        line: span.start.line(),
-                        column: span.start.col() + 1,
-                    });
-                }
-            };
-            let at = place(&span, &span);
-            let (event, value_span) = self.needed(&span)?;
-            last = value_span;
-            let value = self.node(event, &value_span)?;
-            if is_merge {
-                merge(&mut merged, value)?;
-                continue;
+                Err(end) => return Ok((mapping.finish(), end)),
             }
-            if let Some(&first) = lines.get(&name) {
-                return Err(DocumentError::Twice { line: at.line, column: at.column, name, first });
+        }
+    }
+
+    /// The next field's name, and whether it is `<<`; the mapping's end where there is none.
+    fn name(&mut self, after: &Span) -> Result<Result<(Name, bool), Span>, DocumentError> {
+        let (event, span) = self.needed(after)?;
+        match event {
+            Event::MappingEnd => Ok(Err(span)),
+            Event::Scalar(text, style, _, _) => {
+                let is_merge = style == ScalarStyle::Plain && text == "<<";
+                Ok(Ok((Name { text: text.into_owned(), span }, is_merge)))
             }
-            lines.insert(name.clone(), at.line);
-            fields.push(Field { name, line: at.line, column: at.column, bytes: at.bytes, value });
+            _ => Err(DocumentError::Name { line: span.start.line(), column: span.start.col() + 1 }),
         }
     }
 
     fn grow(&mut self, by: usize, span: &Span) -> Result<(), DocumentError> {
         self.count = self.count.saturating_add(by);
-        if self.count > MAX_VALUES {
+        self.aliased = self.aliased.saturating_add(by);
+        if self.aliased > MAX_ALIASED {
             return Err(DocumentError::Large { line: span.start.line(), column: span.start.col() + 1 });
         }
         Ok(())
+    }
+}
+
+/// The name of a field, and where it stands.
+struct Name {
+    text: String,
+    span: Span,
+}
+
+/// A mapping while it is read.
+#[derive(Default)]
+struct Mapping {
+    fields: Vec<Field>,
+    merged: Vec<Field>,
+    /// Where each of `fields` stands first.
+    lines: BTreeMap<String, usize>,
+}
+
+impl Mapping {
+    fn add(&mut self, name: Name, is_merge: bool, value: Node) -> Result<(), DocumentError> {
+        if is_merge {
+            return merge(&mut self.merged, value);
+        }
+        let at = place(&name.span, &name.span);
+        let name = name.text;
+        if let Some(&first) = self.lines.get(&name) {
+            return Err(DocumentError::Twice { line: at.line, column: at.column, name, first });
+        }
+        self.lines.insert(name.clone(), at.line);
+        self.fields.push(Field { name, line: at.line, column: at.column, bytes: at.bytes, value });
+        Ok(())
+    }
+
+    /// What stands here itself goes before what is merged in.
+    fn finish(mut self) -> Vec<Field> {
+        self.merged.retain(|field| !self.lines.contains_key(&field.name));
+        self.fields.extend(self.merged);
+        self.fields
     }
 }
 

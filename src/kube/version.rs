@@ -17,6 +17,12 @@ impl Version {
     pub const OLDEST_SUPPORTED: Self = Self(35);
 }
 
+impl Default for Version {
+    fn default() -> Self {
+        Self::OLDEST_SUPPORTED
+    }
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "1.{}", self.0)

@@ -382,8 +382,9 @@ impl Text {
 
     pub(super) fn findings(&mut self, findings: &[Finding]) {
         self.line("");
-        let tally: Vec<_> = [Severity::High, Severity::Medium, Severity::Low, Severity::Info]
+        let tally: Vec<_> = Severity::ALL
             .into_iter()
+            .rev()
             .map(|severity| (severity, findings.iter().filter(|f| f.severity == severity).count()))
             .filter(|&(_, n)| n > 0)
             .map(|(severity, n)| format!("{n} {severity}"))

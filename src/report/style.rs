@@ -36,7 +36,7 @@ impl Style {
     /// Text as heavy as `severity`.
     pub fn severity(self, severity: Severity, text: &str) -> String {
         match severity {
-            Severity::High => self.paint("1;31", text),
+            Severity::Critical | Severity::High => self.paint("1;31", text),
             Severity::Medium => self.paint("33", text),
             Severity::Low => self.paint("36", text),
             Severity::Info => self.faint(text),

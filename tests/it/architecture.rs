@@ -43,6 +43,7 @@ const ROWS: &[(u32, &str)] = &[
     (5, "source"),
     (5, "trace"),
     // A pipeline each.
+    (6, "audit"),
     (6, "converge"),
     (6, "documents"),
     (6, "harden"),
@@ -91,6 +92,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("md5", &["packages"]),
     ("nix", &["sandbox", "trace"]),
     ("oci_spec", &["image"]),
+    ("quick_xml", &["audit/render/junit"]),
     ("rusqlite", &["packages/rpm"]),
     ("rustix", &["sandbox", "trace"]),
     ("rustls", &["registry"]),

@@ -129,6 +129,15 @@ impl Pipeline for Fake {
         })
     }
 
+    fn audited_image(
+        &self,
+        name: &str,
+        _: Option<&str>,
+        _: &registry::Settings,
+    ) -> Result<crate::audit::Image, Failure> {
+        Err(Failure::input(anyhow::anyhow!("no image `{name}`")))
+    }
+
     fn writable_manifest(
         &self,
         image: &str,

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Found;
+pub(super) use crate::kube::field::{list, text, truth, value};
 
 /// A pod, and the version that looks at it.
 pub(super) struct Pod<'a> {
@@ -108,24 +109,6 @@ pub(super) fn named(what: &str, names: &[String]) -> String {
 /// `"a", "b"`.
 pub(super) fn quoted<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
     names.into_iter().map(|name| format!("{:?}", name.as_ref())).collect::<Vec<_>>().join(", ")
-}
-
-/// The value at the dotted `path` of `of`, where there is one.
-pub(super) fn value<'v>(of: &'v Value, path: &str) -> Option<&'v Value> {
-    path.split('.').try_fold(of, |at, key| at.get(key)).filter(|value| !value.is_null())
-}
-
-pub(super) fn text<'v>(of: &'v Value, path: &str) -> Option<&'v str> {
-    value(of, path)?.as_str()
-}
-
-pub(super) fn truth(of: &Value, path: &str) -> Option<bool> {
-    value(of, path)?.as_bool()
-}
-
-/// The members of the list at `path`, numbered.
-pub(super) fn list<'v>(of: &'v Value, path: &str) -> impl Iterator<Item = (usize, &'v Value)> {
-    value(of, path).and_then(Value::as_array).into_iter().flatten().enumerate()
 }
 
 /// Different texts, in order.

@@ -1,0 +1,149 @@
+//! What an audit knows of an image: its files, its config, and what must be writable.
+//!
+//! Reads nothing; whoever audits brings it.
+
+use crate::digest::BlobDigest;
+use crate::image::Config;
+use crate::manifest::{Manifest, Path, Volume};
+use crate::path::ImagePath;
+use crate::plan::PathContent;
+use crate::rootfs::{Content, Entry, Rootfs};
+
+/// Directories in which a name is looked for where the image does not say.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// An image that a pod runs.
+#[derive(Debug)]
+pub struct Image {
+    /// What must be writable, who runs and where it listens.
+    pub manifest: Manifest,
+    /// Where that is from.
+    pub origin: Origin,
+    /// The merged tree of its layers.
+    pub rootfs: Rootfs,
+    /// Its config.
+    pub config: Config,
+    /// Digests by which it may be pinned: of its index and of its manifest.
+    pub digests: Vec<BlobDigest>,
+}
+
+/// Where a writable manifest is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// kiln hardened the image and recorded it.
+    Recorded,
+    /// kiln would write it for the image as it is.
+    Planned,
+}
+
+/// A program in an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Program {
+    /// It is there and may be started.
+    Found,
+    /// It is there, and nobody may start it.
+    NotExecutable,
+    /// It is not there.
+    Missing,
+}
+
+impl Image {
+    /// Where a mount at `path` lies, the image's links followed.
+    pub(super) fn canonical(&self, path: &str) -> Option<ImagePath> {
+        self.rootfs.canonicalize_missing(&ImagePath::parse(path.as_bytes()).ok()?)
+    }
+
+    /// Paths that need a volume, canonical.
+    pub(super) fn mounted(&self) -> impl Iterator<Item = (ImagePath, &Path)> {
+        let needs = self.manifest.paths.iter().filter(|path| !matches!(path.volume, Volume::None));
+        needs.filter_map(|path| Some((path.image_path()?, path)))
+    }
+
+    /// The manifest's entry for what lies at `path` or around it.
+    pub(super) fn around(&self, path: &ImagePath) -> Option<&Path> {
+        self.mounted().filter(|(known, _)| path.is_within(known)).map(|(_, entry)| entry).last()
+    }
+
+    /// Whether the image has the program `name`, a path or a name in `PATH`.
+    pub(super) fn program(&self, name: &str) -> Program {
+        let find = |path: &str| {
+            let resolved = self.rootfs.resolve(&ImagePath::parse(path.as_bytes()).ok()?)?;
+            self.rootfs.entry(&resolved.path)
+        };
+        let judge = |entry: Option<&Entry>| match entry {
+            Some(entry) if entry.is_directory() => Program::Missing,
+            Some(entry) if entry.mode & 0o111 == 0 => Program::NotExecutable,
+            Some(_) => Program::Found,
+            None => Program::Missing,
+        };
+        if name.contains('/') {
+            let at = if name.starts_with('/') {
+                name.to_owned()
+            } else {
+                format!("{}/{name}", self.config.working_dir)
+            };
+            return judge(find(&at));
+        }
+        let directories = self.search_path().split(':');
+        let found = directories.map(|directory| judge(find(&format!("{directory}/{name}"))));
+        found.min_by_key(|program| *program as u8).unwrap_or(Program::Missing)
+    }
+
+    /// `PATH`.
+    pub(super) fn search_path(&self) -> &str {
+        let path = self.config.env.iter().rfind(|(name, _)| name == "PATH");
+        path.map_or(DEFAULT_PATH, |(_, path)| path)
+    }
+
+    /// What the image has in the directory `path`.
+    pub(super) fn content(&self, path: &ImagePath) -> Below {
+        let mut below = Below::default();
+        let Some(resolved) = self.rootfs.resolve(path) else { return below };
+        if !self.rootfs.is_directory(&resolved.path) {
+            below.files = usize::from(self.rootfs.node(&resolved.path).is_some());
+            return below;
+        }
+        for (path, node) in self.rootfs.below(&resolved.path) {
+            let Some(entry) = node.inode.and_then(|id| self.rootfs.member(id)) else { continue };
+            if entry.is_directory() {
+                continue;
+            }
+            if is_log_link(entry) {
+                below.log_links.push(path.to_string());
+                continue;
+            }
+            let Some(file) = entry.file() else {
+                below.files += 1;
+                continue;
+            };
+            below.files += usize::from(file.size > 0);
+            let runs = !matches!(file.content, Content::Data) && entry.mode & 0o111 != 0;
+            if below.program.is_none() && runs {
+                below.program = Some(path.to_string());
+            }
+        }
+        below
+    }
+}
+
+/// What is below a directory of an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Below {
+    /// Files with bytes, and what else is no directory.
+    pub(super) files: usize,
+    /// The first program.
+    pub(super) program: Option<String>,
+    /// Links to the log streams.
+    pub(super) log_links: Vec<String>,
+}
+
+/// Whether `path` of the manifest holds links to the log streams.
+pub(super) fn is_log_directory(path: &Path) -> bool {
+    matches!(path.content, PathContent::LogLinks)
+}
+
+fn is_log_link(entry: &Entry) -> bool {
+    const STREAMS: [&[u8]; 6] =
+        [b"/dev/stdout", b"/dev/stderr", b"/proc/self/fd/1", b"/proc/self/fd/2", b"/dev/fd/1", b"/dev/fd/2"];
+    matches!(&entry.kind, crate::rootfs::Kind::Symlink(target) if STREAMS.contains(&target.as_ref()))
+}

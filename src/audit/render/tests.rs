@@ -1,0 +1,1 @@
+//! Every format is what its readers take.

@@ -1,0 +1,189 @@
+//! A pod as rules see it: containers of every kind, what they mount, and what images they run.
+//!
+//! Says what is there; what should be there is for the rules.
+
+use serde_json::Value;
+
+use super::image::Image;
+use super::options::Options;
+use super::resource::{Resource, Role};
+pub(super) use crate::kube::field::{list, number, text, truth, value};
+use crate::kube::pss::Violation;
+
+/// A pod, or the template of one.
+pub(super) struct Subject<'a> {
+    /// What describes it.
+    pub(super) resource: &'a Resource,
+    /// The whole of that.
+    pub(super) whole: &'a Value,
+    pub(super) options: &'a Options,
+    /// `metadata` of the pod.
+    pub(super) metadata: &'a Value,
+    /// `spec` of the pod.
+    pub(super) spec: &'a Value,
+    pub(super) containers: Vec<Container<'a>>,
+    pub(super) volumes: Vec<Volume<'a>>,
+    /// What `restricted` forbids of it.
+    pub(super) violations: Vec<Violation>,
+}
+
+/// A container of any kind.
+pub(super) struct Container<'a> {
+    pub(super) role: Role,
+    pub(super) name: &'a str,
+    /// `spec.containers[0]`.
+    pub(super) at: String,
+    pub(super) fields: &'a Value,
+    /// As written; empty where it is not.
+    pub(super) image: &'a str,
+    /// What is known of that.
+    pub(super) known: Option<&'a Image>,
+    pub(super) mounts: Vec<Mount<'a>>,
+}
+
+/// A volume that is mounted.
+pub(super) struct Mount<'a> {
+    /// `spec.containers[0].volumeMounts[1]`.
+    pub(super) at: String,
+    pub(super) path: &'a str,
+    pub(super) fields: &'a Value,
+    /// The volume's number in the pod; none where it is a claim template's, or nobody's.
+    pub(super) volume: Option<usize>,
+    pub(super) name: &'a str,
+    pub(super) is_read_only: bool,
+}
+
+/// A volume of the pod.
+pub(super) struct Volume<'a> {
+    /// `spec.volumes[0]`.
+    pub(super) at: String,
+    pub(super) name: &'a str,
+    /// `emptyDir`, `configMap`, …; `emptyDir` where nothing is said, as the API server has it.
+    pub(super) kind: &'a str,
+    /// What stands there.
+    pub(super) source: &'a Value,
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn new(
+        resource: &'a Resource,
+        whole: &'a Value,
+        options: &'a Options,
+        metadata: &'a Value,
+        spec: &'a Value,
+    ) -> Self {
+        let volumes = volumes(spec);
+        let containers = [("initContainers", Role::Init), ("containers", Role::App)]
+            .into_iter()
+            .chain([("ephemeralContainers", Role::Ephemeral)])
+            .flat_map(|(key, role)| list(spec, key).map(move |item| (key, role, item)))
+            .map(|(key, role, (index, fields))| {
+                let at = format!("spec.{key}[{index}]");
+                container(at, role, fields, &volumes, options)
+            })
+            .collect();
+        Self { resource, whole, options, metadata, spec, containers, volumes, violations: Vec::new() }
+    }
+
+    /// What the container says, else what the pod does.
+    pub(super) fn effective(&self, container: &Container<'a>, field: &str) -> Option<&'a Value> {
+        let of = |fields: &'a Value| value(fields, "securityContext").and_then(|own| value(own, field));
+        of(container.fields).or_else(|| of(self.spec))
+    }
+
+    /// Those that run when the pod does: all but who debugs.
+    pub(super) fn own_containers(&self) -> impl Iterator<Item = &Container<'a>> {
+        self.containers.iter().filter(|container| container.role != Role::Ephemeral)
+    }
+
+    /// The volume of a mount, and its kind: a claim for a template's.
+    pub(super) fn kind_of(&self, mount: &Mount<'_>) -> Option<&'a str> {
+        match mount.volume {
+            Some(index) => self.volumes.get(index).map(|volume| volume.kind),
+            None => self.claim_templates().any(|name| name == mount.name).then_some("persistentVolumeClaim"),
+        }
+    }
+
+    /// Names of `volumeClaimTemplates`.
+    pub(super) fn claim_templates(&self) -> impl Iterator<Item = &'a str> {
+        list(self.whole, "spec.volumeClaimTemplates").filter_map(|(_, claim)| text(claim, "metadata.name"))
+    }
+
+    /// Whether the pod runs on Windows, where most of what is asked here means nothing.
+    pub(super) fn is_windows(&self) -> bool {
+        text(self.spec, "os.name") == Some("windows")
+    }
+}
+
+/// What can be mounted so that somebody writes through it.
+pub(super) const WRITABLE_KINDS: [&str; 6] =
+    ["emptyDir", "persistentVolumeClaim", "ephemeral", "csi", "hostPath", "nfs"];
+
+/// What Kubernetes itself writes, and nobody in the container.
+pub(super) const FIXED_KINDS: [&str; 5] = ["configMap", "secret", "projected", "downwardAPI", "image"];
+
+fn volumes(spec: &Value) -> Vec<Volume<'_>> {
+    list(spec, "volumes")
+        .map(|(index, fields)| {
+            let source = fields.as_object().into_iter().flatten();
+            let mut source = source.filter(|(key, value)| *key != "name" && !value.is_null());
+            let (kind, source) =
+                source.next().map_or(("emptyDir", &Value::Null), |(kind, source)| (kind.as_str(), source));
+            let name = text(fields, "name").unwrap_or_default();
+            Volume { at: format!("spec.volumes[{index}]"), name, kind, source }
+        })
+        .collect()
+}
+
+fn container<'a>(
+    at: String,
+    role: Role,
+    fields: &'a Value,
+    volumes: &[Volume<'a>],
+    options: &'a Options,
+) -> Container<'a> {
+    let mounts = list(fields, "volumeMounts")
+        .map(|(index, mount)| {
+            let name = text(mount, "name").unwrap_or_default();
+            let volume = volumes.iter().position(|volume| volume.name == name);
+            let kind = volume.and_then(|index| volumes.get(index)).map(|volume| volume.kind);
+            let is_fixed = kind.is_some_and(|kind| FIXED_KINDS.contains(&kind));
+            Mount {
+                at: format!("{at}.volumeMounts[{index}]"),
+                path: text(mount, "mountPath").unwrap_or_default(),
+                fields: mount,
+                volume,
+                name,
+                is_read_only: is_fixed || truth(mount, "readOnly") == Some(true),
+            }
+        })
+        .collect();
+    let stays = role == Role::Init && text(fields, "restartPolicy") == Some("Always");
+    let image = text(fields, "image").unwrap_or_default();
+    Container {
+        role: if stays { Role::Sidecar } else { role },
+        name: text(fields, "name").unwrap_or_default(),
+        at,
+        fields,
+        image,
+        known: options.image(image),
+        mounts,
+    }
+}
+
+impl Container<'_> {
+    /// `container "app"`.
+    pub(super) fn title(&self) -> String {
+        format!("{} {:?}", self.role.noun(), self.name)
+    }
+
+    /// The field `field` of the container, from the pod's top.
+    pub(super) fn field(&self, field: &str) -> String {
+        format!("{}.{field}", self.at)
+    }
+
+    /// Words of a list at `path`.
+    pub(super) fn words(&self, path: &str) -> Vec<&str> {
+        list(self.fields, path).filter_map(|(_, word)| word.as_str()).collect()
+    }
+}

@@ -1,0 +1,1 @@
+//! Audits of manifests: what each rule finds, and what it does not.

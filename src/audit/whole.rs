@@ -1,0 +1,35 @@
+//! What rules about everything together need to remember of each resource.
+//!
+//! Remembers as little as they need: the audit of ten thousand pods holds ten thousand sets of labels, not the pods.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// What was audited, as far as one resource matters for another.
+#[derive(Debug, Default)]
+pub(super) struct Whole {
+    pub(super) pods: Vec<Pod>,
+    /// Namespace and pod selector of each NetworkPolicy.
+    pub(super) networks: Vec<(String, Value)>,
+    pub(super) policies: Vec<Policy>,
+}
+
+/// A pod or a template of one.
+#[derive(Debug)]
+pub(super) struct Pod {
+    pub(super) resource: usize,
+    pub(super) namespace: String,
+    pub(super) labels: BTreeMap<String, String>,
+    /// Where its labels stand.
+    pub(super) at: (usize, usize),
+}
+
+/// A policy about read-only root file systems.
+#[derive(Debug)]
+pub(super) struct Policy {
+    pub(super) resource: usize,
+    pub(super) at: (usize, usize),
+    /// Whether it knows ephemeral containers.
+    pub(super) covers_ephemeral: bool,
+}
