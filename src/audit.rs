@@ -8,6 +8,7 @@ pub mod checklist;
 mod command;
 pub mod ignore;
 pub mod image;
+pub mod logs;
 pub mod options;
 pub mod render;
 pub mod resource;

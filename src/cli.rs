@@ -94,6 +94,7 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
                 Document::Profile => crate::profile::schema(),
                 Document::Run => crate::run::schema(),
                 Document::Audit => crate::audit::render::schema(),
+                Document::LogPaths => crate::audit::logs::schema(),
             };
             world.say(&text)?;
             Ok(Outcome::Clean)

@@ -18,7 +18,7 @@ use crate::profile::Probe;
 use crate::registry;
 use crate::sandbox::stage::{COMMAND, Stage};
 
-pub(super) use audit::{AuditArgs, PssLevel};
+pub(super) use audit::{AuditArgs, AuditFormat, PssLevel};
 use values::{bytes, exercise, glob, image_path, level, mount, platform, platforms, stage, user, variable};
 
 /// Soft clay in, a hard vessel out: container images without shell, package manager, utilities or write
@@ -556,6 +556,8 @@ pub(super) enum Document {
     Run,
     /// What `kiln audit` found
     Audit,
+    /// What `kiln audit --logs` found
+    LogPaths,
 }
 
 #[derive(Debug, ClapArgs)]

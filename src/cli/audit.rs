@@ -2,6 +2,8 @@
 //!
 //! Reads files and writes what was found; judges nothing.
 
+mod logs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -29,6 +31,9 @@ pub(super) fn run(
     world: &mut World<'_>,
 ) -> Result<Outcome, Failure> {
     let target = args.output.as_deref().map(Target::prepare).transpose()?;
+    if !args.logs.is_empty() {
+        return logs::run(&args.logs, args.format, target, world);
+    }
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
     let baseline_to = args.write_baseline.as_deref().map(Target::prepare).transpose()?;
     let files = files(&args.paths)?;

@@ -14,7 +14,7 @@ fn evidence(kind: EvidenceKind, source: &str, detail: &str) -> Evidence {
     Evidence { kind, source: source.to_owned(), detail: detail.to_owned() }
 }
 
-fn writable(path: &str, purpose: Purpose, content: PathContent, memory: bool) -> WritablePath {
+pub(crate) fn writable(path: &str, purpose: Purpose, content: PathContent, memory: bool) -> WritablePath {
     WritablePath {
         path: ImagePath::literal(path),
         purpose,

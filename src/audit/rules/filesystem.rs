@@ -216,6 +216,7 @@ fn host_path(subject: &Subject<'_>, found: &mut Found) {
         "/var/lib/containerd",
         "/var/run",
     ];
+    found.spares_point = true;
     for (index, volume) in subject.volumes.iter().enumerate().filter(|(_, volume)| volume.kind == "hostPath")
     {
         let path = text(volume.source, "path").unwrap_or_default();

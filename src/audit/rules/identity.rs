@@ -105,12 +105,18 @@ fn high_ids(subject: &Subject<'_>, found: &mut Found) {
                 continue;
             };
             // Root is another rule's.
-            if id == 0 || id >= FIRST || own.is_some_and(|own| i64::from(own) == id) {
+            if id == 0 || id >= FIRST {
                 continue;
             }
-            let message = format!("`{field}` is {id}, below {FIRST}, and not known to be the image's own");
-            let at = place(subject, container, field);
-            found.container(subject, container, at, message);
+            match own {
+                None => found.undecided(NO_IMAGE),
+                Some(own) if i64::from(own) == id => {}
+                Some(own) => {
+                    let message = format!("`{field}` is {id}, below {FIRST}, and the image's own is {own}");
+                    let at = place(subject, container, field);
+                    found.container(subject, container, at, message);
+                }
+            }
         }
     }
 }

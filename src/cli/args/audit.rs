@@ -22,8 +22,11 @@ use crate::kube::Version;
 )]
 pub(in crate::cli) struct AuditArgs {
     /// Files of manifests, directories of them (*.yaml, *.yml, *.json), or - for stdin
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "logs", value_name = "PATH")]
     pub(in crate::cli) paths: Vec<PathBuf>,
+    /// Read logs of an app instead, and say which directories it could not write: files, or - for stdin
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["paths", "images", "resolve", "rules", "skip", "baseline", "write_baseline", "pss"])]
+    pub(in crate::cli) logs: Vec<PathBuf>,
     /// What a pod names NAME is the image SOURCE, as kiln names images; may be given several times
     #[arg(long = "image", value_name = "NAME=SOURCE", value_parser = known_image, help_heading = "Images")]
     pub(in crate::cli) images: Vec<(String, String)>,

@@ -1,0 +1,167 @@
+//! Logs of an app on a read-only root file system: which paths it could not write.
+//!
+//! Reads lines as the common runtimes and servers print them, plain or within JSON, and says where each is from. What a line
+//! does not tell, the directory of a relative path, is not guessed.
+
+mod line;
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead};
+
+use serde::Serialize;
+
+pub use line::{Act, Denied, read_line};
+
+/// Longest line that is read whole, bytes; the rest of a longer one is passed over.
+const MAX_LINE: u64 = 1 << 20;
+/// Lines that are remembered as evidence of one directory.
+const MAX_EVIDENCE: usize = 5;
+
+/// What logs tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Learned {
+    /// Directories that must be writable, by path.
+    pub directories: Vec<Directory>,
+    /// Errors whose line has no absolute path: they are about the working directory, or about a path that is not told.
+    pub unclear: Vec<LogLine>,
+    /// Lines that were read.
+    pub lines: u64,
+}
+
+/// A directory that must be writable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Directory {
+    /// Absolute.
+    pub path: String,
+    /// How many lines say so.
+    pub count: u64,
+    /// The first of them.
+    pub evidence: Vec<LogLine>,
+}
+
+/// A line of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct LogLine {
+    /// The file, as named.
+    pub file: String,
+    /// From 1.
+    pub line: u64,
+    /// The path in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// What it says, as it stands.
+    pub text: String,
+}
+
+/// Gathers what logs tell.
+#[derive(Debug, Default)]
+pub struct Learner {
+    found: BTreeMap<String, (u64, Vec<LogLine>)>,
+    unclear: Vec<LogLine>,
+    lines: u64,
+}
+
+impl Learner {
+    /// Reads the log `input`, of the file `name`.
+    pub fn read(&mut self, name: &str, input: &mut dyn BufRead) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        let mut number = 0;
+        loop {
+            bytes.clear();
+            let mut within = io::Read::take(&mut *input, MAX_LINE);
+            if within.read_until(b'\n', &mut bytes)? == 0 {
+                return Ok(());
+            }
+            if bytes.len() as u64 == MAX_LINE && !bytes.ends_with(b"\n") {
+                input.skip_until(b'\n')?;
+            }
+            number += 1;
+            self.lines += 1;
+            let text = String::from_utf8_lossy(&bytes);
+            let text = text.trim_end();
+            for denied in read_line(text) {
+                self.add(
+                    denied,
+                    LogLine { file: name.to_owned(), line: number, path: None, text: text.to_owned() },
+                );
+            }
+        }
+    }
+
+    fn add(&mut self, denied: Denied, mut line: LogLine) {
+        let Some(path) = denied.path else {
+            self.unclear.push(line);
+            return;
+        };
+        let directory = directory(&path, denied.act);
+        line.path = Some(path);
+        let (count, evidence) = self.found.entry(directory).or_default();
+        *count += 1;
+        if evidence.len() < MAX_EVIDENCE {
+            evidence.push(line);
+        }
+    }
+
+    /// What was gathered.
+    pub fn finish(self) -> Learned {
+        let directories = self
+            .found
+            .into_iter()
+            .map(|(path, (count, evidence))| Directory { path, count, evidence })
+            .collect();
+        Learned { directories, unclear: self.unclear, lines: self.lines }
+    }
+}
+
+/// What must be writable so that `act` succeeds at `path`: a directory that is to be made can be the volume itself.
+fn directory(path: &str, act: Act) -> String {
+    let path = path.trim_end_matches('/');
+    match act {
+        Act::MakeDirectory | Act::InDirectory if !path.is_empty() => path.to_owned(),
+        _ => match path.rsplit_once('/') {
+            Some(("", _)) | None => "/".to_owned(),
+            Some((parent, _)) => parent.to_owned(),
+        },
+    }
+}
+
+/// The JSON Schema of what is learned (`kiln schema log-paths`).
+pub fn schema() -> String {
+    crate::json::render(&schemars::schema_for!(Learned).to_value())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_become_directories_with_their_evidence() {
+        let log = "starting\n\
+            nginx: [emerg] open() \"/var/run/nginx.pid\" failed (30: Read-only file system)\n\
+            mkdir: cannot create directory '/var/cache/app': Read-only file system\n\
+            touch: cannot touch 'x': Read-only file system\n\
+            nginx: [emerg] open() \"/var/run/other.pid\" failed (30: Read-only file system)\n";
+        let mut learner = Learner::default();
+        learner.read("app.log", &mut log.as_bytes()).unwrap();
+        let learned = learner.finish();
+        let found: Vec<(&str, u64, u64)> = learned
+            .directories
+            .iter()
+            .map(|one| (one.path.as_str(), one.count, one.evidence[0].line))
+            .collect();
+        assert_eq!(found, [("/var/cache/app", 1, 3), ("/var/run", 2, 2)]);
+        assert_eq!(learned.unclear.iter().map(|line| line.line).collect::<Vec<_>>(), [4]);
+        assert_eq!(learned.lines, 5);
+        assert_eq!(learned.directories[1].evidence[1].path.as_deref(), Some("/var/run/other.pid"));
+    }
+
+    #[test]
+    fn long_lines_are_read_as_far_as_they_may_and_the_next_ones_all_the_same() {
+        let log = format!("{}\nOSError: [Errno 30] Read-only file system: '/srv/a'\n", "x".repeat(3 << 20));
+        let mut learner = Learner::default();
+        learner.read("-", &mut log.as_bytes()).unwrap();
+        let learned = learner.finish();
+        assert_eq!((learned.lines, learned.directories[0].path.as_str()), (2, "/srv"));
+        assert_eq!(learned.directories[0].evidence[0].line, 2);
+    }
+}
