@@ -129,7 +129,7 @@ impl<'o> Auditor<'o> {
         let file = self.audit.files.len();
         self.audit.files.push(name.to_owned());
         for part in Stream::new(text) {
-            self.part(file, part?);
+            self.part(file, &part?);
         }
         Ok(())
     }
@@ -177,7 +177,7 @@ impl<'o> Auditor<'o> {
         rules::RULES.into_iter().enumerate().filter(move |(_, rule)| options.wants(rule.id))
     }
 
-    fn part(&mut self, file: usize, part: Part) {
+    fn part(&mut self, file: usize, part: &Part) {
         let value = part.root.value();
         let Some(resource) = Resource::of(file, (part.root.line, part.root.column), &value) else {
             self.audit.others += usize::from(!value.is_null());
@@ -232,7 +232,7 @@ impl<'o> Auditor<'o> {
         let none = Value::Null;
         let metadata = template.and_then(|template| template.get("metadata")).unwrap_or(&none);
         let Some(spec) = template.and_then(|template| template.get("spec")) else { return };
-        let prefix: String = fields.iter().map(|field| format!("{field}.")).collect();
+        let prefix = fields.iter().fold(String::new(), |prefix, field| prefix + field + ".");
         let mut violations = pss::evaluate(Level::Restricted, self.options.version, metadata, spec);
         let standard = if violations.is_empty() {
             Standard::Restricted

@@ -81,7 +81,7 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
         Command::Run(args) => run::run(args, pipeline, world),
         Command::Trace(args) => trace::run(args, pipeline, world),
         Command::SandboxStage(args) => stage::run(&args),
-        Command::Audit(args) => audit::run(*args, pipeline, world),
+        Command::Audit(args) => audit::run(&args, pipeline, world),
         Command::Recipe(args) => recipe::run(args.action, pipeline, world),
         Command::Explain(args) => explain::run(&args, world),
         Command::Schema(args) => {

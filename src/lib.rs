@@ -33,7 +33,7 @@
 //! | 3 | [`options`], [`plan`] | what is asked for; what will happen, and why |
 //! | 4 | [`layer`], [`manifest`], [`kube`], [`report`] | new bytes, new documents |
 //! | 5 | [`daemon`], [`registry`], [`sandbox`], [`source`], [`sink`], [`trace`] | edges: the daemon's socket, the registries' protocol, an app in isolation; one file per place where images are; processes, watched |
-//! | 6 | [`harden`], [`documents`], [`verify`], [`run`], [`observe`], [`trial`], [`converge`] | a pipeline each: one function per stage, one that calls them; what hardening left beside an image, read back; proof; one start; one that is watched; one under a pod's settings, attacked; hardening until that one holds |
+//! | 6 | [`audit`], [`harden`], [`documents`], [`verify`], [`run`], [`observe`], [`trial`], [`converge`] | a pipeline each: one function per stage, one that calls them; manifests, held against rules and images; what hardening left beside an image, read back; proof; one start; one that is watched; one under a pod's settings, attacked; hardening until that one holds |
 //! | 7 | [`cli`], `main` | arguments, output, exit status |
 //!
 //! A module is *core* if it takes and returns values, or moves bytes from a [`Read`](std::io::Read) to a

@@ -36,7 +36,7 @@ pub enum Platform {
     /// Kubernetes as upstream has it.
     #[default]
     Kubernetes,
-    /// `OpenShift`, which gives each namespace user ids of its own.
+    /// OpenShift, which gives each namespace user ids of its own.
     Openshift,
 }
 

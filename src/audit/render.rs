@@ -26,7 +26,7 @@ pub enum Format {
     Json,
     /// SARIF 2.1.0, for code scanning.
     Sarif,
-    /// `JUnit` XML, for CI.
+    /// JUnit XML, for CI.
     Junit,
     /// Commands of GitHub's workflows, one line each.
     Github,

@@ -4,6 +4,7 @@
 
 mod logs;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ const MAX_BASELINE: u64 = 256 << 20;
 const MAX_DEPTH: usize = 32;
 
 pub(super) fn run(
-    args: AuditArgs,
+    args: &AuditArgs,
     pipeline: &dyn Pipeline,
     world: &mut World<'_>,
 ) -> Result<Outcome, Failure> {
@@ -58,13 +59,13 @@ pub(super) fn run(
     if args.resolve {
         for name in image_names(&files, &options, &mut texts) {
             let full = options::full_name(&name);
-            if !options.images.contains_key(&full) {
+            if let Entry::Vacant(place) = options.images.entry(full) {
                 let image = pipeline.audited_image(
                     &name,
                     args.image_platform.as_deref(),
                     &args.registry.clone().into(),
                 )?;
-                options.images.insert(full, image);
+                place.insert(image);
             }
         }
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::args::{ExplainArgs, Format};
 use super::output::World;
 use super::{Failure, Outcome};
+use crate::audit::checklist::Point;
 use crate::audit::rule::Rule;
 use crate::audit::rules::{RULES, rule};
 use crate::finding::{Code, CodeDoc};
@@ -133,6 +134,6 @@ fn rule_document(rule: &Rule) -> Value {
         "remedy": rule.remedy,
         "fix": rule.fix,
         "maps": rule.maps,
-        "checklist": rule.point.map(|point| point.number()),
+        "checklist": rule.point.map(Point::number),
     })
 }

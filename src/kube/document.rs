@@ -9,7 +9,7 @@ mod stream;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput};
+use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput, StructureStyle};
 use serde_json::{Map, Value};
 pub use stream::{Part, Stream};
 
@@ -34,6 +34,23 @@ pub struct Node {
     pub column: usize,
     /// What it is.
     pub kind: Kind,
+    /// How it is written.
+    pub form: Form,
+}
+
+/// How a value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A scalar within its line, or a plain or quoted one over several; also nothing at all.
+    Scalar,
+    /// A scalar on the lines below `|` or `>`; its bytes are those lines.
+    Lines,
+    /// A mapping or a list by its indentation.
+    Block,
+    /// A mapping or a list with brackets.
+    Flow,
+    /// The name of a value that stands elsewhere.
+    Alias,
 }
 
 /// What a value is.
@@ -60,6 +77,19 @@ pub struct Field {
     pub bytes: Range<usize>,
     /// What it says.
     pub value: Node,
+    /// How it came there.
+    pub origin: Origin,
+}
+
+/// How a field came into its mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It is written there.
+    Here,
+    /// What `<<` names has it; it stands where that was written.
+    Merged,
+    /// It is `<<` itself, and no field of the value.
+    Merge,
 }
 
 /// Why a text is no document that is understood.
@@ -111,6 +141,11 @@ pub enum DocumentError {
         /// From 1.
         column: usize,
     },
+}
+
+/// Whether a plain scalar of these words is a text of these words.
+pub fn means_itself(text: &str) -> bool {
+    scalar::resolve(text, true, None).is_string()
 }
 
 /// The documents of `text`, in order; empty ones too.
@@ -180,30 +215,34 @@ impl<'t> Reader<'t> {
     fn node(&mut self, event: Event<'t>, span: &Span) -> Result<Node, DocumentError> {
         let before = self.count;
         self.count += 1;
-        let (kind, anchor, end) = match event {
+        let (kind, form, anchor, end) = match event {
             Event::Alias(id) => {
                 let (node, size) =
                     self.anchors.get(&id).cloned().ok_or_else(|| syntax(span, "an alias of nothing"))?;
                 self.grow(size, span)?;
                 // It stands where the alias does.
-                return Ok(Node { kind: node.kind, ..place(span, span) });
+                return Ok(Node { kind: node.kind, form: Form::Alias, ..place(span, span) });
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let is_plain = style == ScalarStyle::Plain;
                 let tag = tag.as_ref().and_then(|tag| tag.core_suffix());
-                (Kind::Scalar(scalar::resolve(&text, is_plain, tag)), anchor, *span)
+                let form = match style {
+                    ScalarStyle::Literal | ScalarStyle::Folded => Form::Lines,
+                    _ => Form::Scalar,
+                };
+                (Kind::Scalar(scalar::resolve(&text, is_plain, tag)), form, anchor, *span)
             }
-            Event::SequenceStart(_, anchor, _) => {
+            Event::SequenceStart(style, anchor, _) => {
                 let (items, end) = self.list(span)?;
-                (Kind::List(items), anchor, end)
+                (Kind::List(items), Form::of(style), anchor, end)
             }
-            Event::MappingStart(_, anchor, _) => {
+            Event::MappingStart(style, anchor, _) => {
                 let (fields, end) = self.fields(span)?;
-                (Kind::Fields(fields), anchor, end)
+                (Kind::Fields(fields), Form::of(style), anchor, end)
             }
             _ => return Err(syntax(span, "expected a value")),
         };
-        let node = Node { kind, ..place(span, &end) };
+        let node = Node { kind, form, ..place(span, &end) };
         if anchor != 0 {
             self.anchors.insert(anchor, (node.clone(), self.count - before));
         }
@@ -279,16 +318,20 @@ struct Mapping {
 
 impl Mapping {
     fn add(&mut self, name: Name, is_merge: bool, value: Node) -> Result<(), DocumentError> {
-        if is_merge {
-            return merge(&mut self.merged, value);
-        }
         let at = place(&name.span, &name.span);
         let name = name.text;
+        if is_merge {
+            merge(&mut self.merged, &value)?;
+            let Node { line, column, bytes, .. } = at;
+            self.fields.push(Field { name, line, column, bytes, value, origin: Origin::Merge });
+            return Ok(());
+        }
         if let Some(&first) = self.lines.get(&name) {
             return Err(DocumentError::Twice { line: at.line, column: at.column, name, first });
         }
         self.lines.insert(name.clone(), at.line);
-        self.fields.push(Field { name, line: at.line, column: at.column, bytes: at.bytes, value });
+        let Node { line, column, bytes, .. } = at;
+        self.fields.push(Field { name, line, column, bytes, value, origin: Origin::Here });
         Ok(())
     }
 
@@ -301,16 +344,18 @@ impl Mapping {
 }
 
 /// Adds the fields of `value`, or of those in it, that are not there yet: the first of several counts.
-fn merge(merged: &mut Vec<Field>, value: Node) -> Result<(), DocumentError> {
-    let all = match value.kind {
-        Kind::List(items) => items,
-        _ => vec![value],
+fn merge(merged: &mut Vec<Field>, value: &Node) -> Result<(), DocumentError> {
+    let all = match &value.kind {
+        Kind::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(value),
     };
     for Node { line, column, kind, .. } in all {
-        let Kind::Fields(fields) = kind else { return Err(DocumentError::Merge { line, column }) };
-        for field in fields {
+        let Kind::Fields(fields) = kind else {
+            return Err(DocumentError::Merge { line: *line, column: *column });
+        };
+        for field in fields.iter().filter(|field| field.origin != Origin::Merge) {
             if !merged.iter().any(|known| known.name == field.name) {
-                merged.push(field);
+                merged.push(Field { origin: Origin::Merged, ..field.clone() });
             }
         }
     }
@@ -330,6 +375,16 @@ fn place(start: &Span, end: &Span) -> Node {
         line: start.start.line(),
         column: start.start.col() + 1,
         kind: Kind::Scalar(Value::Null),
+        form: Form::Scalar,
+    }
+}
+
+impl Form {
+    fn of(style: StructureStyle) -> Self {
+        match style {
+            StructureStyle::Block => Self::Block,
+            StructureStyle::Flow => Self::Flow,
+        }
     }
 }
 
@@ -341,6 +396,7 @@ impl Node {
             Kind::List(items) => items.iter().map(Self::value).collect(),
             Kind::Fields(fields) => fields
                 .iter()
+                .filter(|field| field.origin != Origin::Merge)
                 .map(|field| (field.name.clone(), field.value.value()))
                 .collect::<Map<_, _>>()
                 .into(),
@@ -350,7 +406,9 @@ impl Node {
     /// The field `name` of a mapping.
     pub fn field(&self, name: &str) -> Option<&Field> {
         match &self.kind {
-            Kind::Fields(fields) => fields.iter().find(|field| field.name == name),
+            Kind::Fields(fields) => {
+                fields.iter().find(|field| field.name == name && field.origin != Origin::Merge)
+            }
             _ => None,
         }
     }

@@ -23,6 +23,7 @@ mod platforms;
 mod recipes;
 mod record;
 mod registry;
+mod seeds;
 mod sound;
 mod sources;
 mod verify;

@@ -161,7 +161,7 @@ fn quoted(rest: &str, quote: char) -> usize {
         '`' => '\'',
         other => other,
     };
-    let end = rest.find(|c| c == close || c == quote || c == '\n');
+    let end = rest.find([close, quote, '\n']);
     end.unwrap_or_else(|| plain(rest))
 }
 

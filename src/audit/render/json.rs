@@ -57,11 +57,13 @@ struct Resource<'a> {
     kind: &'a str,
     /// `metadata.namespace`; none where it does not say.
     #[serde(skip_serializing_if = "str::is_empty")]
+    #[schemars(default)]
     namespace: &'a str,
     /// `metadata.name`.
     name: &'a str,
     /// Its containers, if it has a pod.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     containers: Vec<Container<'a>>,
     /// The checklist, if it has a pod.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,6 +135,7 @@ struct Item<'a> {
     ignored: Option<&'a str>,
     /// Whether the baseline has it, so that it does not count.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
     in_baseline: bool,
 }
 

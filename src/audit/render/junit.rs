@@ -1,4 +1,4 @@
-//! An audit as `JUnit` XML: a suite for each resource, a case for each rule that had something to decide.
+//! An audit as JUnit XML: a suite for each resource, a case for each rule that had something to decide.
 //!
 //! A rule that could not be decided is a skipped case, never one that passed.
 

@@ -2,6 +2,7 @@
 //!
 //! Names from manifests reach a terminal escaped only.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::super::checklist::{Mark, Point};
@@ -141,7 +142,7 @@ fn summary(audit: &Audit, told: &Told, out: &mut dyn Write) -> io::Result<()> {
         [(ignored, "ignored"), (known, "in the baseline"), (told.gone, "of the baseline no longer there")]
     {
         if n > 0 {
-            more += &format!("; {n} {what}");
+            let _ = write!(more, "; {n} {what}");
         }
     }
     let pods = audit.resources.iter().filter(|resource| resource.checklist.is_some()).count();

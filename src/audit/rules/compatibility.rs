@@ -289,7 +289,8 @@ fn is_port(declared: &Value, port: &Value) -> bool {
     let number = declared.get("containerPort");
     match port.as_str() {
         Some(name) => {
-            text(declared, "name") == Some(name) || number.is_some_and(|number| number.to_string() == name)
+            text(declared, "name") == Some(name)
+                || number.and_then(Value::as_u64).is_some_and(|number| name.parse() == Ok(number))
         }
         None => number == Some(port),
     }

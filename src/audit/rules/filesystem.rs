@@ -232,7 +232,8 @@ fn host_path(subject: &Subject<'_>, found: &mut Found) {
             "" => "/",
             trimmed => trimmed,
         };
-        let is_socket = text(volume.source, "type") == Some("Socket") || path.ends_with(".sock");
+        let is_socket = text(volume.source, "type") == Some("Socket")
+            || path.rsplit_once('.').is_some_and(|(_, end)| end == "sock");
         let is_sensitive = SENSITIVE.contains(&trimmed) || is_socket;
         let how = match writer {
             Some((container, _)) => format!(", and {} may write it", container.title()),

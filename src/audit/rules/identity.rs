@@ -23,7 +23,7 @@ pub(super) const ID001: Rule = Rule {
     maps: &["checklist 3", "PSS runAsNonRoot", "KSV-0012", "CKV_K8S_23", "C-0013"],
     point: Some(Point::NonRoot),
     check: Check::Pod(|subject, found| {
-        violated(subject, found, &["runAsNonRoot"], "`runAsNonRoot` is not true")
+        violated(subject, found, &["runAsNonRoot"], "`runAsNonRoot` is not true");
     }),
 };
 
@@ -64,7 +64,7 @@ fn numeric_user(subject: &Subject<'_>, found: &mut Found) {
         match user(subject, container) {
             None => found.undecided(NO_IMAGE),
             Some(Ok(0)) => {
-                found.container(subject, container, field, "no `runAsUser`, and the image runs as root")
+                found.container(subject, container, field, "no `runAsUser`, and the image runs as root");
             }
             Some(Ok(_)) => {}
             Some(Err(name)) => {

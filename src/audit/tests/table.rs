@@ -1,5 +1,7 @@
 //! For each rule what breaks it, and nothing else.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::super::*;
@@ -258,7 +260,7 @@ fn each_rule_finds_what_breaks_it_and_nothing_else() {
         expect.sort_by_key(|id| rules::RULES.iter().position(|rule| rule.id == *id));
         if found(&audit) != expect {
             let lines: Vec<String> = audit.open().map(|f| format!("{}: {}", f.rule.id, f.message)).collect();
-            wrong += &format!("{edits:?} at 1.{minor}: expected {expect:?}, found {lines:#?}\n");
+            let _ = writeln!(wrong, "{edits:?} at 1.{minor}: expected {expect:?}, found {lines:#?}");
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
@@ -296,7 +298,7 @@ fn what_an_image_declares_needs_a_mount_and_what_it_speaks_a_place() {
     // Ruby wants a sticky /tmp, or another.
     let tmp = json!({"name": "run", "mountPath": "/tmp"});
     let mount: Edit = (container!("volumeMounts/-"), tmp);
-    assert_eq!(with("/usr/bin/ruby f 0555 elf\n", &|_| {}, &[mount.clone()]), ["FS003", "FS024"]);
+    assert_eq!(with("/usr/bin/ruby f 0555 elf\n", &|_| {}, std::slice::from_ref(&mount)), ["FS003", "FS024"]);
     let directory: Edit = (container!("env"), json!([{"name": "TMPDIR", "value": "/run/tmp"}]));
     assert_eq!(with("/usr/bin/ruby f 0555 elf\n", &|_| {}, &[mount.clone(), directory]), ["FS003"]);
     assert_eq!(with("", &|_| {}, &[mount]), ["FS003"]);

@@ -180,7 +180,7 @@ fn rule(text: &str) -> Result<String, String> {
     let is_one = |rule: &&crate::audit::rule::Rule| {
         rule.id.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text))
     };
-    if text.is_empty() || !crate::audit::rules::RULES.iter().any(|rule| is_one(rule)) {
+    if text.is_empty() || !crate::audit::rules::RULES.iter().any(is_one) {
         return Err("no such rule: `kiln explain` lists them".to_owned());
     }
     Ok(text.to_owned())

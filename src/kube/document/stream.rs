@@ -4,7 +4,7 @@
 
 use granit_parser::{Event, Span};
 
-use super::{DocumentError, Kind, Mapping, Name, Node, Reader, place};
+use super::{DocumentError, Form, Kind, Mapping, Name, Node, Reader, place};
 
 /// A document, or a member of its list `items`.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,7 +75,8 @@ impl<'t> Stream<'t> {
                 }
                 within.last = span;
                 if let Some(List { name, start, .. }) = within.list.take() {
-                    let empty = Node { kind: Kind::List(Vec::new()), ..place(&start, &span) };
+                    let empty =
+                        Node { kind: Kind::List(Vec::new()), form: Form::Flow, ..place(&start, &span) };
                     within.mapping.add(name, false, empty)?;
                 }
                 continue;
@@ -83,7 +84,8 @@ impl<'t> Stream<'t> {
             match self.reader.name(&within.last)? {
                 Err(end) => {
                     let Some(Within { start, mapping, .. }) = self.within.take() else { continue };
-                    let root = Node { kind: Kind::Fields(mapping.finish()), ..place(&start, &end) };
+                    let kind = Kind::Fields(mapping.finish());
+                    let root = Node { kind, form: Form::Block, ..place(&start, &end) };
                     return Ok(Some(Part { document: self.documents - 1, item: None, root }));
                 }
                 Ok((name, is_merge)) => {

@@ -89,7 +89,7 @@ fn aliases_of_aliases_do_not_fill_the_memory() {
         let inner = format!("*a{}, ", level - 1).repeat(10);
         let _ = writeln!(text, "a{level}: &a{level} [{inner}]");
     }
-    assert!(error(&text).contains("the aliases make it more than"), "{}", error(&text));
+    assert!(error(&text).contains("its aliases stand for more than"), "{}", error(&text));
 }
 
 proptest::proptest! {
