@@ -5,7 +5,7 @@
 
 pub mod baseline;
 pub mod checklist;
-mod command;
+pub mod command;
 pub mod ignore;
 pub mod image;
 pub mod logs;
@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::finding::Severity;
-use crate::kube::document::{DocumentError, Node, Part, Stream};
+use crate::kube::document::{DocumentError, Node, Part, Stream, pointer};
 use crate::kube::pss::{self, Level};
 use checklist::Marks;
 use ignore::Ignore;
@@ -361,6 +361,58 @@ impl<'o> Auditor<'o> {
             }
         }
     }
+}
+
+/// What is found in one resource that comes as a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValueAudit {
+    /// `Deployment shop/web`.
+    pub title: String,
+    /// Fields that lead to what has the pod's `metadata` and `spec`.
+    pub template: Vec<String>,
+    /// What counts.
+    pub findings: Vec<ValueFinding>,
+}
+
+/// A place in a value where a rule does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValueFinding {
+    /// The rule's id.
+    pub rule: &'static str,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// From the resource's top: `spec.template.spec.containers[0].image`.
+    pub field: String,
+    /// The same as a JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// The container, as a JSON pointer from the pod's `spec`.
+    pub container: Option<String>,
+}
+
+/// What is found in the resource that `value` is; `None` if it has no pod.
+pub fn of_value(value: &Value, options: &Options) -> Option<ValueAudit> {
+    let resource = Resource::of(0, (1, 1), value)?;
+    let Place::At(template) = place(&resource, value, &options.pod_spec_paths) else { return None };
+    let spec = template.iter().try_fold(value, |at, field| at.get(field))?.get("spec")?;
+    let containers: Vec<String> = ["initContainers", "containers", "ephemeralContainers"]
+        .iter()
+        .flat_map(|kind| subject::list(spec, kind).map(move |(index, _)| format!("/{kind}/{index}")))
+        .collect();
+    let title = resource.title();
+    let mut auditor = Auditor::new(options);
+    auditor.resource(resource, value, &Node::nowhere());
+    let findings = auditor
+        .audit
+        .open()
+        .map(|finding| ValueFinding {
+            rule: finding.rule.id,
+            message: finding.message.to_string(),
+            field: finding.field.to_string(),
+            pointer: pointer(&finding.field),
+            container: finding.container.and_then(|index| containers.get(index).cloned()),
+        })
+        .collect();
+    Some(ValueAudit { title, template, findings })
 }
 
 /// The images that the pods in `text` name, as far as it can be read.

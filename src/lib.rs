@@ -85,6 +85,7 @@ pub mod documents;
 pub mod elf;
 pub mod evidence;
 pub mod finding;
+pub mod fix;
 pub mod harden;
 pub mod image;
 pub mod json;

@@ -9,7 +9,7 @@ use crate::plan::command::{Invocation, commands, invocation};
 const MAX_DEPTH: usize = 4;
 
 /// The simple commands that `argv` runs, each with its words; `argv` itself first.
-pub(super) fn programs(argv: &[&str]) -> Vec<Vec<String>> {
+pub fn programs(argv: &[&str]) -> Vec<Vec<String>> {
     let mut out = Vec::new();
     add(argv.iter().map(ToString::to_string).collect(), MAX_DEPTH, &mut out);
     out

@@ -49,7 +49,7 @@ pub(super) enum Program {
 
 impl Image {
     /// Where a mount at `path` lies, the image's links followed.
-    pub(super) fn canonical(&self, path: &str) -> Option<ImagePath> {
+    pub fn canonical(&self, path: &str) -> Option<ImagePath> {
         self.rootfs.canonicalize_missing(&ImagePath::parse(path.as_bytes()).ok()?)
     }
 

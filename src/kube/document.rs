@@ -389,6 +389,11 @@ impl Form {
 }
 
 impl Node {
+    /// Nothing, nowhere: of a value that comes from no text.
+    pub fn nowhere() -> Self {
+        Self { bytes: 0..0, line: 1, column: 1, kind: Kind::Scalar(Value::Null), form: Form::Scalar }
+    }
+
     /// What it says, without places.
     pub fn value(&self) -> Value {
         match &self.kind {
@@ -437,6 +442,14 @@ impl Node {
         }
         at
     }
+}
+
+/// A path (`spec.containers[0].image`) as a JSON pointer (RFC 6901).
+pub fn pointer(path: &str) -> String {
+    steps(path).into_iter().fold(String::new(), |pointer, step| match step {
+        Step::Field(name) => pointer + "/" + &name.replace('~', "~0").replace('/', "~1"),
+        Step::Item(index) => format!("{pointer}/{index}"),
+    })
 }
 
 /// A part of a path.

@@ -44,6 +44,7 @@ const ROWS: &[(u32, &str)] = &[
     (5, "trace"),
     // A pipeline each.
     (6, "audit"),
+    (6, "fix"),
     (6, "converge"),
     (6, "documents"),
     (6, "harden"),

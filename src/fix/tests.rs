@@ -1,0 +1,1 @@
+//! Manifests before and after.
