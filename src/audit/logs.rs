@@ -4,6 +4,12 @@
 //! does not tell, the directory of a relative path, is not guessed.
 
 mod line;
+mod lines;
+mod named;
+mod place;
+mod quotes;
+mod relative;
+mod words;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
@@ -11,9 +17,8 @@ use std::io::{self, BufRead};
 use serde::Serialize;
 
 pub use line::{Act, Denied, read_line};
+pub use lines::{Lines, Told};
 
-/// Longest line that is read whole, bytes; the rest of a longer one is passed over.
-const MAX_LINE: u64 = 1 << 20;
 /// Lines that are remembered as evidence of one directory.
 const MAX_EVIDENCE: usize = 5;
 
@@ -22,7 +27,7 @@ const MAX_EVIDENCE: usize = 5;
 pub struct Learned {
     /// Directories that must be writable, by path.
     pub directories: Vec<Directory>,
-    /// Errors whose line has no absolute path: they are about the working directory, or about a path that is not told.
+    /// Errors whose line has no absolute path: about a relative path, which is told, or about one that is not.
     pub unclear: Vec<LogLine>,
     /// Lines that were read.
     pub lines: u64,
@@ -46,7 +51,7 @@ pub struct LogLine {
     pub file: String,
     /// From 1.
     pub line: u64,
-    /// The path in it.
+    /// The path in it, as it stands there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// What it says, as it stands.
@@ -64,37 +69,25 @@ pub struct Learner {
 impl Learner {
     /// Reads the log `input`, of the file `name`.
     pub fn read(&mut self, name: &str, input: &mut dyn BufRead) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        let mut number = 0;
-        loop {
-            bytes.clear();
-            let mut within = io::Read::take(&mut *input, MAX_LINE);
-            if within.read_until(b'\n', &mut bytes)? == 0 {
-                return Ok(());
+        let mut lines = Lines::new(input);
+        let result = lines.try_for_each(|told| {
+            let Told { line, text, denied } = told?;
+            for denied in denied {
+                self.add(denied, LogLine { file: name.to_owned(), line, path: None, text: text.clone() });
             }
-            if bytes.len() as u64 == MAX_LINE && !bytes.ends_with(b"\n") {
-                input.skip_until(b'\n')?;
-            }
-            number += 1;
-            self.lines += 1;
-            let text = String::from_utf8_lossy(&bytes);
-            let text = text.trim_end();
-            for denied in read_line(text) {
-                self.add(
-                    denied,
-                    LogLine { file: name.to_owned(), line: number, path: None, text: text.to_owned() },
-                );
-            }
-        }
+            Ok(())
+        });
+        self.lines += lines.number();
+        result
     }
 
     fn add(&mut self, denied: Denied, mut line: LogLine) {
-        let Some(path) = denied.path else {
+        line.path = denied.path;
+        let absolute = line.path.as_deref().filter(|path| path.starts_with('/'));
+        let Some(directory) = absolute.map(|path| directory(path, denied.act)) else {
             self.unclear.push(line);
             return;
         };
-        let directory = directory(&path, denied.act);
-        line.path = Some(path);
         let (count, evidence) = self.found.entry(directory).or_default();
         *count += 1;
         if evidence.len() < MAX_EVIDENCE {
@@ -118,9 +111,10 @@ fn directory(path: &str, act: Act) -> String {
     let path = path.trim_end_matches('/');
     match act {
         Act::MakeDirectory | Act::InDirectory if !path.is_empty() => path.to_owned(),
-        _ => match path.rsplit_once('/') {
-            Some(("", _)) | None => "/".to_owned(),
-            Some((parent, _)) => parent.to_owned(),
+        // Some programs put a path together with two slashes.
+        _ => match path.rsplit_once('/').map(|(parent, _)| parent.trim_end_matches('/')) {
+            Some("") | None => "/".to_owned(),
+            Some(parent) => parent.to_owned(),
         },
     }
 }
@@ -140,7 +134,7 @@ mod tests {
             nginx: [emerg] open() \"/var/run/nginx.pid\" failed (30: Read-only file system)\n\
             mkdir: cannot create directory '/var/cache/app': Read-only file system\n\
             touch: cannot touch 'x': Read-only file system\n\
-            nginx: [emerg] open() \"/var/run/other.pid\" failed (30: Read-only file system)\n";
+            nginx: [emerg] open() \"/var/run//other.pid\" failed (30: Read-only file system)\n";
         let mut learner = Learner::default();
         learner.read("app.log", &mut log.as_bytes()).unwrap();
         let learned = learner.finish();
@@ -151,8 +145,9 @@ mod tests {
             .collect();
         assert_eq!(found, [("/var/cache/app", 1, 3), ("/var/run", 2, 2)]);
         assert_eq!(learned.unclear.iter().map(|line| line.line).collect::<Vec<_>>(), [4]);
+        assert_eq!(learned.unclear[0].path.as_deref(), Some("x"), "relative to what the log does not tell");
         assert_eq!(learned.lines, 5);
-        assert_eq!(learned.directories[1].evidence[1].path.as_deref(), Some("/var/run/other.pid"));
+        assert_eq!(learned.directories[1].evidence[1].path.as_deref(), Some("/var/run//other.pid"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Audits of manifests: what each rule finds, and what it does not.
 
-mod fixture;
+pub(crate) mod fixture;
 mod table;
 
 use serde_json::{Value, json};

@@ -1,1 +1,90 @@
 //! Manifests before and after.
+
+use std::fmt::Write as _;
+
+use expect_test::{Expect, expect};
+use serde_json::json;
+
+use super::*;
+use crate::audit::tests::fixture;
+use crate::kube::Version;
+
+fn options() -> Options {
+    Options { version: Version(35), ..Options::default() }
+}
+
+/// The text after, and the notes, a line each.
+fn check(text: &str, options: &Options, reach: Reach, expect: &Expect) {
+    let fixed = fix(text, options, reach).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let mut told = fixed.text.clone();
+    for (what, notes) in [("did", &fixed.done), ("left", &fixed.left), ("refused", &fixed.refused)] {
+        for note in notes {
+            let _ = writeln!(told, "{what} {} {}", note.rule, note.message);
+        }
+    }
+    expect.assert_eq(&told);
+    let again = fix(&fixed.text, options, reach).unwrap();
+    assert_eq!(again.text, fixed.text, "mended twice");
+    assert_eq!(again.done, []);
+}
+
+#[test]
+fn pod_of_an_unknown_image_is_mended_as_far_as_it_cannot_break() {
+    check(
+        "# my pod\napiVersion: v1\nkind: Pod\nmetadata:\n  name: web\nspec:\n  containers:\n  - name: app # the app\n    image: nginx\n    ports:\n    - containerPort: 80\n",
+        &options(),
+        Reach::Safe,
+        &expect![[r#""#]],
+    );
+}
+
+#[test]
+fn pod_of_a_known_image_gets_its_user_its_volumes_and_the_flag() {
+    let mut options = options();
+    options.images = [(audit::options::full_name("registry.example.com/web:1"), fixture::image(""))].into();
+    check(
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\nspec:\n  serviceAccountName: web\n  containers:\n  - name: app\n    image: registry.example.com/web:1\n    ports:\n    - containerPort: 80\n    startupProbe:\n      exec:\n        command: [rm, /bin/bash]\n    readinessProbe:\n      exec:\n        command: [\"sh\", \"-c\", \"curl -f http://localhost:80/ || exit 1\"]\n    lifecycle:\n      preStop:\n        exec: {command: [sleep, \"10\"]}\n    volumeMounts:\n    - name: logs\n      mountPath: /var/log/nginx\n    - {name: run, mountPath: /var/run}\n    - {name: run2, mountPath: /run}\n  volumes:\n  - name: logs\n    emptyDir: {}\n  - name: run\n    emptyDir: {}\n  - name: run2\n    emptyDir: {}\n",
+        &options,
+        Reach::Safe,
+        &expect![[r#""#]],
+    );
+}
+
+#[test]
+fn fields_at_the_wrong_place_and_old_annotations_are_moved() {
+    check(
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  annotations:\n    container.apparmor.security.beta.kubernetes.io/app: localhost/mine\nspec:\n  securityContext:\n    runAsUser: 10001\n    readOnlyRootFilesystem: true\n    capabilities: {drop: [ALL]}\n  containers:\n  - name: app\n    image: a:1\n    securityContext:\n      capabilities: {add: [NET_BIND_SERVICE]}\n",
+        &options(),
+        Reach::Safe,
+        &expect![[r#""#]],
+    );
+}
+
+#[test]
+fn what_may_break_is_done_where_that_is_allowed() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  hostNetwork: true\n  containers:\n  - name: app\n    image: a:1\n    securityContext: {privileged: true}\n";
+    let safe = fix(text, &options(), Reach::Safe).unwrap();
+    assert!(safe.text.contains("hostNetwork: true") && safe.text.contains("privileged: true"), "{}", safe.text);
+    assert_eq!(safe.refused.len(), 1);
+    let bold = fix(text, &options(), Reach::Unsafe).unwrap();
+    assert!(!bold.text.contains("hostNetwork") && !bold.text.contains("privileged"), "{}", bold.text);
+    assert!(bold.text.contains("readOnlyRootFilesystem: true"));
+    assert_eq!(bold.refused, []);
+}
+
+#[test]
+fn what_is_ignored_stays() {
+    let mut value = fixture::pod("x");
+    value["metadata"]["annotations"] = json!({"kiln.dev/ignore": "FS001: it writes\nRS001: later"});
+    let fixed = fix(&value.to_string(), &options(), Reach::Safe).unwrap();
+    assert_eq!(fixed.refused, []);
+    assert!(!fixed.text.contains("limits") && !fixed.text.contains("readOnlyRootFilesystem"), "{}", fixed.text);
+    assert!(fixed.text.contains("seccompProfile"));
+}
+
+#[test]
+fn what_is_good_stays_byte_for_byte() {
+    let text = format!("{:#}\n", fixture::good());
+    let fixed = fix(&text, &fixture::options(35), Reach::Safe).unwrap();
+    assert_eq!((fixed.text, fixed.done), (text, vec![]));
+}

@@ -18,6 +18,7 @@ mod hostile;
 mod images;
 mod layers;
 mod layout;
+mod logs;
 mod plan;
 mod platforms;
 mod recipes;

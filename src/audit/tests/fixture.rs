@@ -15,7 +15,7 @@ use crate::rootfs::dump::parse_image;
 const NAME: &str = "registry.example.com/web:1";
 
 /// A JSON pointer and what stands there; nothing takes it out.
-pub(super) type Edit = (&'static str, Value);
+pub(crate) type Edit = (&'static str, Value);
 
 /// The digest of the image.
 fn digest() -> String {
@@ -23,7 +23,7 @@ fn digest() -> String {
 }
 
 /// The files of the image.
-pub(super) const FILES: &str = "
+pub(crate) const FILES: &str = "
     /etc/passwd f \"www-data:x:33:33::/:/usr/sbin/nologin\\n\"
     /etc/nginx/nginx.conf f 100
     /usr/sbin/nginx f 0555 elf
@@ -38,7 +38,7 @@ pub(super) const FILES: &str = "
 ";
 
 /// The image, hardened, with `files` more.
-pub(super) fn image(files: &str) -> Image {
+pub(crate) fn image(files: &str) -> Image {
     let mut plan = manifests::plan();
     plan.writable = vec![
         manifests::writable("/data", Purpose::State, PathContent::Empty, false),
@@ -61,7 +61,7 @@ pub(super) fn image(files: &str) -> Image {
 }
 
 /// For Kubernetes 1.`minor`, with the image at hand, on a day.
-pub(super) fn options(minor: u32) -> Options {
+pub(crate) fn options(minor: u32) -> Options {
     Options {
         version: Version(minor),
         today: Some("2026-11-29".into()),
@@ -71,7 +71,7 @@ pub(super) fn options(minor: u32) -> Options {
 }
 
 /// A workload in which nothing is found with [`options`] for 1.35.
-pub(super) fn good() -> Value {
+pub(crate) fn good() -> Value {
     let image = format!("{NAME}@{}", digest());
     json!({
         "apiVersion": "apps/v1",
@@ -129,13 +129,13 @@ pub(super) fn good() -> Value {
 }
 
 /// A pod with nothing but a name and an image.
-pub(super) fn pod(name: &str) -> Value {
+pub(crate) fn pod(name: &str) -> Value {
     let container = json!({"name": "app", "image": "nginx:1"});
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [container]}})
 }
 
 /// `value` with the edits made; a pointer that ends in `/-` adds to a list.
-pub(super) fn edited(mut value: Value, edits: &[Edit]) -> Value {
+pub(crate) fn edited(mut value: Value, edits: &[Edit]) -> Value {
     for (pointer, to) in edits {
         let (parent, key) = pointer.rsplit_once('/').unwrap();
         let key = key.replace("~1", "/");
@@ -154,14 +154,14 @@ pub(super) fn edited(mut value: Value, edits: &[Edit]) -> Value {
 }
 
 /// The audit of `text`.
-pub(super) fn audited(text: &str, options: &Options) -> Audit {
+pub(crate) fn audited(text: &str, options: &Options) -> Audit {
     let mut auditor = Auditor::new(options);
     auditor.text("x.yaml", text).unwrap();
     auditor.finish()
 }
 
 /// The rules whose findings count, each once, in the order of the table.
-pub(super) fn found(audit: &Audit) -> Vec<&'static str> {
+pub(crate) fn found(audit: &Audit) -> Vec<&'static str> {
     let is_found = |rule: &&Rule| audit.open().any(|finding| finding.rule.id == rule.id);
     rules::RULES.into_iter().filter(is_found).map(|rule| rule.id).collect()
 }
