@@ -8,9 +8,11 @@ mod args;
 mod audit;
 mod connect;
 mod explain;
+mod fix;
 mod harden;
 mod inspect;
 mod manifest;
+mod manifests;
 mod output;
 mod pipeline;
 mod progress;
@@ -81,6 +83,7 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
         Command::Run(args) => run::run(args, pipeline, world),
         Command::Trace(args) => trace::run(args, pipeline, world),
         Command::SandboxStage(args) => stage::run(&args),
+        Command::Fix(args) => fix::run(&args, pipeline, world),
         Command::Audit(args) => audit::run(&args, pipeline, world),
         Command::Recipe(args) => recipe::run(args.action, pipeline, world),
         Command::Explain(args) => explain::run(&args, world),

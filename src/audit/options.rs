@@ -43,7 +43,18 @@ pub enum Platform {
 impl Options {
     /// What is known of the image that a pod names so.
     pub fn image(&self, name: &str) -> Option<&Image> {
-        self.images.get(&full_name(name))
+        let exact = self.images.get(&full_name(name));
+        exact.or_else(|| {
+            // Named by tag when it was looked at, and by its digest in the pod.
+            let wanted = RegistryReference::parse(name)?;
+            let digest = wanted.digest?;
+            let is_same = |(known, image): &(&String, &Image)| {
+                let known = RegistryReference::parse(known);
+                known.is_some_and(|known| known.repository == wanted.repository)
+                    && image.digests.contains(&digest)
+            };
+            self.images.iter().find(is_same).map(|(_, image)| image)
+        })
     }
 
     pub(super) fn wants(&self, id: &str) -> bool {

@@ -3,6 +3,7 @@
 //! Touches nothing: a file named here is opened later.
 
 mod audit;
+mod fix;
 mod values;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -19,6 +20,7 @@ use crate::registry;
 use crate::sandbox::stage::{COMMAND, Stage};
 
 pub(super) use audit::{AuditArgs, AuditFormat, PssLevel};
+pub(super) use fix::{FixArgs, PatchKind};
 use values::{bytes, exercise, glob, image_path, level, mount, platform, platforms, stage, user, variable};
 
 /// Soft clay in, a hard vessel out: container images without shell, package manager, utilities or write
@@ -29,7 +31,7 @@ use values::{bytes, exercise, glob, image_path, level, mount, platform, platform
     after_help = "Images are named as skopeo names them: docker://[HOST[:PORT]/]REPO[:TAG][@DIGEST] or without \
     the docker://, oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF], docker-daemon:NAME; - is stdin or stdout.\n\n\
     Exit status: 0 done; 1 findings that decide against it; 2 usage; 3 bad input or output; \
-    4 network or registry, worth a retry; 70 a bug of kiln."
+    4 network or registry, worth a retry; 6 refused, for it is not known what an image needs; 70 a bug of kiln."
 )]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -52,6 +54,8 @@ pub(super) enum Command {
     Trace(TraceArgs),
     /// Say what of a Kubernetes manifest lets its pods be changed, or keeps them from running
     Audit(Box<AuditArgs>),
+    /// Mend what the audit finds in a manifest, where it is known what the pod needs
+    Fix(Box<FixArgs>),
     /// List, show and check recipes
     Recipe(RecipeArgs),
     /// Say what a finding's code means
@@ -280,7 +284,7 @@ pub(super) struct RunArgs {
     A program given to --exercise runs on this machine, not in the sandbox: KILN_PORT is a port on 127.0.0.1 that leads \
     to the first that the app listens on, KILN_PORT_80 one that leads to its port 80. With -v the app's words go to stderr.\n\n\
     Exit status: 0 it was ready, served, and ended; 1 it did not, or an exercise failed, and the profile is that of what \
-    happened; 2 usage; 3 bad input or output; 4 network or registry, worth a retry; 70 a bug of kiln."
+    happened; 2 usage; 3 bad input or output; 4 network or registry, worth a retry; 6 refused, for it is not known what an image needs; 70 a bug of kiln."
 )]
 pub(super) struct TraceArgs {
     /// The image to watch

@@ -35,6 +35,8 @@ pub enum Status {
     Input,
     /// Network or registry: worth a retry.
     Network,
+    /// What was asked for could break what runs: more has to be known.
+    Refused,
     /// A bug of kiln.
     Bug,
     /// `kiln run` could not run the app, or ended it: what `docker run` and `podman run` say then.
@@ -55,6 +57,7 @@ impl Status {
                 Kind::Usage => Self::Usage,
                 Kind::Input => Self::Input,
                 Kind::Network => Self::Network,
+                Kind::Refused => Self::Refused,
                 Kind::NotRun => Self::NotRun,
             },
         }
@@ -68,6 +71,7 @@ impl Status {
             Self::Usage => 2,
             Self::Input => 3,
             Self::Network => 4,
+            Self::Refused => 6,
             Self::Bug => 70,
             Self::NotRun => 125,
             Self::App(status) => status,
@@ -97,6 +101,7 @@ enum Kind {
     Usage,
     Input,
     Network,
+    Refused,
     NotRun,
 }
 
@@ -123,6 +128,11 @@ impl Failure {
     /// Network or registry.
     pub fn network(error: impl Into<anyhow::Error>) -> Self {
         Self::new(Kind::Network, error)
+    }
+
+    /// What was asked for could break what runs.
+    pub fn refused(error: impl Into<anyhow::Error>) -> Self {
+        Self::new(Kind::Refused, error)
     }
 
     /// The way out, where one is known.
@@ -207,6 +217,7 @@ mod tests {
             (Err(Failure::usage(anyhow!("x"))), 2),
             (Err(Failure::input(anyhow!("x"))), 3),
             (Err(Failure::network(anyhow!("x"))), 4),
+            (Err(Failure::refused(anyhow!("x"))), 6),
             (Err(Failure::network(anyhow!("x")).of_run()), 125),
             (Ok(Outcome::Ended(7)), 7),
         ];

@@ -37,9 +37,9 @@ fn compare(before: &Value, after: &Value, at: &str, out: &mut Vec<Value>) {
 fn compare_lists(old: &[Value], new: &[Value], at: &str, out: &mut Vec<Value>) {
     let more = new.len().checked_sub(old.len());
     let same_name = |from: usize| {
-        old.iter().zip(new.iter().skip(from)).all(|(old, new)| {
-            old == new || (old.get("name").is_some() && old.get("name") == new.get("name"))
-        })
+        old.iter()
+            .zip(new.iter().skip(from))
+            .all(|(old, new)| old == new || (old.get("name").is_some() && old.get("name") == new.get("name")))
     };
     match more {
         Some(_) if same_name(0) => {

@@ -39,6 +39,10 @@ pub(super) fn convert(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let name = mender.name(finding);
     let Some(of) = handler(finding) else { return };
     let words = words(mender.container(finding), &of);
+    if words.is_empty() {
+        // It was taken out a moment ago.
+        return;
+    }
     let Some((action, ask)) = action(&words) else {
         return mender
             .leaves("CF001", format!("{name}the {of} asks `{}`, which Kubernetes cannot", words.join(" ")));
@@ -59,6 +63,9 @@ pub(super) fn hook(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let name = mender.name(finding);
     let Some(of) = handler(finding) else { return };
     let words = words(mender.container(finding), &of);
+    if words.is_empty() {
+        return;
+    }
     let seconds = match words.as_slice() {
         [program, time] if program.rsplit('/').next() == Some("sleep") => seconds(time),
         _ => None,
@@ -93,17 +100,13 @@ fn words(container: &Value, of: &str) -> Vec<String> {
     let argv = command.and_then(|of| of.get("exec")?.get("command")?.as_array());
     let argv: Vec<&str> = argv.into_iter().flatten().filter_map(Value::as_str).collect();
     match crate::audit::command::programs(&argv).as_slice() {
-        [_, only] => strip_exit(only),
+        [_, only] => only.clone(),
         // `curl … || exit 1`
         [_, first, exit] if exit.first().is_some_and(|name| ["exit", "false"].contains(&name.as_str())) => {
-            strip_exit(first)
+            first.clone()
         }
         _ => argv.iter().map(ToString::to_string).collect(),
     }
-}
-
-fn strip_exit(words: &[String]) -> Vec<String> {
-    words.to_vec()
 }
 
 /// What Kubernetes does to ask the same, by field.

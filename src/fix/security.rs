@@ -21,6 +21,9 @@ pub(super) fn misplaced(mender: &mut Mender<'_>, _: &ValueFinding) {
     let Some(context) = spec.get_mut("securityContext").and_then(Value::as_object_mut) else { return };
     let moved: Vec<(&str, Value)> =
         CONTAINER_ONLY.iter().filter_map(|&key| Some((key, context.remove(key)?))).collect();
+    if moved.is_empty() {
+        return;
+    }
     if context.is_empty() {
         spec.remove("securityContext");
     }

@@ -34,7 +34,44 @@ fn pod_of_an_unknown_image_is_mended_as_far_as_it_cannot_break() {
         "# my pod\napiVersion: v1\nkind: Pod\nmetadata:\n  name: web\nspec:\n  containers:\n  - name: app # the app\n    image: nginx\n    ports:\n    - containerPort: 80\n",
         &options(),
         Reach::Safe,
-        &expect![[r#""#]],
+        &expect![[r##"
+            # my pod
+            apiVersion: v1
+            kind: Pod
+            metadata:
+              name: web
+            spec:
+              containers:
+              - name: app # the app
+                image: nginx
+                ports:
+                - containerPort: 80
+                resources:
+                  limits:
+                    memory: "512Mi"
+                  requests:
+                    cpu: "100m"
+                    memory: "128Mi"
+                securityContext:
+                  allowPrivilegeEscalation: false
+                terminationMessagePolicy: FallbackToLogsOnError
+              automountServiceAccountToken: false
+              securityContext:
+                seccompProfile:
+                  type: RuntimeDefault
+            did PR002 container "app": `allowPrivilegeEscalation: false`
+            did PR007 `seccompProfile: {type: RuntimeDefault}`
+            did RS001 container "app": `resources.limits.memory: 512Mi`, which nobody measured
+            did RS001 container "app": `resources.requests.cpu: 100m`, which nobody measured
+            did RS001 container "app": `resources.requests.memory: 128Mi`, which nobody measured
+            did RS002 container "app": `terminationMessagePolicy: FallbackToLogsOnError`
+            did SC006 `automountServiceAccountToken: false`
+            left ID001 container "app": whether the image runs without root is not known: name it with `--image`
+            left ID006 which groups the image gives its user is not known: name it with `--image`
+            left PR003 container "app": it may be root, which uses capabilities: settle who it runs as, or `--unsafe`
+            left SC001 container "app": the digest is not known: name the image, or `--resolve`
+            refused FS001 container "app": what "nginx" writes is not known: name it with `--image nginx=SOURCE`, or `--resolve`; `--unsafe` sets the flag all the same
+        "##]],
     );
 }
 
@@ -46,7 +83,73 @@ fn pod_of_a_known_image_gets_its_user_its_volumes_and_the_flag() {
         "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\nspec:\n  serviceAccountName: web\n  containers:\n  - name: app\n    image: registry.example.com/web:1\n    ports:\n    - containerPort: 80\n    startupProbe:\n      exec:\n        command: [rm, /bin/bash]\n    readinessProbe:\n      exec:\n        command: [\"sh\", \"-c\", \"curl -f http://localhost:80/ || exit 1\"]\n    lifecycle:\n      preStop:\n        exec: {command: [sleep, \"10\"]}\n    volumeMounts:\n    - name: logs\n      mountPath: /var/log/nginx\n    - {name: run, mountPath: /var/run}\n    - {name: run2, mountPath: /run}\n  volumes:\n  - name: logs\n    emptyDir: {}\n  - name: run\n    emptyDir: {}\n  - name: run2\n    emptyDir: {}\n",
         &options,
         Reach::Safe,
-        &expect![[r#""#]],
+        &expect![[r#"
+            apiVersion: v1
+            kind: Pod
+            metadata:
+              name: web
+            spec:
+              serviceAccountName: web
+              containers:
+              - name: app
+                image: registry.example.com/web:1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+                ports:
+                - containerPort: 80
+                readinessProbe:
+                  httpGet:
+                    path: /
+                    port: 80
+                lifecycle:
+                  preStop:
+                    sleep:
+                      seconds: 10
+                volumeMounts:
+                - name: logs
+                  mountPath: /var/log/nginx
+                - mountPath: /run
+                  name: run
+                resources:
+                  limits:
+                    ephemeral-storage: "2176Mi"
+                    memory: "512Mi"
+                  requests:
+                    cpu: "100m"
+                    ephemeral-storage: "2176Mi"
+                    memory: "128Mi"
+                securityContext:
+                  allowPrivilegeEscalation: false
+                terminationMessagePolicy: FallbackToLogsOnError
+              volumes:
+              - name: logs
+                emptyDir:
+                  sizeLimit: "1Gi"
+              - name: run
+                emptyDir:
+                  sizeLimit: "1Gi"
+              securityContext:
+                seccompProfile:
+                  type: RuntimeDefault
+            did CF001 container "app": the readinessProbe asks by `httpGet` what `curl -f http://localhost:80/` asked
+            did CF002 container "app": the lifecycle.preStop waits 10 s by `sleep`, without a program
+            did FS007 the volume "logs" takes 1Gi at the most
+            did FS007 the volume "run" takes 1Gi at the most
+            did FS009 container "app": `ephemeral-storage: 2176Mi` for its volumes and its log
+            did FS011 container "app": one mount at /run
+            did FS022 container "app": the startupProbe is taken out: the startupProbe runs `rm /bin/bash`
+            did PR002 container "app": `allowPrivilegeEscalation: false`
+            did PR007 `seccompProfile: {type: RuntimeDefault}`
+            did RS001 container "app": `resources.limits.memory: 512Mi`, which nobody measured
+            did RS001 container "app": `resources.requests.cpu: 100m`, which nobody measured
+            did RS001 container "app": `resources.requests.memory: 128Mi`, which nobody measured
+            did RS002 container "app": `terminationMessagePolicy: FallbackToLogsOnError`
+            did SC001 container "app": the image is pinned: registry.example.com/web:1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+            left CF001 container "app": the startupProbe asks ``, which Kubernetes cannot
+            left ID001 container "app": whether the image runs without root is not known: name it with `--image`
+            left ID006 which groups the image gives its user is not known: name it with `--image`
+            left PR003 container "app": it may be root, which uses capabilities: settle who it runs as, or `--unsafe`
+            left SC006 the pod has an account of its own and may speak to the API: `--unsafe` takes its token
+            refused FS001 container "app": what "registry.example.com/web:1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" writes is not known: name it with `--image registry.example.com/web:1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=SOURCE`, or `--resolve`; `--unsafe` sets the flag all the same
+        "#]],
     );
 }
 
@@ -56,7 +159,53 @@ fn fields_at_the_wrong_place_and_old_annotations_are_moved() {
         "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  annotations:\n    container.apparmor.security.beta.kubernetes.io/app: localhost/mine\nspec:\n  securityContext:\n    runAsUser: 10001\n    readOnlyRootFilesystem: true\n    capabilities: {drop: [ALL]}\n  containers:\n  - name: app\n    image: a:1\n    securityContext:\n      capabilities: {add: [NET_BIND_SERVICE]}\n",
         &options(),
         Reach::Safe,
-        &expect![[r#""#]],
+        &expect![[r#"
+            apiVersion: v1
+            kind: Pod
+            metadata:
+              name: web
+            spec:
+              securityContext:
+                runAsUser: 10001
+                runAsNonRoot: true
+                seccompProfile:
+                  type: RuntimeDefault
+              containers:
+              - name: app
+                image: a:1
+                securityContext:
+                  capabilities:
+                    drop:
+                    - ALL
+                  allowPrivilegeEscalation: false
+                  appArmorProfile:
+                    localhostProfile: mine
+                    type: Localhost
+                  readOnlyRootFilesystem: true
+                resources:
+                  limits:
+                    memory: "512Mi"
+                  requests:
+                    cpu: "100m"
+                    memory: "128Mi"
+                terminationMessagePolicy: FallbackToLogsOnError
+              automountServiceAccountToken: false
+            did FS021 moved from the pod to its containers: 
+            did FS021 moved from the pod to its containers: capabilities, readOnlyRootFilesystem
+            did ID001 container "app": `runAsNonRoot: true`
+            did PR002 container "app": `allowPrivilegeEscalation: false`
+            did PR003 container "app": `capabilities.drop: [ALL]`
+            did PR005 container "app": `NET_BIND_SERVICE` is taken out: it does nothing
+            did PR007 `seccompProfile: {type: RuntimeDefault}`
+            did PR008 the annotation for "app" is the field `appArmorProfile` now
+            did RS001 container "app": `resources.limits.memory: 512Mi`, which nobody measured
+            did RS001 container "app": `resources.requests.cpu: 100m`, which nobody measured
+            did RS001 container "app": `resources.requests.memory: 128Mi`, which nobody measured
+            did RS002 container "app": `terminationMessagePolicy: FallbackToLogsOnError`
+            did SC006 `automountServiceAccountToken: false`
+            left ID006 which groups the image gives its user is not known: name it with `--image`
+            left SC001 container "app": the digest is not known: name the image, or `--resolve`
+        "#]],
     );
 }
 
@@ -64,7 +213,11 @@ fn fields_at_the_wrong_place_and_old_annotations_are_moved() {
 fn what_may_break_is_done_where_that_is_allowed() {
     let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  hostNetwork: true\n  containers:\n  - name: app\n    image: a:1\n    securityContext: {privileged: true}\n";
     let safe = fix(text, &options(), Reach::Safe).unwrap();
-    assert!(safe.text.contains("hostNetwork: true") && safe.text.contains("privileged: true"), "{}", safe.text);
+    assert!(
+        safe.text.contains("hostNetwork: true") && safe.text.contains("privileged: true"),
+        "{}",
+        safe.text
+    );
     assert_eq!(safe.refused.len(), 1);
     let bold = fix(text, &options(), Reach::Unsafe).unwrap();
     assert!(!bold.text.contains("hostNetwork") && !bold.text.contains("privileged"), "{}", bold.text);
@@ -78,7 +231,11 @@ fn what_is_ignored_stays() {
     value["metadata"]["annotations"] = json!({"kiln.dev/ignore": "FS001: it writes\nRS001: later"});
     let fixed = fix(&value.to_string(), &options(), Reach::Safe).unwrap();
     assert_eq!(fixed.refused, []);
-    assert!(!fixed.text.contains("limits") && !fixed.text.contains("readOnlyRootFilesystem"), "{}", fixed.text);
+    assert!(
+        !fixed.text.contains("limits") && !fixed.text.contains("readOnlyRootFilesystem"),
+        "{}",
+        fixed.text
+    );
     assert!(fixed.text.contains("seccompProfile"));
 }
 

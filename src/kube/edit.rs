@@ -420,6 +420,22 @@ fn matches(items: &[Node], values: &[Value]) -> Vec<(usize, usize)> {
     let ends = pairs.clone().into_iter().chain([(items.len(), values.len())]);
     let (mut old, mut new) = (0, 0);
     for (next_old, next_new) in ends {
+        // A mount of the same volume, at another place.
+        let renamed = (new..next_new).filter_map(|new| {
+            let wanted = values.get(new)?.get("name")?;
+            let own = |old: &usize| {
+                items
+                    .get(*old)
+                    .and_then(|item| item.field("name"))
+                    .is_some_and(|name| says(&name.value, wanted))
+            };
+            Some(((old..next_old).find(own)?, new))
+        });
+        let mut renamed: Vec<(usize, usize)> = renamed.collect();
+        renamed.dedup_by_key(|(old, _)| *old);
+        if renamed.is_sorted() {
+            pairs.extend(renamed);
+        }
         let nameless = |old: &usize| name_of(*old).is_none();
         let olds = (old..next_old).filter(nameless);
         let news =

@@ -101,6 +101,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("granit_parser", &["kube/document"]),
     ("serde_saphyr", &["kube", "plan/writable/syntax"]),
     // `trace` has a module of that name.
+    ("similar", &["cli/fix"]),
     ("signal_hook", &["sandbox/signal"]),
     ("syscalls", &["sandbox", "trace"]),
     ("tar_core", &["layer", "source", "sink"]),

@@ -167,7 +167,7 @@ impl From<AuditFormat> for render::Format {
     }
 }
 
-fn known_image(text: &str) -> Result<(String, String), String> {
+pub(super) fn known_image(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, source)) if !name.is_empty() && !source.is_empty() => {
             Ok((name.to_owned(), source.to_owned()))
@@ -176,7 +176,7 @@ fn known_image(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn rule(text: &str) -> Result<String, String> {
+pub(super) fn rule(text: &str) -> Result<String, String> {
     let is_one = |rule: &&crate::audit::rule::Rule| {
         rule.id.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text))
     };

@@ -98,7 +98,9 @@ impl Editor<'_> {
             return;
         };
         let colon = self.behind_colon(field);
-        if !is_block || self.style.is_json || !is_long {
+        // What stood in brackets stays in brackets.
+        let was_inline = is_flow(node) && node.bytes.len() > "{}".len();
+        if !is_block || self.style.is_json || !is_long || was_inline {
             let start = match self.block_header(node, place) {
                 Some(header) => header,
                 None if node.bytes.is_empty() => colon,

@@ -186,10 +186,21 @@ impl Style {
     }
 }
 
+/// Whether a text is an amount with a unit, which no reader takes for a number: `64Mi`, `100m`.
+fn is_amount(text: &str) -> bool {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let unit = text.get(number.len()..).unwrap_or_default();
+    digits(number) && ["m", "k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti"].contains(&unit)
+}
+
 /// Whether a text may stand without quotes anywhere, brackets too, and is then read as itself by every reader of YAML.
 fn is_plain(text: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '@' | ':' | '+');
     let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '_'));
+    if is_amount(text) {
+        return true;
+    }
     begins
         && text.chars().all(good)
         && !text.ends_with(':')

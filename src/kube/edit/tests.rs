@@ -271,3 +271,17 @@ proptest::proptest! {
         proptest::prop_assert_eq!(document::read(&text).unwrap()[0].root.value(), after);
     }
 }
+
+#[test]
+fn mount_that_moves_keeps_its_text() {
+    check(
+        "m:\n- {name: a, mountPath: /x} # one\n- name: b\n  mountPath: /var/run # two\n- {name: c, mountPath: /y}\n",
+        |value| value["m"] = json!([{"name": "a", "mountPath": "/x"}, {"name": "b", "mountPath": "/run"}]),
+        &expect![[r##"
+            m:
+            - {name: a, mountPath: /x} # one
+            - name: b
+              mountPath: /run # two
+        "##]],
+    );
+}

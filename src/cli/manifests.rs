@@ -1,0 +1,150 @@
+//! Files of manifests and the images in them, for commands that read them.
+//!
+//! Finds and reads; what is in them is for others.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use serde_json::Value;
+
+use super::{Failure, Pipeline};
+use crate::audit::{Options, image_names, options};
+use crate::registry;
+
+/// Most bytes of a file of manifests: a dump of fifty thousand pods.
+const MAX_TEXT: u64 = 512 << 20;
+/// Deepest directory that is looked into.
+const MAX_DEPTH: usize = 32;
+
+/// The images that are known, and how others are found.
+pub(super) struct Known<'a> {
+    /// By name, and where each is.
+    pub(super) images: &'a [(String, String)],
+    /// Whether the others are fetched from their registries.
+    pub(super) resolve: bool,
+    /// For which platform.
+    pub(super) platform: Option<&'a str>,
+    /// How registries are spoken to.
+    pub(super) registry: registry::Settings,
+}
+
+impl Known<'_> {
+    /// Reads the images into `options`; gives back what of `files` can be read once only.
+    pub(super) fn read(
+        &self,
+        files: &[PathBuf],
+        options: &mut Options,
+        pipeline: &dyn Pipeline,
+    ) -> Result<BTreeMap<PathBuf, String>, Failure> {
+        for (name, source) in self.images {
+            let image = pipeline.audited_image(source, self.platform, &self.registry)?;
+            options.images.insert(options::full_name(name), image);
+        }
+        let mut texts = BTreeMap::new();
+        if self.resolve {
+            for name in names(files, options, &mut texts) {
+                if options.image(&name).is_some() {
+                    continue;
+                }
+                if let Entry::Vacant(place) = options.images.entry(options::full_name(&name)) {
+                    place.insert(pipeline.audited_image(&name, self.platform, &self.registry)?);
+                }
+            }
+        }
+        Ok(texts)
+    }
+}
+
+/// The images that pods in `files` name; what cannot be read is told later.
+fn names(files: &[PathBuf], options: &Options, texts: &mut BTreeMap<PathBuf, String>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for file in files {
+        let Ok(text) = read(file) else { continue };
+        found.extend(image_names(&text, options));
+        if file.as_os_str() == "-" {
+            texts.insert(file.clone(), text);
+        }
+    }
+    found
+}
+
+/// The files that `paths` name, those of directories by name.
+pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.as_os_str() != "-" && path.is_dir() {
+            walk(path, MAX_DEPTH, &mut files)
+                .with_context(|| format!("cannot read the directory `{}`", path.display()))
+                .map_err(Failure::input)?;
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
+}
+
+/// Adds the manifests below `directory`; what lies behind links is left out.
+fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
+    let mut entries = std::fs::read_dir(directory)?.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let kind = entry.file_type()?;
+        let path = entry.path();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if kind.is_dir() {
+            walk(&path, depth, files)?;
+        } else if kind.is_file() && matches!(extension, Some("yaml" | "yml" | "json")) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The text of a file of manifests, or of stdin.
+pub(super) fn read(path: &Path) -> Result<String, anyhow::Error> {
+    text(path, MAX_TEXT)
+}
+
+/// The text of a file, or of stdin, of `limit` bytes at the most.
+pub(super) fn text(path: &Path, limit: u64) -> Result<String, anyhow::Error> {
+    let mut bytes = Vec::new();
+    if path.as_os_str() == "-" {
+        std::io::stdin().lock().take(limit + 1).read_to_end(&mut bytes)?;
+    } else {
+        std::fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    }
+    if bytes.len() as u64 > limit {
+        return Err(anyhow!("longer than {limit} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|_| anyhow!("no text in UTF-8"))
+}
+
+/// A value as YAML.
+pub(super) fn yaml(value: &Value) -> String {
+    serde_saphyr::to_string(value)
+        .unwrap_or_else(|error| unreachable!("a value is maps, lists and scalars only: {error}"))
+}
+
+/// The day, `YYYY-MM-DD`, in UTC.
+pub(super) fn today() -> Option<String> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    // `Sun, 06 Nov 1994 08:49:37 GMT`
+    let now = httpdate::fmt_http_date(std::time::SystemTime::now());
+    let mut words = now.split(' ').skip(1);
+    let (day, month, year) = (words.next()?, words.next()?, words.next()?);
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    Some(format!("{year}-{month:02}-{day}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn day_is_one() {
+        assert!(crate::audit::ignore::is_day(&super::today().unwrap()));
+    }
+}
