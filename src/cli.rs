@@ -11,6 +11,7 @@ mod explain;
 mod fix;
 mod harden;
 mod inspect;
+mod krm;
 mod manifest;
 mod manifests;
 mod output;
@@ -83,6 +84,7 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
         Command::Run(args) => run::run(args, pipeline, world),
         Command::Trace(args) => trace::run(args, pipeline, world),
         Command::SandboxStage(args) => stage::run(&args),
+        Command::Krm => krm::run(pipeline, world),
         Command::Fix(args) => fix::run(&args, pipeline, world),
         Command::Audit(args) => audit::run(&args, pipeline, world),
         Command::Recipe(args) => recipe::run(args.action, pipeline, world),

@@ -56,6 +56,12 @@ pub(super) enum Command {
     Audit(Box<AuditArgs>),
     /// Mend what the audit finds in a manifest, where it is known what the pod needs
     Fix(Box<FixArgs>),
+    /// Mend the resources of a list from stdin, as a function of kustomize or kpt
+    #[command(
+        after_help = "The list's functionConfig, a ConfigMap, may say: images (NAME=SOURCE …), resolve, unsafe (true or false), \
+        kubeVersion (1.N), rules, skip."
+    )]
+    Krm,
     /// List, show and check recipes
     Recipe(RecipeArgs),
     /// Say what a finding's code means

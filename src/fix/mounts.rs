@@ -140,27 +140,38 @@ fn place(image: &Image, path: &str) -> Option<String> {
 /// Leaves out a mount over links to the log streams.
 pub(super) fn hides_logs(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let name = mender.name(finding);
-    let Some(mount) = mount_of(mender, finding) else { return };
-    let path = mount.get("mountPath").and_then(Value::as_str).unwrap_or_default().to_owned();
-    take_out(mender, finding, &mount);
-    mender.did("FS006", format!("{name}no mount at {path}: the log goes to the streams again"));
+    let Some(index) = mount_of(finding) else { return };
+    let Some(mount) = mounts(mender, finding).get(index).cloned() else { return };
+    take_out(mender, finding, index);
+    mender.did("FS006", format!("{name}no mount at {}: the log goes to the streams again", path(&mount)));
 }
 
-/// The mount that a finding is about.
-fn mount_of(mender: &Mender<'_>, finding: &ValueFinding) -> Option<Value> {
+/// The number of the mount that a finding is about: of `…/volumeMounts/1/mountPath`.
+fn mount_of(finding: &ValueFinding) -> Option<usize> {
     let (mount, _) = finding.pointer.rsplit_once('/')?;
-    mender.value.pointer(mount).cloned()
+    mount.rsplit_once('/')?.1.parse().ok()
+}
+
+/// The mounts of the container that a finding is about.
+fn mounts(mender: &Mender<'_>, finding: &ValueFinding) -> Vec<Value> {
+    mender.container(finding).get("volumeMounts").and_then(Value::as_array).cloned().unwrap_or_default()
+}
+
+fn path(mount: &Value) -> &str {
+    mount.get("mountPath").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Takes out a mount, and its volume if nobody else mounts that.
-fn take_out(mender: &mut Mender<'_>, finding: &ValueFinding, mount: &Value) {
+fn take_out(mender: &mut Mender<'_>, finding: &ValueFinding, index: usize) {
     let Some(container) = mender.container_mut(finding) else { return };
     let mounts = list(container, "volumeMounts");
-    mounts.retain(|one| one != mount);
+    if index >= mounts.len() {
+        return;
+    }
+    let volume = mounts.remove(index).get("name").cloned().unwrap_or_default();
     if mounts.is_empty() {
         container.remove("volumeMounts");
     }
-    let volume = mount.get("name").cloned().unwrap_or_default();
     let Some(spec) = mender.spec_mut() else { return };
     let kinds = ["initContainers", "containers", "ephemeralContainers"].into_iter();
     let containers = kinds.filter_map(|kind| spec.get(kind)?.as_array()).flatten();
@@ -179,33 +190,28 @@ fn take_out(mender: &mut Mender<'_>, finding: &ValueFinding, mount: &Value) {
 /// later, and of two equally deep ones the second.
 pub(super) fn aliased(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let name = mender.name(finding);
-    let Some(late) = mount_of(mender, finding) else { return };
     let image = mender.image(finding);
     let at = |mount: &Value| {
-        let path = mount.get("mountPath").and_then(Value::as_str).unwrap_or_default();
+        let path = path(mount);
         image.and_then(|image| place(image, path)).unwrap_or_else(|| usual(path.trim_end_matches('/')))
     };
-    let mounts =
-        mender.container(finding).get("volumeMounts").and_then(Value::as_array).cloned().unwrap_or_default();
-    let Some(early) = mounts.iter().find(|mount| at(mount) == at(&late)) else { return };
-    let depth = |mount: &Value| {
-        mount.get("mountPath").and_then(Value::as_str).map_or(0, |path| path.matches('/').count())
-    };
-    let (stays, goes) = if depth(early) > depth(&late) { (early, &late) } else { (&late, early) };
-    let goes = goes.clone();
-    let canonical = at(stays);
-    let stays = stays.clone();
-    if is_emptied(mender, &goes) {
-        take_out(mender, finding, &goes);
-    } else {
+    let mounts = mounts(mender, finding);
+    let Some(second) = mount_of(finding) else { return };
+    let Some(late) = mounts.get(second) else { return };
+    let Some(first) = mounts.iter().position(|mount| at(mount) == at(late)) else { return };
+    let Some(early) = mounts.get(first).filter(|_| first < second) else { return };
+    let depth = |mount: &Value| path(mount).matches('/').count();
+    let (stays, goes) = if depth(early) > depth(late) { (first, second) } else { (second, first) };
+    let canonical = at(late);
+    if !mounts.get(goes).is_some_and(|mount| is_emptied(mender, mount)) {
         return mender.leaves("FS011", format!("{name}{}: a person has to decide", finding.message));
     }
     if let Some(container) = mender.container_mut(finding)
-        && let Some(mount) = list(container, "volumeMounts").iter_mut().find(|one| **one == stays)
-        && let Some(fields) = mount.as_object_mut()
+        && let Some(fields) = list(container, "volumeMounts").get_mut(stays).and_then(Value::as_object_mut)
     {
         fields.insert("mountPath".to_owned(), json!(canonical));
     }
+    take_out(mender, finding, goes);
     mender.did("FS011", format!("{name}one mount at {canonical}"));
 }
 
@@ -213,7 +219,10 @@ pub(super) fn aliased(mender: &mut Mender<'_>, finding: &ValueFinding) {
 fn is_emptied(mender: &Mender<'_>, mount: &Value) -> bool {
     let volumes = mender.spec().get("volumes").and_then(Value::as_array);
     let volume = volumes.into_iter().flatten().find(|one| one.get("name") == mount.get("name"));
-    volume.is_some_and(|volume| volume.get("emptyDir").is_some())
+    // What says nothing is one too.
+    let is_empty =
+        |volume: &Value| volume.as_object().is_some_and(|fields| fields.keys().all(|key| key == "name"));
+    volume.is_some_and(|volume| volume.get("emptyDir").is_some() || is_empty(volume))
 }
 
 pub(super) fn say_read_only(mender: &mut Mender<'_>, finding: &ValueFinding) {
@@ -228,19 +237,14 @@ pub(super) fn say_read_only(mender: &mut Mender<'_>, finding: &ValueFinding) {
 /// Gives a volume the limit that the image's manifest has for it, or one that is not small.
 pub(super) fn size_limit(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let Some((source, _)) = finding.pointer.rsplit_once('/') else { return };
-    let Some((volume, _)) = source.rsplit_once('/') else { return };
-    let Some(volume) = mender.value.pointer(volume).cloned() else { return };
+    let Some((place, _)) = source.rsplit_once('/') else { return };
+    let Some(volume) = mender.value.pointer(place).cloned() else { return };
     let name = volume.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let in_memory = volume.pointer("/emptyDir/medium") == Some(&json!("Memory"));
     let known = known_limit(mender, &name);
     let limit = known.unwrap_or_else(|| if in_memory { MEMORY_LIMIT } else { DISK_LIMIT }.to_owned());
-    let Some(fields) = mender.value.pointer_mut(source) else { return };
-    if !fields.is_object() {
-        *fields = json!({});
-    }
-    if let Some(fields) = fields.as_object_mut() {
-        fields.insert("sizeLimit".to_owned(), json!(limit));
-    }
+    let Some(fields) = mender.value.pointer_mut(place).and_then(Value::as_object_mut) else { return };
+    sub(fields, "emptyDir").insert("sizeLimit".to_owned(), json!(limit));
     mender.did("FS007", format!("the volume {name:?} takes {limit} at the most"));
 }
 

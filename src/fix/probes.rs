@@ -141,7 +141,7 @@ fn action(words: &[String]) -> Option<(&'static str, Value)> {
             if let Some(service) = value("service") {
                 grpc.insert("service".to_owned(), json!(service));
             }
-            (host.is_empty() || is_own(host)).then(|| ("grpc", Value::Object(grpc)))
+            (host.is_empty() || is_own(host)).then_some(("grpc", Value::Object(grpc)))
         }
         _ => None,
     }

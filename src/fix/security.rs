@@ -210,8 +210,13 @@ pub(super) fn remove_unsafe(mender: &mut Mender<'_>, finding: &ValueFinding) {
 
 pub(super) fn no_escalation(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let name = mender.name(finding);
+    let is_unsafe = mender.is_unsafe();
     let Some(container) = mender.container_mut(finding) else { return };
     let context = sub(container, "securityContext");
+    if context.get("allowPrivilegeEscalation") == Some(&json!(true)) && !is_unsafe {
+        let message = format!("{name}it says `true` on purpose: `--unsafe` says `false`");
+        return mender.leaves("PR002", message);
+    }
     // The API server refuses the two together.
     if context.get("privileged") == Some(&json!(true)) {
         return mender.leaves("PR002", format!("{name}it is privileged"));

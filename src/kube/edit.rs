@@ -36,7 +36,7 @@ pub enum EditError {
 pub fn edit(text: &str, wanted: &[Option<Value>]) -> Result<String, EditError> {
     let mut now = text.to_owned();
     for _ in 0..MAX_ROUNDS {
-        let documents = document::read(&now).inspect_err(|_| assert!(!cfg!(test), "{now}"))?;
+        let documents = document::read(&now)?;
         let mut editor = Editor::new(&now);
         let mut differs = None;
         for (number, (document, wanted)) in (1..).zip(documents.iter().zip(wanted)) {
@@ -199,7 +199,7 @@ impl<'t> Editor<'t> {
             return self.alias(node, wanted, place);
         }
         match (&node.kind, wanted) {
-            (Kind::Fields(fields), Value::Object(values)) if self.can_edit(fields, values) => {
+            (Kind::Fields(fields), Value::Object(values)) if can_edit(fields, values) => {
                 self.fields(node, fields, values);
             }
             (Kind::List(items), Value::Array(values)) if !items.is_empty() && !values.is_empty() => {
@@ -207,18 +207,6 @@ impl<'t> Editor<'t> {
             }
             _ => self.replace(node, wanted, place),
         }
-    }
-
-    /// Whether the fields can be changed one by one: what `<<` brings cannot be taken out, and something has to stay.
-    fn can_edit(&self, fields: &[Field], values: &Map<String, Value>) -> bool {
-        let stays = |field: &Field| match field.origin {
-            Origin::Here => true,
-            Origin::Merged => values.contains_key(&field.name),
-            Origin::Merge => true,
-        };
-        let any =
-            fields.iter().any(|field| field.origin == Origin::Merge || values.contains_key(&field.name));
-        any && fields.iter().all(stays)
     }
 
     fn fields(&mut self, node: &Node, fields: &[Field], values: &Map<String, Value>) {
@@ -299,7 +287,7 @@ impl<'t> Editor<'t> {
         let (Kind::Fields(fields), Value::Object(values)) = (&node.kind, wanted) else {
             return self.replace(node, wanted, place);
         };
-        if !self.can_edit(fields, values) {
+        if !can_edit(fields, values) {
             return self.replace(node, wanted, place);
         }
         let is_same = |name: &str, value: &Value| {
@@ -391,6 +379,13 @@ impl<'t> Editor<'t> {
     }
 }
 
+/// Whether the fields can be changed one by one: what `<<` brings cannot be taken out, and something has to stay.
+fn can_edit(fields: &[Field], values: &Map<String, Value>) -> bool {
+    let stays = |field: &Field| field.origin != Origin::Merged || values.contains_key(&field.name);
+    let any = fields.iter().any(|field| field.origin == Origin::Merge || values.contains_key(&field.name));
+    any && fields.iter().all(stays)
+}
+
 fn is_alias(node: &Node) -> bool {
     node.form == Form::Alias
 }
@@ -460,9 +455,8 @@ fn identity(value: &Value) -> Option<Vec<Value>> {
     } else {
         &["name"]
     };
-    fields
-        .contains_key(keys[0])
-        .then(|| keys.iter().map(|key| fields.get(*key).cloned().unwrap_or_default()).collect())
+    let has = keys.first().is_some_and(|key| fields.contains_key(*key));
+    has.then(|| keys.iter().map(|key| fields.get(*key).cloned().unwrap_or_default()).collect())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod corpus;
 mod daemon;
 mod documents;
 mod findings;
+mod fixes;
 mod fixture;
 mod generated;
 mod hostile;

@@ -12,6 +12,7 @@ use crate::audit::resource::PodSpecPath;
 use crate::kube::Version;
 
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[command(group = ArgGroup::new("how").multiple(false))]
 #[command(
     after_help = "What is mended is told on stderr, and what was left and why. Comments, order, quotes, anchors and line ends stay.\n\n\

@@ -53,18 +53,13 @@ impl Editor<'_> {
         let Some(first) = items.first() else { return };
         let dash = self.dash(first);
         let lines = self.style.item_lines(value, self.column(dash));
-        match after {
-            Some(item) => {
-                let end = self.end(item, Place::Item);
-                self.put_lines(end, &lines);
-            }
-            None => {
-                let start = self.line_start(dash);
-                let text: String =
-                    lines.iter().fold(String::new(), |text, line| text + line + self.style.eol);
-                self.change(start..start, text);
-            }
+        if let Some(item) = after {
+            let end = self.end(item, Place::Item);
+            return self.put_lines(end, &lines);
         }
+        let start = self.line_start(dash);
+        let text: String = lines.iter().fold(String::new(), |text, line| text + line + self.style.eol);
+        self.change(start..start, text);
     }
 
     /// Takes out a member of a list with its lines.

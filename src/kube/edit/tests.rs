@@ -27,7 +27,7 @@ fn fields_come_behind_those_that_are_there_and_comments_stay() {
             value["spec"]["b"] = json!({"c": [1, {"d": "yes", "e": {}}], "f": "a: b"});
             value["spec"]["a"] = json!(2);
         },
-        &expect![[r##"
+        &expect![[r#"
             # head
             spec:  # the spec
               a: 2   # one
@@ -41,7 +41,7 @@ fn fields_come_behind_those_that_are_there_and_comments_stay() {
 
             # end
             other: x
-        "##]],
+        "#]],
     );
 }
 
@@ -52,7 +52,7 @@ fn lists_keep_the_items_that_stay_and_their_order() {
         |value| {
             value["list"] = json!([{"name": "new"}, {"name": "a", "x": 2}, {"name": "mid", "w": [1]}, {"name": "c"}, {"name": "z"}]);
         },
-        &expect![[r##"
+        &expect![[r"
             list:
               - name: new
               - name: a # first
@@ -65,7 +65,7 @@ fn lists_keep_the_items_that_stay_and_their_order() {
               - name: c
               - name: z
             next: 1
-        "##]],
+        "]],
     );
 }
 
@@ -78,12 +78,12 @@ fn fields_go_with_their_lines_and_the_dash_stays() {
             item.remove("x");
             item.remove("z");
         },
-        &expect![[r##"
+        &expect![[r"
             a:
             - y: 2
               # kept
               w: 3
-        "##]],
+        "]],
     );
 }
 
@@ -94,7 +94,7 @@ fn empty_values_are_filled_where_they_stand() {
         |value| {
             *value = json!({"a": {"x": 1}, "b": {"w": [1]}, "c": {"z": 1}, "d": ["q"], "e": "t"});
         },
-        &expect![[r##"
+        &expect![[r"
             a:  # why
               x: 1
             b:
@@ -105,7 +105,7 @@ fn empty_values_are_filled_where_they_stand() {
             d:
             - q
             e: t
-        "##]],
+        "]],
     );
 }
 
@@ -169,7 +169,7 @@ fn aliases_and_merges_are_extended_and_their_anchors_stay() {
             value["list"][0]["c"] = json!({"d": 1});
             value["flow"]["x"]["a"] = json!(7);
         },
-        &expect![[r#"
+        &expect![[r"
             base: &base
               a: 1
             one:
@@ -183,19 +183,19 @@ fn aliases_and_merges_are_extended_and_their_anchors_stay() {
               c:
                 d: 1
             flow: {x: {<<: *base, a: 7}}
-        "#]],
+        "]],
     );
     // Its other user says what it said.
     check(
         "one: &x\n  a: 1\ntwo: *x\n",
         |value| value["one"]["a"] = json!(2),
-        &expect![[r#"
+        &expect![[r"
             one: &x
               a: 2
             two:
               <<: *x
               a: 1
-        "#]],
+        "]],
     );
     // Both change alike: the alias is enough.
     check(
@@ -204,13 +204,13 @@ fn aliases_and_merges_are_extended_and_their_anchors_stay() {
             value["one"]["a"] = json!(2);
             value["two"]["a"] = json!(2);
         },
-        &expect![[r#"
+        &expect![[r"
             one: &x
               a: 2
             two:
               <<: *x
               a: 2
-        "#]],
+        "]],
     );
 }
 
@@ -277,11 +277,11 @@ fn mount_that_moves_keeps_its_text() {
     check(
         "m:\n- {name: a, mountPath: /x} # one\n- name: b\n  mountPath: /var/run # two\n- {name: c, mountPath: /y}\n",
         |value| value["m"] = json!([{"name": "a", "mountPath": "/x"}, {"name": "b", "mountPath": "/run"}]),
-        &expect![[r##"
+        &expect![[r"
             m:
             - {name: a, mountPath: /x} # one
             - name: b
               mountPath: /run # two
-        "##]],
+        "]],
     );
 }
