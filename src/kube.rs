@@ -6,6 +6,7 @@
 pub mod document;
 pub mod given;
 pub mod pod;
+pub mod policy;
 pub mod pss;
 pub mod version;
 pub mod workload;

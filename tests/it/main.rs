@@ -20,6 +20,7 @@ mod layers;
 mod layout;
 mod plan;
 mod platforms;
+mod policy;
 mod recipes;
 mod record;
 mod registry;
