@@ -248,15 +248,14 @@ impl Rules {
     }
 }
 
-/// `items` as a list of CEL, a line each.
+/// Longest list that stays in one line.
+const MAX_LINE: usize = 80;
+
+/// `items` as a list of CEL, a line each where there are many.
 pub(super) fn list(items: &[String]) -> String {
-    match items {
-        [] => "[]".to_owned(),
-        items => {
-            let lines: Vec<String> = items.iter().map(|item| format!("  {}", quoted(item))).collect();
-            format!("[\n{}\n]", lines.join(",\n"))
-        }
-    }
+    let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
+    let line = items.join(", ");
+    if line.len() <= MAX_LINE { format!("[{line}]") } else { format!("[\n  {}\n]", items.join(",\n  ")) }
 }
 
 /// `text` as a string of CEL.

@@ -14,6 +14,9 @@ use crate::kube::Version;
 /// The version of Kubernetes from which on the policy is stable.
 const STABLE: Version = Version(36);
 
+/// Longest object that stays in one line.
+const MAX_LINE: usize = 100;
+
 /// Fields that hold names and values of the user's, not fields.
 const MAPS: [&str; 2] = ["limits", "requests"];
 
@@ -211,7 +214,12 @@ fn construct(path: &str, value: &Value, image: Option<&str>, indent: usize) -> S
                 _ => format!("{name}: {}", construct(&format!("{path}.{name}"), value, image, indent)),
             };
             let fields: Vec<String> = fields.iter().map(field).collect();
-            format!("{}{{{}}}", if is_map { "" } else { path }, fields.join(", "))
+            let name = if is_map { "" } else { path };
+            let line = fields.join(", ");
+            if line.len() <= MAX_LINE {
+                return format!("{name}{{{line}}}");
+            }
+            format!("{name}{{\n{pad}  {}\n{pad}}}", fields.join(&format!(",\n{pad}  ")))
         }
         other => other.to_string(),
     }

@@ -2,10 +2,12 @@
 //!
 //! Knows no policy; the functions are the language's own and those of its string library, and no others.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cel::common::types::DYN_TYPE;
-use cel::{Context, Env, StructDef, Value as CelValue, extensions, to_value};
+use cel::common::types::{CelStruct, Type};
+use cel::common::value::{CowVal, Val};
+use cel::{Context, Env, ExecutionError, StructType, Value as CelValue, extensions, to_value};
 use serde_json::{Map, Value};
 
 /// What an expression sees.
@@ -45,12 +47,8 @@ impl Scope {
     /// As [`Self::evaluate`], for what makes objects of types.
     pub(super) fn construct(&self, expression: &str) -> Value {
         let mut env = Env::stdlib();
-        for (name, fields) in types_of(expression) {
-            let mut of = StructDef::new(name);
-            for field in fields {
-                of = of.add_field(field, DYN_TYPE);
-            }
-            env.add_type(of).unwrap();
+        for name in types_of(expression) {
+            env.add_type(Open(Type::new_struct(name))).unwrap();
         }
         plain(&self.run(expression, env))
     }
@@ -105,8 +103,28 @@ impl Scope {
     }
 }
 
-/// The types that `expression` makes objects of, with the fields that it sets; an apply configuration knows every field.
-fn types_of(expression: &str) -> Vec<(String, Vec<String>)> {
+/// A type that has whatever field is set: which ones there are is for the schema that the result is held against.
+struct Open(Type);
+
+impl StructType for Open {
+    fn get_type(&self) -> &Type {
+        &self.0
+    }
+
+    fn new_value<'b, 'v>(
+        &self,
+        fields: BTreeMap<String, CowVal<'b, 'v>>,
+    ) -> Result<Box<dyn Val + 'v>, ExecutionError> {
+        let mut object = CelStruct::new(self.0.name().to_owned());
+        for (name, value) in fields {
+            object.add_field_value(name, value);
+        }
+        Ok(Box::new(object))
+    }
+}
+
+/// The types that `expression` makes objects of.
+fn types_of(expression: &str) -> Vec<String> {
     let is_path = |c: char| c.is_ascii_alphanumeric() || c == '.';
     let mut names: Vec<String> = expression
         .match_indices('{')
@@ -118,17 +136,7 @@ fn types_of(expression: &str) -> Vec<(String, Vec<String>)> {
         .collect();
     names.sort();
     names.dedup();
-    let mut fields: Vec<String> = expression
-        .match_indices(": ")
-        .map(|(at, _)| {
-            let before = &expression[..at];
-            before[before.rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |at| at + 1)..].to_owned()
-        })
-        .filter(|name| !name.is_empty())
-        .collect();
-    fields.sort();
-    fields.dedup();
-    names.into_iter().map(|name| (name, fields.clone())).collect()
+    names
 }
 
 fn plain(value: &CelValue) -> Value {
