@@ -77,7 +77,7 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
         Command::Harden(args) => harden::run(*args, pipeline, world),
         Command::Inspect(args) => inspect::run(args, pipeline, world),
         Command::Manifest(args) => manifest::run(args.action, pipeline, world),
-        Command::Policy(args) => policy::run(args, pipeline, world),
+        Command::Policy(args) => policy::run(&args, pipeline, world),
         Command::Verify(args) => verify::run(args, pipeline, world),
         Command::Run(args) => run::run(args, pipeline, world),
         Command::Trace(args) => trace::run(args, pipeline, world),

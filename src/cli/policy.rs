@@ -14,14 +14,14 @@ use crate::manifest::Manifest;
 use crate::reference::{Reference, RegistryReference};
 
 pub(super) fn run(
-    args: PolicyArgs,
+    args: &PolicyArgs,
     pipeline: &dyn Pipeline,
     world: &mut World<'_>,
 ) -> Result<Outcome, Failure> {
     let request = Request {
         engine: args.engine.into(),
-        form: form(&args),
-        images: images(&args, pipeline)?,
+        form: form(args),
+        images: images(args, pipeline)?,
         version: args.kube_version,
         namespaces: args.namespace.clone(),
         enforce: args.enforce.map(Into::into),
@@ -119,6 +119,6 @@ fn into_directory(path: &Path, files: &[File], world: &mut World<'_>) -> Result<
         Target::prepare(&target)?.write(&file.text, world)?;
         written.push(target);
     }
-    let lines: String = written.iter().map(|path| format!("{}\n", path.display())).collect();
-    world.say(&lines)
+    let lines: Vec<String> = written.iter().map(|path| format!("{}\n", path.display())).collect();
+    world.say(&lines.concat())
 }

@@ -41,6 +41,7 @@ fn help_is_as_written_down() {
     check_help(&["manifest"], &expect_file!["../../testdata/help/manifest.txt"]);
     check_help(&["manifest", "show"], &expect_file!["../../testdata/help/manifest-show.txt"]);
     check_help(&["manifest", "pull"], &expect_file!["../../testdata/help/manifest-pull.txt"]);
+    check_help(&["policy"], &expect_file!["../../testdata/help/policy.txt"]);
     check_help(&["run"], &expect_file!["../../testdata/help/run.txt"]);
     check_help(&["trace"], &expect_file!["../../testdata/help/trace.txt"]);
     check_help(&["recipe"], &expect_file!["../../testdata/help/recipe.txt"]);

@@ -13,6 +13,7 @@ use crate::kube::policy::{Enforce, Engine};
 use crate::reference::RegistryReference;
 
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "flags as they are typed")]
 #[command(
     after_help = "Without an image the rules are for every image: a read-only root file system in every kind of container, and images \
     pinned by digest. With images they are for those: writable mounts only where their writable manifests have them, and for Falco \

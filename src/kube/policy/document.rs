@@ -92,6 +92,27 @@ fn yaml(value: &Value) -> String {
         .unwrap_or_else(|error| unreachable!("a document is maps, lists and scalars only: {error}"))
 }
 
+/// The value at a JSON pointer; nothing where there is none.
+pub(super) fn at<'v>(value: &'v Value, pointer: &str) -> &'v Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
+}
+
+/// Sets the value at a JSON pointer, the last part of which may be a field that is not there yet.
+pub(super) fn put(value: &mut Value, pointer: &str, new: Value) {
+    let Some((before, field)) = pointer.rsplit_once('/') else { return };
+    if let Some(object) = value.pointer_mut(before).and_then(Value::as_object_mut) {
+        object.insert(field.to_owned(), new);
+    }
+}
+
+/// Adds an item to the list at a JSON pointer, which may not be there yet.
+pub(super) fn push(value: &mut Value, pointer: &str, item: Value) {
+    match value.pointer_mut(pointer).and_then(Value::as_array_mut) {
+        Some(items) => items.push(item),
+        None => put(value, pointer, Value::Array(vec![item])),
+    }
+}
+
 /// A value whose fields are written in [`ORDER`].
 struct Ordered<'a>(&'a Value);
 

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::cel::{self, Dialect, Rules};
-use super::document::file;
+use super::document::{file, put};
 use super::pairs::{self, Case, Operation, Verdict};
 use super::{Enforce, File, Request, Role};
 
@@ -128,7 +128,7 @@ impl Template {
         let mut matches = json!({ "kinds": [{ "apiGroups": [""], "kinds": ["Pod"] }] });
         let places = request.places(request.images.is_empty());
         if !places.is_empty() {
-            matches["namespaces"] = json!(places);
+            put(&mut matches, "/namespaces", json!(places));
         }
         let action = match request.enforce() {
             Enforce::Deny => "deny",

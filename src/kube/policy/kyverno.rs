@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::cel::{self, Dialect, Rules};
-use super::document::file;
+use super::document::{file, put};
 use super::pairs::{self, Case, Operation, Verdict};
 use super::{Enforce, File, Form, Request, Role, vap};
 
@@ -123,7 +123,7 @@ impl Policy {
         let mut constraints = vap::constraints();
         let places = request.places(request.images.is_empty());
         if !places.is_empty() {
-            constraints["namespaceSelector"] = vap::selector(&places);
+            put(&mut constraints, "/namespaceSelector", vap::selector(&places));
         }
         let mut spec = json!({
             "autogen": { "podControllers": { "controllers": [] } },
@@ -134,7 +134,7 @@ impl Policy {
             "validations": self.rules.validations(),
         });
         if let Some(conditions) = self.conditions() {
-            spec["matchConditions"] = conditions;
+            put(&mut spec, "/matchConditions", conditions);
         }
         let mut metadata = self.metadata();
         if let Some(annotations) = metadata.pointer_mut("/annotations").and_then(Value::as_object_mut) {
@@ -154,7 +154,7 @@ impl Policy {
         let any = |kind: &str, operation: &str| {
             let mut resources = json!({ "kinds": [kind], "operations": [operation] });
             if !places.is_empty() {
-                resources["namespaces"] = json!(places);
+                put(&mut resources, "/namespaces", json!(places));
             }
             json!({ "resources": resources })
         };
@@ -167,11 +167,11 @@ impl Policy {
             },
         });
         if let Some(conditions) = self.conditions() {
-            rule["celPreconditions"] = conditions;
+            put(&mut rule, "/celPreconditions", conditions);
         }
         let mut spec = json!({ "background": true, "rules": [rule] });
         if enforce == Enforce::Warn {
-            spec["emitWarning"] = json!(true);
+            put(&mut spec, "/emitWarning", json!(true));
         }
         json!({
             "apiVersion": "kyverno.io/v1",
@@ -195,16 +195,16 @@ impl Policy {
                 let is_known = ["mutable-pod", "immutable-pod"].contains(&case.name.as_str());
                 let name = if is_known { case.name.clone() } else { format!("{short}-{}", case.name) };
                 let mut pod = case.pod.clone();
-                pod["metadata"]["name"] = json!(name);
+                put(&mut pod, "/metadata/name", json!(name));
                 names.push(name);
                 pods.push(pod);
             }
             let mut expected =
                 json!({ "policy": self.name, "kind": "Pod", "resources": names, "result": result });
             if form == Form::Legacy {
-                expected["rule"] = json!(self.name);
+                put(&mut expected, "/rule", json!(self.name));
             } else {
-                expected["isValidatingPolicy"] = json!(true);
+                put(&mut expected, "/isValidatingPolicy", json!(true));
             }
             results.push(expected);
         }

@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use super::cel;
-use super::document::file;
+use super::document::{at, file, put};
 use super::{File, Image, Request, Role, vap};
 use crate::kube::Version;
 
@@ -36,7 +36,7 @@ pub(super) fn files(request: &Request) -> Vec<File> {
         let mut binding_spec = json!({ "policyName": name });
         let places = request.sorted_namespaces();
         if !places.is_empty() {
-            binding_spec["matchResources"] = json!({ "namespaceSelector": vap::selector(&places) });
+            put(&mut binding_spec, "/matchResources", json!({ "namespaceSelector": vap::selector(&places) }));
         }
         let binding = json!({
             "apiVersion": api,
@@ -69,9 +69,9 @@ pub(super) fn kyverno(request: &Request) -> Vec<File> {
         let mut spec = spec(image);
         let places = request.sorted_namespaces();
         if !places.is_empty() {
-            spec["matchConstraints"]["namespaceSelector"] = vap::selector(&places);
+            put(&mut spec, "/matchConstraints/namespaceSelector", vap::selector(&places));
         }
-        spec["autogen"] = json!({ "podControllers": { "controllers": [] } });
+        put(&mut spec, "/autogen", json!({ "podControllers": { "controllers": [] } }));
         let policy = json!({
             "apiVersion": "policies.kyverno.io/v1",
             "kind": "MutatingPolicy",
@@ -85,7 +85,7 @@ pub(super) fn kyverno(request: &Request) -> Vec<File> {
             "policy": name,
             "isMutatingPolicy": true,
             "kind": "Pod",
-            "resources": [before["metadata"]["name"]],
+            "resources": [at(&before, "/metadata/name")],
             "patchedResources": patched,
             "result": "pass",
         }));
@@ -132,10 +132,7 @@ fn spec(image: &Image) -> Value {
             { "name": "runs-the-image", "expression": own(image, None) },
             { "name": "mounts-nothing-there", "expression": untouched(image) },
         ],
-        "mutations": [{
-            "patchType": "ApplyConfiguration",
-            "applyConfiguration": { "expression": patch(image) },
-        }],
+        "mutations": mutations(image),
         "reinvocationPolicy": "IfNeeded",
     })
 }
@@ -161,35 +158,58 @@ fn untouched(image: &Image) -> String {
     format!("!{}", own(image, Some(&touches)))
 }
 
-fn patch(image: &Image) -> String {
-    let pod = image.pod();
-    let runs = cel::runs(&cel::list(&image.spellings()));
-    let spec = &pod["spec"];
-    let mounts =
-        construct("Object.spec.containers.volumeMounts", &spec["containers"][0]["volumeMounts"], None, 4);
+/// The volumes and the root, and in front of all init containers the one that fills volumes.
+fn mutations(image: &Image) -> Value {
+    let configuration = json!({
+        "patchType": "ApplyConfiguration",
+        "applyConfiguration": { "expression": configuration(image) },
+    });
+    // Its command and its capabilities are lists without keys, which no apply configuration may have.
+    let patch = inits(image)
+        .map(|expression| json!({ "patchType": "JSONPatch", "jsonPatch": { "expression": expression } }));
+    std::iter::once(configuration).chain(patch).collect()
+}
+
+fn configuration(image: &Image) -> String {
+    let spec = at(image.pod(), "/spec");
     let mut fields = Vec::new();
-    if let Some(volumes) = spec["volumes"].as_array().filter(|volumes| !volumes.is_empty()) {
-        let volumes = construct("Object.spec.volumes", &json!(volumes), None, 2);
-        fields.push(format!("volumes: {volumes}"));
-    }
-    if let Some(inits) = spec["initContainers"].as_array().filter(|inits| !inits.is_empty()) {
-        // It is the image that the pod names that fills the volumes.
-        let image = format!("object.spec.containers.filter(c, {runs})[0].image");
-        let inits = construct("Object.spec.initContainers", &json!(inits), Some(&image), 2);
-        fields.push(format!("initContainers: {inits}"));
+    if at(spec, "/volumes").is_array() {
+        fields.push(format!("volumes: {}", construct("Object.spec.volumes", at(spec, "/volumes"), None, 2)));
     }
     let mut container = vec![
         "name: c.name".to_owned(),
         "securityContext: Object.spec.containers.securityContext{readOnlyRootFilesystem: true}".to_owned(),
     ];
-    if spec["containers"][0]["volumeMounts"].is_array() {
+    let mounts = at(spec, "/containers/0/volumeMounts");
+    if mounts.is_array() {
+        let mounts = construct("Object.spec.containers.volumeMounts", mounts, None, 4);
         container.push(format!("volumeMounts: {mounts}"));
     }
     fields.push(format!(
-        "containers: object.spec.containers.filter(c, {runs}).map(c, Object.spec.containers{{\n    {}\n  }})",
+        "containers: object.spec.containers.filter(c, {}).map(c, Object.spec.containers{{\n    {}\n  }})",
+        cel::runs(&cel::list(&image.spellings())),
         container.join(",\n    ")
     ));
     format!("Object{{spec: Object.spec{{\n  {}\n}}}}", fields.join(",\n  "))
+}
+
+/// What adds the init containers; none where there are none.
+fn inits(image: &Image) -> Option<String> {
+    let inits = at(image.pod(), "/spec/initContainers").as_array()?;
+    // It is the image that the pod names that fills the volumes.
+    let runs = cel::runs(&cel::list(&image.spellings()));
+    let own = format!("object.spec.containers.filter(c, {runs})[0].image");
+    let inits: Vec<String> =
+        inits.iter().map(|init| construct("Object.spec.initContainers", init, Some(&own), 2)).collect();
+    let first = inits
+        .iter()
+        .rev()
+        .map(|init| format!("  JSONPatch{{op: 'add', path: '/spec/initContainers/0', value: {init}}}"));
+    Some(format!(
+        "has(object.spec.initContainers) ? [\n{}\n] : [\n  JSONPatch{{op: 'add', path: '/spec/initContainers', value: [{}]}}\n]",
+        first.collect::<Vec<_>>().join(",\n"),
+        inits.join(", ")
+    ))
 }
 
 /// `value` as CEL makes it, of the type `path`; `image` is written in place of a field of that name.
@@ -229,23 +249,22 @@ fn construct(path: &str, value: &Value, image: Option<&str>, indent: usize) -> S
 fn pair(image: &Image, request: &Request) -> [Value; 2] {
     let full = image.pod();
     let namespace = request.sorted_namespaces().into_iter().next().unwrap_or_else(|| "production".to_owned());
-    let app = &full["spec"]["containers"][0];
+    let app = at(full, "/spec/containers/0");
     let before = json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": { "name": format!("bare-{}", image.name()), "namespace": namespace },
-        "spec": { "containers": [{ "name": app["name"], "image": app["image"] }] },
+        "spec": { "containers": [{ "name": at(app, "/name"), "image": at(app, "/image") }] },
     });
     let mut after = before.clone();
-    for field in ["volumes", "initContainers"] {
-        if full["spec"][field].is_array() {
-            after["spec"][field] = full["spec"][field].clone();
+    let mut give = |pointer: &str, value: &Value| {
+        if !value.is_null() {
+            put(&mut after, pointer, value.clone());
         }
-    }
-    let container = &mut after["spec"]["containers"][0];
-    container["securityContext"] = json!({ "readOnlyRootFilesystem": true });
-    if app["volumeMounts"].is_array() {
-        container["volumeMounts"] = app["volumeMounts"].clone();
-    }
+    };
+    give("/spec/volumes", at(full, "/spec/volumes"));
+    give("/spec/initContainers", at(full, "/spec/initContainers"));
+    give("/spec/containers/0/securityContext", &json!({ "readOnlyRootFilesystem": true }));
+    give("/spec/containers/0/volumeMounts", at(app, "/volumeMounts"));
     [before, after]
 }

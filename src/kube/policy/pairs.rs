@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use super::cel::MUST_BE_READ_ONLY;
+use super::document::{at, push, put};
 use super::{Image, Request};
 
 /// A pod, and what becomes of it.
@@ -60,24 +61,24 @@ impl Case {
             "uid": "00000000-0000-0000-0000-000000000000",
             "kind": { "group": "", "version": "v1", "kind": "Pod" },
             "resource": { "group": "", "version": "v1", "resource": "pods" },
-            "name": self.pod["metadata"]["name"],
-            "namespace": self.pod["metadata"]["namespace"],
+            "name": at(&self.pod, "/metadata/name"),
+            "namespace": at(&self.pod, "/metadata/namespace"),
             "operation": if self.operation == Operation::Create { "CREATE" } else { "UPDATE" },
             "userInfo": { "username": "kiln" },
             "object": self.pod,
         });
         if self.operation != Operation::Create {
-            request["oldObject"] = self.old.clone();
+            put(&mut request, "/oldObject", self.old.clone());
         }
         if self.operation == Operation::Ephemeral {
-            request["subResource"] = json!("ephemeralcontainers");
+            put(&mut request, "/subResource", json!("ephemeralcontainers"));
         }
         json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request })
     }
 
     fn new(name: &str, why: &'static str, verdict: Verdict, pod: Value) -> Self {
         let mut pod = pod;
-        pod["metadata"]["name"] = json!(name);
+        put(&mut pod, "/metadata/name", json!(name));
         Self { name: name.to_owned(), why, operation: Operation::Create, verdict, pod, old: Value::Null }
     }
 
@@ -93,7 +94,7 @@ impl Case {
     fn of(mut self, operation: Operation, old: Value) -> Self {
         self.operation = operation;
         self.old = old;
-        self.old["metadata"] = self.pod["metadata"].clone();
+        put(&mut self.old, "/metadata", at(&self.pod, "/metadata").clone());
         self
     }
 }
@@ -104,14 +105,14 @@ fn namespace(request: &Request) -> String {
     places.into_iter().next().unwrap_or_else(|| "production".to_owned())
 }
 
-fn pod(namespace: &str, spec: Value) -> Value {
+fn pod(namespace: &str, spec: &Value) -> Value {
     json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "pod", "namespace": namespace }, "spec": spec })
 }
 
 fn container(name: &str, image: &str, read_only: Option<bool>) -> Value {
     let mut container = json!({ "name": name, "image": image });
     if let Some(read_only) = read_only {
-        container["securityContext"] = json!({ "readOnlyRootFilesystem": read_only });
+        put(&mut container, "/securityContext", json!({ "readOnlyRootFilesystem": read_only }));
     }
     container
 }
@@ -124,10 +125,10 @@ fn mutable(label: &str, name: &str) -> String {
 /// For `cel::rootfs`: the pair that everybody knows, and one for every way round it.
 pub(super) fn rootfs(request: &Request) -> Vec<Case> {
     let namespace = namespace(request);
-    let pod = |spec| pod(&namespace, spec);
+    let pod = |spec: Value| pod(&namespace, &spec);
     let app = || container("app", "nginx:1.25", Some(true));
     let mut immutable = app();
-    immutable["volumeMounts"] = json!([{ "name": "tmp", "mountPath": "/tmp" }]);
+    put(&mut immutable, "/volumeMounts", json!([{ "name": "tmp", "mountPath": "/tmp" }]));
     let volumes = json!([{ "name": "tmp", "emptyDir": {} }]);
     let ephemeral = |debug: Value| pod(json!({ "containers": [app()], "ephemeralContainers": [debug] }));
     let legacy = json!({ "containers": [container("app", "nginx:1.25", None)] });
@@ -201,7 +202,7 @@ pub(super) fn rootfs(request: &Request) -> Vec<Case> {
 /// For `cel::digest`.
 pub(super) fn digest(request: &Request) -> Vec<Case> {
     let namespace = namespace(request);
-    let pod = |spec| pod(&namespace, spec);
+    let pod = |spec: Value| pod(&namespace, &spec);
     let app = || container("app", PINNED, Some(true));
     let unpinned = |label: &str, name: &str, image: &str| {
         format!("{label} '{name}' must pin its image by digest, found '{image}'")
@@ -264,34 +265,38 @@ pub(super) fn digest(request: &Request) -> Vec<Case> {
 /// For `cel::mounts`: the pod that kiln writes for the image, and what an intruder would make of it.
 pub(super) fn mounts(image: &Image, request: &Request) -> Vec<Case> {
     let mut own = image.pod().clone();
-    own["metadata"]["namespace"] = json!(namespace(request));
-    let name = own["spec"]["containers"][0]["name"].as_str().unwrap_or_default().to_owned();
+    put(&mut own, "/metadata/namespace", json!(namespace(request)));
+    let name = at(&own, "/spec/containers/0/name").as_str().unwrap_or_default().to_owned();
     let with = |volume: Value, mount: Value| {
         let mut pod = own.clone();
-        push(&mut pod["spec"]["volumes"], volume);
-        push(&mut pod["spec"]["containers"][0]["volumeMounts"], mount);
+        push(&mut pod, "/spec/volumes", volume);
+        push(&mut pod, "/spec/containers/0/volumeMounts", mount);
         pod
     };
     let undeclared =
         |path: &str| format!("Container '{name}' mounts {path} writable, where its image does not write");
     let extra = || json!({ "name": "extra", "emptyDir": {} });
     let mut writable_root = own.clone();
-    writable_root["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"] = json!(false);
+    put(&mut writable_root, "/spec/containers/0/securityContext/readOnlyRootFilesystem", json!(false));
     let mut ephemeral = own.clone();
-    ephemeral["spec"]["ephemeralContainers"] = json!([{
-        "name": "debug",
-        "image": own["spec"]["containers"][0]["image"],
-        "securityContext": { "readOnlyRootFilesystem": true },
-        "volumeMounts": [{ "name": "extra", "mountPath": "/usr/local" }],
-    }]);
-    push(&mut ephemeral["spec"]["volumes"], extra());
-    let before = json!({ "spec": own["spec"] });
+    put(
+        &mut ephemeral,
+        "/spec/ephemeralContainers",
+        json!([{
+            "name": "debug",
+            "image": at(&own, "/spec/containers/0/image"),
+            "securityContext": { "readOnlyRootFilesystem": true },
+            "volumeMounts": [{ "name": "extra", "mountPath": "/usr/local" }],
+        }]),
+    );
+    push(&mut ephemeral, "/spec/volumes", extra());
+    let before = json!({ "spec": at(&own, "/spec") });
     let foreign = container("other", PINNED, Some(false));
     let mut beside =
         with(extra(), json!({ "name": "extra", "mountPath": "/usr/share/more", "readOnly": true }));
     let mut other = foreign;
-    other["volumeMounts"] = json!([{ "name": "extra", "mountPath": "/anywhere" }]);
-    push(&mut beside["spec"]["containers"], other);
+    put(&mut other, "/volumeMounts", json!([{ "name": "extra", "mountPath": "/anywhere" }]));
+    push(&mut beside, "/spec/containers", other);
     let mut cases = vec![
         Case::accepted("declared-mounts", "the pod that kiln writes for the image", own.clone()),
         Case::rejected(
@@ -359,13 +364,17 @@ pub(super) fn mounts(image: &Image, request: &Request) -> Vec<Case> {
 pub(super) fn restricted(namespace: &str) -> Vec<Case> {
     let good = || {
         let mut app = container("app", PINNED, Some(true));
-        app["securityContext"] = json!({
-            "allowPrivilegeEscalation": false,
-            "capabilities": { "drop": ["ALL"] },
-            "readOnlyRootFilesystem": true,
-        });
+        put(
+            &mut app,
+            "/securityContext",
+            json!({
+                "allowPrivilegeEscalation": false,
+                "capabilities": { "drop": ["ALL"] },
+                "readOnlyRootFilesystem": true,
+            }),
+        );
         let security = json!({ "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } });
-        pod(namespace, json!({ "securityContext": security, "containers": [app] }))
+        pod(namespace, &json!({ "securityContext": security, "containers": [app] }))
     };
     let changed = |name: &str, why: &'static str, control: &str, field: &str, value: Value| {
         let mut pod = good();
@@ -376,7 +385,7 @@ pub(super) fn restricted(namespace: &str) -> Vec<Case> {
     };
     let app = "/spec/containers/0/securityContext";
     let mut host = good();
-    host["spec"]["volumes"] = json!([{ "name": "host", "hostPath": { "path": "/" } }]);
+    put(&mut host, "/spec/volumes", json!([{ "name": "host", "hostPath": { "path": "/" } }]));
     vec![
         Case::accepted("restricted-pod", "it asks for nothing that the restricted standard forbids", good()),
         changed(
@@ -409,11 +418,4 @@ pub(super) fn restricted(namespace: &str) -> Vec<Case> {
         ),
         Case::rejected("host-pod", "it mounts files of the host", "hostPathVolumes".to_owned(), host),
     ]
-}
-
-fn push(list: &mut Value, item: Value) {
-    match list {
-        Value::Array(items) => items.push(item),
-        none => *none = json!([item]),
-    }
 }

@@ -38,20 +38,19 @@ pub(super) fn files(request: &Request) -> Vec<File> {
             .into();
         json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } })
     };
-    let preview = namespaces
-        .iter()
-        .map(|name| {
-            format!(
-                "\n  kubectl label --dry-run=server --overwrite namespace {name} pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/enforce-version={version}"
-            )
-        })
-        .collect::<String>();
+    let preview = |name: &String| {
+        format!(
+            "\n  kubectl label --dry-run=server --overwrite namespace {name} pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/enforce-version={version}"
+        )
+    };
+    let preview: Vec<String> = namespaces.iter().map(preview).collect();
     let drift = match request.form {
         Form::Latest => "With an upgrade of the cluster its new controls hold at once.",
         _ => "The version is fixed: what an upgrade of the cluster adds holds when it is raised here.",
     };
     let comment = format!(
-        "The restricted Pod Security Standard. It does not ask for a read-only root file system: other policies do.\n{drift}\nWhich pods that are there break it:{preview}"
+        "The restricted Pod Security Standard. It does not ask for a read-only root file system: other policies do.\n{drift}\nWhich pods that are there break it:{}",
+        preview.concat()
     );
     let values: Vec<Value> = namespaces.iter().map(namespace).collect();
     let mut files = vec![file("namespaces.yaml", Role::Policy, &comment, &values)];
@@ -61,7 +60,12 @@ pub(super) fn files(request: &Request) -> Vec<File> {
             pairs::Verdict::Accepted => "accept",
             pairs::Verdict::Rejected(_) => "reject",
         };
-        file(format!("tests/{verdict}-{}.yaml", case.name), Role::Test, &case.comment(), &[case.pod.clone()])
+        file(
+            format!("tests/{verdict}-{}.yaml", case.name),
+            Role::Test,
+            &case.comment(),
+            std::slice::from_ref(&case.pod),
+        )
     }));
     files
 }

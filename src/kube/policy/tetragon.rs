@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::document::file;
+use super::document::{file, put};
 use super::{Enforce, File, Image, Request, Role};
 
 /// What a program may read but nothing in a container should change.
@@ -157,7 +157,7 @@ fn policy(name: &str, comment: &str, selector: Option<Value>, probes: &[Probe], 
     let enforce = request.enforce.unwrap_or(Enforce::Audit);
     let mut spec = json!({ "kprobes": probes.iter().map(|probe| probe.value(enforce)).collect::<Vec<_>>() });
     if let Some(selector) = selector {
-        spec["podSelector"] = selector;
+        put(&mut spec, "/podSelector", selector);
     }
     let namespaces = request.sorted_namespaces();
     let one = |kind: &str, metadata: Value| json!({ "apiVersion": "cilium.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec });

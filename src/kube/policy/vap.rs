@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::cel::{self, Dialect, Rules};
-use super::document::file;
+use super::document::{file, put};
 use super::pairs::{self, Case, Operation, Verdict};
 use super::{Enforce, File, Request, Role};
 
@@ -98,10 +98,10 @@ fn policy(name: &str, rules: &Rules, has_parameters: bool, conditions: Option<Va
         "validations": rules.validations(),
     });
     if has_parameters {
-        spec["paramKind"] = json!({ "apiVersion": "v1", "kind": "ConfigMap" });
+        put(&mut spec, "/paramKind", json!({ "apiVersion": "v1", "kind": "ConfigMap" }));
     }
     if let Some(conditions) = conditions {
-        spec["matchConditions"] = conditions;
+        put(&mut spec, "/matchConditions", conditions);
     }
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
@@ -142,12 +142,15 @@ fn binding(name: &str, policy: &str, parameters: Option<&str>, request: &Request
     let mut spec = json!({ "policyName": policy, "validationActions": actions });
     let places = request.places(request.images.is_empty());
     if !places.is_empty() {
-        spec["matchResources"] = json!({ "namespaceSelector": selector(&places) });
+        put(&mut spec, "/matchResources", json!({ "namespaceSelector": selector(&places) }));
     }
     if let Some(parameters) = parameters {
         // Whoever takes the parameters away lets nothing through by it.
-        spec["paramRef"] =
-            json!({ "name": parameters, "namespace": PARAMETERS, "parameterNotFoundAction": "Deny" });
+        put(
+            &mut spec,
+            "/paramRef",
+            json!({ "name": parameters, "namespace": PARAMETERS, "parameterNotFoundAction": "Deny" }),
+        );
     }
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
@@ -161,7 +164,8 @@ fn binding(name: &str, policy: &str, parameters: Option<&str>, request: &Request
 fn parameters(name: &str, lists: &[(&str, &[String])]) -> Value {
     let mut data = json!({});
     for (key, items) in lists {
-        data[*key] = json!(items.iter().map(|item| format!("{item}\n")).collect::<String>());
+        let lines: Vec<String> = items.iter().map(|item| format!("{item}\n")).collect();
+        put(&mut data, &format!("/{key}"), json!(lines.concat()));
     }
     json!({
         "apiVersion": "v1",

@@ -131,7 +131,10 @@ fn types_of(expression: &str) -> Vec<String> {
         .filter_map(|(at, _)| {
             let before = &expression[..at];
             let start = before.rfind(|c: char| !is_path(c)).map_or(0, |at| at + 1);
-            before[start..].starts_with("Object").then(|| before[start..].to_owned())
+            ["Object", "JSONPatch"]
+                .iter()
+                .any(|root| before[start..].starts_with(root))
+                .then(|| before[start..].to_owned())
         })
         .collect();
     names.sort();

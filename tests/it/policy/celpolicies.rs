@@ -22,18 +22,15 @@ pub(super) fn admit(files: &Written, binding: &Value, scope: Scope) -> Vec<Strin
             .unwrap_or_else(|| panic!("{name}"))
     };
     let policy = named("ValidatingAdmissionPolicy", &binding["spec"]["policyName"]);
-    let scope = match binding["spec"].get("paramRef") {
-        Some(reference) => {
-            let parameters = named("ConfigMap", &reference["name"]);
-            assert_eq!(parameters["metadata"]["namespace"], reference["namespace"]);
-            assert_eq!(reference["parameterNotFoundAction"], "Deny");
-            assert_eq!(policy["spec"]["paramKind"], json!({ "apiVersion": "v1", "kind": "ConfigMap" }));
-            scope.with("params", parameters.clone())
-        }
-        None => {
-            assert!(policy["spec"].get("paramKind").is_none());
-            scope
-        }
+    let scope = if let Some(reference) = binding["spec"].get("paramRef") {
+        let parameters = named("ConfigMap", &reference["name"]);
+        assert_eq!(parameters["metadata"]["namespace"], reference["namespace"]);
+        assert_eq!(reference["parameterNotFoundAction"], "Deny");
+        assert_eq!(policy["spec"]["paramKind"], json!({ "apiVersion": "v1", "kind": "ConfigMap" }));
+        scope.with("params", parameters.clone())
+    } else {
+        assert!(policy["spec"].get("paramKind").is_none());
+        scope
     };
     says(&policy["spec"], scope)
 }

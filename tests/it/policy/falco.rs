@@ -82,13 +82,13 @@ const PRIORITIES: [&str; 8] =
 struct Rules {
     macros: BTreeMap<String, String>,
     lists: BTreeMap<String, Vec<String>>,
-    rules: BTreeMap<String, Value>,
+    by_name: BTreeMap<String, Value>,
 }
 
 impl Rules {
     /// Reads `document` and fails at whatever Falco does not know.
     fn of(document: &Value) -> Self {
-        let mut all = Self { macros: BTreeMap::new(), lists: BTreeMap::new(), rules: BTreeMap::new() };
+        let mut all = Self { macros: BTreeMap::new(), lists: BTreeMap::new(), by_name: BTreeMap::new() };
         for (number, item) in document.as_array().unwrap().iter().enumerate() {
             if let Some(version) = item.get("required_engine_version") {
                 only_fields(item, "a version", &["required_engine_version"]);
@@ -107,14 +107,14 @@ impl Rules {
                 for field in outputs(text(item, "/output")) {
                     assert!(FIELDS.contains(&field.as_str()), "%{field}");
                 }
-                all.rules.insert(text(item, "/rule").to_owned(), item.clone());
+                all.by_name.insert(text(item, "/rule").to_owned(), item.clone());
             }
         }
         all
     }
 
     fn raises(&self, rule: &str, event: &Value) -> bool {
-        let rule = self.rules.get(rule).unwrap_or_else(|| panic!("no rule {rule}"));
+        let rule = self.by_name.get(rule).unwrap_or_else(|| panic!("no rule {rule}"));
         self.holds(text(rule, "/condition"), event)
     }
 
@@ -294,7 +294,7 @@ fn verify(files: &Written) -> usize {
             }
         }
         tested.sort_unstable();
-        assert!(rules.rules.keys().eq(tested.iter()), "{path}: {tested:?}");
+        assert!(rules.by_name.keys().eq(tested.iter()), "{path}: {tested:?}");
     }
     count
 }
@@ -311,7 +311,7 @@ fn rules_raise_on_their_events_and_on_no_others() {
 fn rule_of_the_guides_keeps_its_name_and_its_output_and_loses_its_gaps() {
     let files = written(&["falco"]);
     let rules = Rules::of(&files["kiln.yaml"][0]);
-    let rule = &rules.rules["Write below binary dir in container"];
+    let rule = &rules.by_name["Write below binary dir in container"];
     assert_eq!(rule["priority"], "CRITICAL");
     let output = text(rule, "/output");
     for part in [

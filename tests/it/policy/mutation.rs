@@ -11,6 +11,13 @@ use super::{WEB, Written, items, only_fields, text, written_for};
 
 /// Applies `patch` to `value`, which is at a field of that name.
 fn merge(value: &mut Value, patch: &Value, field: &str) {
+    if value.is_null() {
+        *value = match patch {
+            Value::Object(_) => json!({}),
+            Value::Array(items) if items.iter().all(Value::is_object) => json!([]),
+            _ => Value::Null,
+        };
+    }
     match (value, patch) {
         (Value::Object(fields), Value::Object(patches)) => {
             for (name, patch) in patches {
@@ -26,11 +33,32 @@ fn merge(value: &mut Value, patch: &Value, field: &str) {
             for patch in patches {
                 match list.iter_mut().find(|item| item[key] == patch[key]) {
                     Some(item) => merge(item, patch, ""),
-                    None => list.push(patch.clone()),
+                    None => {
+                        let mut item = Value::Null;
+                        merge(&mut item, patch, "");
+                        list.push(item);
+                    }
                 }
             }
         }
-        (value, patch) => *value = patch.clone(),
+        (value, patch) => {
+            assert!(!patch.is_array(), "an apply configuration may have no list without keys: {field}");
+            *value = patch.clone();
+        }
+    }
+}
+
+/// Applies a JSON patch, of which the policies use `add`.
+fn apply(value: &mut Value, operation: &Value) {
+    only_fields(operation, "JSONPatch", &["op", "path", "value"]);
+    assert_eq!(operation["op"], "add");
+    let (before, last) = text(operation, "/path").rsplit_once('/').unwrap();
+    match value.pointer_mut(before).unwrap_or_else(|| panic!("{operation}")) {
+        Value::Array(list) => list.insert(last.parse().unwrap(), operation["value"].clone()),
+        object => {
+            assert!(object.get(last).is_none(), "it would replace what is there: {operation}");
+            object[last] = operation["value"].clone();
+        }
     }
 }
 
@@ -54,10 +82,20 @@ fn mutated(spec: &Value, pod: &Value) -> Option<Value> {
     }
     let mut pod = pod.clone();
     for mutation in items(spec, "/mutations") {
-        only_fields(mutation, "a mutation", &["patchType", "applyConfiguration"]);
-        assert_eq!(mutation["patchType"], "ApplyConfiguration");
-        let patch = scope.construct(text(mutation, "/applyConfiguration/expression"));
-        merge(&mut pod, &patch, "");
+        // Each sees what those before it made.
+        let scope = Scope::of_pod(&pod);
+        match text(mutation, "/patchType") {
+            "ApplyConfiguration" => {
+                only_fields(mutation, "a mutation", &["patchType", "applyConfiguration"]);
+                merge(&mut pod, &scope.construct(text(mutation, "/applyConfiguration/expression")), "");
+            }
+            "JSONPatch" => {
+                only_fields(mutation, "a mutation", &["patchType", "jsonPatch"]);
+                let patch = scope.construct(text(mutation, "/jsonPatch/expression"));
+                patch.as_array().unwrap().iter().for_each(|operation| apply(&mut pod, operation));
+            }
+            other => panic!("{other}"),
+        }
     }
     Some(pod)
 }
@@ -117,6 +155,13 @@ fn pod_of_another_image_or_with_mounts_of_its_own_is_left_alone() {
         other["spec"]["containers"][0]["image"] = json!(image);
         assert_eq!(mutated(spec, &other), None, "{image}");
     }
+    // What fills the volumes comes before whatever reads them.
+    let mut prepared = bare.clone();
+    prepared["spec"]["initContainers"] = json!([{ "name": "own", "image": "busybox" }]);
+    let made = mutated(spec, &prepared).unwrap();
+    let names: Vec<&str> =
+        items(&made, "/spec/initContainers").iter().map(|init| text(init, "/name")).collect();
+    assert_eq!(names, ["kiln-seed", "own"]);
     // Only the image's own containers change.
     let mut two = bare.clone();
     two["spec"]["containers"].as_array_mut().unwrap().push(json!({ "name": "proxy", "image": "nginx" }));

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::document::file;
+use super::super::document::{file, put};
 use super::super::{File, Image, Request, Role};
 
 /// A repository that no rule names.
@@ -33,7 +33,7 @@ impl Events {
             "proc.exepath": "/usr/bin/app",
         });
         for (field, value) in fields {
-            event[*field] = value.clone();
+            put(&mut event, &format!("/{field}"), value.clone());
         }
         event
     }
@@ -81,7 +81,7 @@ impl Events {
     }
 }
 
-fn pair(rule: impl Into<String>, raises: Vec<Value>, silent: Vec<Value>) -> Value {
+fn pair(rule: impl Into<String>, raises: &[Value], silent: &[Value]) -> Value {
     json!({ "rule": rule.into(), "raises": raises, "silent": silent })
 }
 
@@ -94,7 +94,7 @@ fn document(name: &str, pairs: Vec<Value>) -> File {
 pub(super) fn generic(request: &Request) -> File {
     let app = Events::of(OTHER.to_owned(), request);
     let host = |mut event: Value| {
-        event["container.id"] = json!("host");
+        put(&mut event, "/container.id", json!("host"));
         event
     };
     let memory = [("proc.is_exe_from_memfd", json!(true))];
@@ -103,7 +103,7 @@ pub(super) fn generic(request: &Request) -> File {
         vec![
             pair(
                 "Write below binary dir in container",
-                vec![
+                &[
                     app.open("/bin/sh"),
                     app.open("/usr/local/bin/tool"),
                     app.open("/usr/lib/x86_64-linux-gnu/libc.so.6"),
@@ -117,7 +117,7 @@ pub(super) fn generic(request: &Request) -> File {
                         &[("fs.path.source", json!("/bin/sh")), ("fs.path.target", json!("/tmp/sh"))],
                     ),
                 ],
-                vec![
+                &[
                     app.open("/binary"),
                     app.open("/tmp/x"),
                     app.refused("/bin/sh"),
@@ -131,8 +131,8 @@ pub(super) fn generic(request: &Request) -> File {
             ),
             pair(
                 "Write refused by read-only file system in container",
-                vec![app.refused("/etc/passwd"), app.event("mkdirat", "EROFS", &[])],
-                vec![
+                &[app.refused("/etc/passwd"), app.event("mkdirat", "EROFS", &[])],
+                &[
                     app.open("/tmp/x"),
                     app.event("openat", "ENOENT", &[("evt.is_open_write", json!(true))]),
                     host(app.refused("/etc/passwd")),
@@ -140,12 +140,12 @@ pub(super) fn generic(request: &Request) -> File {
             ),
             pair(
                 "Execution from writable directory in container",
-                vec![
+                &[
                     app.execute("/tmp/payload", &[]),
                     app.execute("/dev/shm/payload", &[]),
                     app.execute("/usr/bin/new", &[("proc.is_exe_upper_layer", json!(true))]),
                 ],
-                vec![
+                &[
                     app.execute("/usr/bin/app", &[]),
                     app.execute("/tmpfiles/app", &[]),
                     host(app.execute("/tmp/payload", &[])),
@@ -153,8 +153,8 @@ pub(super) fn generic(request: &Request) -> File {
             ),
             pair(
                 "Execution from memory in container",
-                vec![app.execute("/memfd:x", &memory)],
-                vec![app.execute("/usr/bin/app", &[]), host(app.execute("/memfd:x", &memory))],
+                &[app.execute("/memfd:x", &memory)],
+                &[app.execute("/usr/bin/app", &[]), host(app.execute("/memfd:x", &memory))],
             ),
         ],
     )
@@ -187,26 +187,26 @@ pub(super) fn of_image(image: &Image, request: &Request) -> File {
     document(
         &document_name,
         vec![
-            pair(format!("Write outside the writable paths of {name}"), outside, silent_writes),
+            pair(format!("Write outside the writable paths of {name}"), &outside, &silent_writes),
             pair(
                 format!("Execution from a writable path of {name}"),
-                executed,
-                vec![own.execute("/opt/app", &[]), other.execute("/dev/shm/x", &[])],
+                &executed,
+                &[own.execute("/opt/app", &[]), other.execute("/dev/shm/x", &[])],
             ),
             pair(
                 format!("Write refused in {name}"),
-                vec![own.refused("/etc/passwd"), own.event("unlinkat", "EROFS", &[])],
-                vec![own.open("/dev/null"), other.refused("/etc/passwd")],
+                &[own.refused("/etc/passwd"), own.event("unlinkat", "EROFS", &[])],
+                &[own.open("/dev/null"), other.refused("/etc/passwd")],
             ),
             pair(
                 format!("Shell or package manager in {name}"),
-                tools.map(|name| own.execute(&format!("/usr/bin/{name}"), &[])).collect(),
-                vec![own.execute("/opt/app", &[]), other.execute("/bin/sh", &[])],
+                &tools.map(|name| own.execute(&format!("/usr/bin/{name}"), &[])).collect::<Vec<_>>(),
+                &[own.execute("/opt/app", &[]), other.execute("/bin/sh", &[])],
             ),
             pair(
                 format!("Execution from memory in {name}"),
-                vec![own.execute("/memfd:x", &memory)],
-                vec![own.execute("/opt/app", &[]), other.execute("/memfd:x", &memory)],
+                &[own.execute("/memfd:x", &memory)],
+                &[own.execute("/opt/app", &[]), other.execute("/memfd:x", &memory)],
             ),
         ],
     )
