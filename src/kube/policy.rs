@@ -148,6 +148,11 @@ pub enum PolicyError {
         "Kubernetes {0} has no stable `ValidatingAdmissionPolicy`, which is there from 1.30 on: use `kiln policy kyverno` or `gatekeeper`"
     )]
     NoVap(Version),
+    /// Manifests of one image that ask for different volumes.
+    #[error(
+        "the manifests of `{0}` ask for different volumes, and a pod does not say which it needs: give one of them"
+    )]
+    Ambiguous(String),
     /// An image whose pod has an init container of the source image, which the policy does not know.
     #[error(
         "`{0}` needs an init container of its source image, which only its pod spec names: apply that instead"
@@ -160,8 +165,8 @@ const NAMESPACES: [&str; 2] = ["production", "staging"];
 
 /// The documents of `request`, those to be applied first in front.
 pub fn render(request: &Request) -> Result<Vec<File>, PolicyError> {
-    check(request)?;
     let request = &Request { images: image::united(&request.images), ..request.clone() };
+    check(request)?;
     let mut files = match request.engine {
         Engine::Gatekeeper => gatekeeper::files(request),
         Engine::Kyverno if request.form == Form::Mutating => map::kyverno(request),
@@ -227,10 +232,15 @@ fn check(request: &Request) -> Result<(), PolicyError> {
     if engine == Engine::Vap && request.version < Version(30) {
         return Err(PolicyError::NoVap(request.version));
     }
-    match request.images.iter().find(|image| mends && image.needs_source()) {
-        Some(image) => Err(PolicyError::NeedsSource(image.repository())),
-        None => Ok(()),
+    for image in request.images.iter().filter(|_| mends) {
+        if image.needs_source() {
+            return Err(PolicyError::NeedsSource(image.repository()));
+        }
+        if image.is_ambiguous() {
+            return Err(PolicyError::Ambiguous(image.repository()));
+        }
     }
+    Ok(())
 }
 
 impl Request {

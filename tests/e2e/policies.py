@@ -74,11 +74,13 @@ ENV = cel.NewEnv(variables=DYN, extensions=[ext_strings.ExtStrings()])
 compiled = {}
 
 
-def evaluate(expression, scope):
+def evaluate(expression, scope, expected=None):
     if expression not in compiled:
         # Type-checked: an error here is one of the API server's when the policy is made.
         compiled[expression] = ENV.compile(expression)
         counts["expressions"] += 1
+    if expected and str(compiled[expression].return_type()) != str(expected):
+        fail(f"{expression}: expected {expected}, found {compiled[expression].return_type()}")
     data = {name: scope.get(name, {} if name == "variables" else None) for name in DYN}
     value = compiled[expression].eval(data=data)
     return plain(value)
@@ -95,15 +97,15 @@ def plain(value):
 
 def says(spec, scope):
     for condition in spec.get("matchConditions", []):
-        if evaluate(condition["expression"], scope) is not True:
+        if evaluate(condition["expression"], scope, cel.Type.BOOL) is not True:
             return []
     variables = dict(scope.get("variables", {}))
     for variable in spec.get("variables", []):
         variables[variable["name"]] = evaluate(variable["expression"], {**scope, "variables": variables})
     scope = {**scope, "variables": variables}
-    failed = [rule for rule in spec["validations"] if evaluate(rule["expression"], scope) is not True]
+    failed = [rule for rule in spec["validations"] if evaluate(rule["expression"], scope, cel.Type.BOOL) is not True]
     counts["cel"] += 1
-    return [evaluate(rule["messageExpression"], scope) for rule in failed]
+    return [evaluate(rule["messageExpression"], scope, cel.Type.STRING) for rule in failed]
 
 
 def request_of(document):

@@ -46,9 +46,14 @@ fn written(arguments: &[&str]) -> Written {
 
 /// As [`written`], for the images of [`manifest`] under these names.
 fn written_for(engine: &[&str], names: &[&str]) -> Written {
+    written_with(&manifest(), engine, names)
+}
+
+/// As [`written_for`], with another manifest.
+fn written_with(manifest: &Value, engine: &[&str], names: &[&str]) -> Written {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("manifest.json");
-    std::fs::write(&file, manifest().to_string()).unwrap();
+    std::fs::write(&file, manifest.to_string()).unwrap();
     let mut arguments = engine.to_vec();
     for name in names {
         arguments.extend(["--manifest", file.to_str().unwrap(), "--image-name", name]);
@@ -190,4 +195,17 @@ fn file_gets_the_policies_and_no_directory_is_made() {
         .unwrap();
     assert!(output.status.success() && output.stdout.is_empty());
     assert_eq!(text(&documents(&std::fs::read_to_string(&file).unwrap())[0], "/metadata/name"), "web");
+}
+
+#[test]
+fn readme_shows_what_is_printed() {
+    let readme = include_str!("../../README.md");
+    let shown =
+        readme.split_once("<!-- policy -->\n").unwrap().1.split_once("<!-- end of policy -->").unwrap().0;
+    let shown: String =
+        shown.lines().map(|line| line.strip_prefix("    ").unwrap().to_owned() + "\n").collect();
+    let output = Command::new(assert_cmd::cargo::cargo_bin!("kiln"))
+        .args(["policy", "psa", "--namespace", "web"])
+        .output();
+    assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), shown);
 }

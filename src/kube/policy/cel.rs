@@ -118,42 +118,31 @@ pub(super) fn mounts(dialect: &Dialect) -> Rules {
             format!("variables.{}.filter(c, {})", kind.field, runs("variables.repositories")),
         );
     }
-    let every = |condition: &str, each: &dyn Fn(&str) -> String| {
-        let of = |kind: &Kind| {
-            format!("variables.own{}.filter(c, {condition})\n  .map(c, {})", kind.suffix, each(kind.label))
-        };
-        KINDS.iter().map(of).collect::<Vec<_>>().join(" +\n")
-    };
-    let declared = format!(
-        "(!m.mountPath.matches({CROOKED}) && variables.writablePaths.exists(p, m.mountPath == p || m.mountPath.startsWith(p + '/')))"
-    );
-    let undeclared = format!(
-        "!(has(m.readOnly) && m.readOnly == true) && !(m.name in variables.readOnlyVolumes) &&\n    !{declared}"
-    );
-    let any = |which: &str| format!("has(c.volumeMounts) && c.volumeMounts.exists(m, {which})");
-    let paths = |which: &str| format!("c.volumeMounts.filter(m, {which}).map(m, m.mountPath).join(', ')");
+    let every = |of: &dyn Fn(&Kind) -> String| KINDS.iter().map(of).collect::<Vec<_>>().join(" +\n");
     variable(
         "mutable",
-        every(&format!("!{READ_ONLY}"), &|label| {
-            format!("\"{label} '\" + c.name + \"' {MUST_BE_READ_ONLY}\"")
-        }),
-    );
-    variable(
-        "undeclared",
-        every(&any(&undeclared), &|label| {
+        every(&|Kind { suffix, label, .. }| {
             format!(
-                "\"{label} '\" + c.name + \"' mounts \" +\n    {} +\n    \" writable, where its image does not write\"",
-                paths(&undeclared)
+                "variables.own{suffix}.filter(c, !{READ_ONLY})\n  .map(c, \"{label} '\" + c.name + \"' {MUST_BE_READ_ONLY}\")"
             )
         }),
     );
-    let host = "m.name in variables.hostVolumes";
-    variable(
-        "onHost",
-        every(&any(host), &|label| {
-            format!("\"{label} '\" + c.name + \"' mounts the host's files at \" + {}", paths(host))
-        }),
+    // Containers with mounts like `which`, whose name and paths stand before and after each other in a message.
+    let mounting = |which: &str, between: &str, after: &str| {
+        every(&|Kind { suffix, label, .. }| {
+            format!(
+                "variables.own{suffix}.map(c, [string(c.name), !has(c.volumeMounts) ? '' :\n    c.volumeMounts.filter(m, {which})\n      .map(m, m.mountPath).join(', ')])\n  .filter(found, found[1] != '')\n  .map(found, \"{label} '\" + found[0] + \"' {between} \" + found[1]{after})"
+            )
+        })
+    };
+    let undeclared = format!(
+        "!(has(m.readOnly) && m.readOnly == true) && !(m.name in variables.readOnlyVolumes) &&\n      (m.mountPath.matches({CROOKED}) ||\n        !variables.writablePaths.exists(p, m.mountPath == p || m.mountPath.startsWith(p + '/')))"
     );
+    variable(
+        "undeclared",
+        mounting(&undeclared, "mounts", " + \" writable, where its image does not write\""),
+    );
+    variable("onHost", mounting("m.name in variables.hostVolumes", "mounts the host's files at", ""));
     let validation = |name: &str, message: &str| Validation {
         expression: format!("size(variables.{name}) == 0"),
         message: message.to_owned(),

@@ -26,6 +26,8 @@ pub struct Image {
     /// The pod that fits it, as a value.
     pod: Value,
     needs_source: bool,
+    /// Whether its manifests ask for volumes that are not the same.
+    is_ambiguous: bool,
     name: String,
 }
 
@@ -69,6 +71,7 @@ impl Image {
             stays: stays.filter_map(|path| path.rsplit('/').next()).map(str::to_owned).collect(),
             pod,
             needs_source: manifest.needs_source(),
+            is_ambiguous: false,
             name: dns_label(&short_path(&reference.repository)),
         }
     }
@@ -81,6 +84,11 @@ impl Image {
     /// Whether its pod has an init container of the source image.
     pub(super) fn needs_source(&self) -> bool {
         self.needs_source
+    }
+
+    /// Whether its manifests ask for volumes that are not the same: a pod that names it does not say which it needs.
+    pub(super) fn is_ambiguous(&self) -> bool {
+        self.is_ambiguous
     }
 
     /// A DNS label of its own.
@@ -135,6 +143,12 @@ impl Image {
     /// Adds what another manifest of the same repository allows: during a roll-out both are there.
     fn unite(&mut self, other: &Self) {
         self.references.extend(other.references.iter().cloned());
+        let asks = |image: &Self| {
+            ["/spec/volumes", "/spec/containers/0/volumeMounts", "/spec/initContainers/0/volumeMounts"]
+                .map(|pointer| image.pod.pointer(pointer).cloned())
+        };
+        self.is_ambiguous |= other.is_ambiguous || asks(self) != asks(other);
+        self.needs_source |= other.needs_source;
         self.writable.extend(other.writable.iter().cloned());
         self.app_writable.extend(other.app_writable.iter().cloned());
         self.stays.extend(other.stays.iter().cloned());
@@ -151,6 +165,9 @@ pub(super) fn tools() -> Vec<String> {
 /// One for each repository, by repository, each with a name of its own.
 pub(super) fn united(images: &[Image]) -> Vec<Image> {
     let mut by_repository: BTreeMap<String, Image> = BTreeMap::new();
+    // The first one's pod stands for all, whatever the order in which they are given.
+    let mut images: Vec<&Image> = images.iter().collect();
+    images.sort_by_key(|image| image.references());
     for image in images {
         by_repository
             .entry(image.repository())

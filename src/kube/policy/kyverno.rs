@@ -169,7 +169,8 @@ impl Policy {
         if let Some(conditions) = self.conditions() {
             put(&mut rule, "/celPreconditions", conditions);
         }
-        let mut spec = json!({ "background": true, "rules": [rule] });
+        // Kyverno scans no policy in the background that knows a subresource.
+        let mut spec = json!({ "background": false, "rules": [rule] });
         if enforce == Enforce::Warn {
             put(&mut spec, "/emitWarning", json!(true));
         }

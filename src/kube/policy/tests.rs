@@ -3,8 +3,8 @@
 //! That the rules hold is tested by executing them, with the documents as users get them.
 
 use super::*;
-use crate::manifest::Manifest;
 use crate::manifest::tests::{context, plan};
+use crate::manifest::{Manifest, SourceCommand};
 use crate::reference::RegistryReference;
 
 fn image(name: &str) -> Image {
@@ -123,4 +123,40 @@ fn tools_that_the_manifest_keeps_are_not_watched_for() {
     manifest.process.argv = vec!["/opt/app/apt-get".to_owned()];
     let kept = Image::new(&RegistryReference::parse("nginx").unwrap(), &manifest).gone();
     assert!(!kept.iter().any(|name| name == "apt-get"));
+}
+
+#[test]
+fn image_that_a_mending_policy_cannot_serve_is_named() {
+    let reference = |name| RegistryReference::parse(name).unwrap();
+    let mending = |images| render(&Request { images, version: Version(36), ..request(Engine::Map) });
+    let manifest = Manifest::new(&plan(), &context());
+    let mut other = manifest.clone();
+    other.paths.retain(|path| path.path != "/run");
+    let two = |first: &Manifest, second: &Manifest| {
+        vec![Image::new(&reference("nginx:1"), first), Image::new(&reference("nginx:2"), second)]
+    };
+    let name = || "docker.io/library/nginx".to_owned();
+    assert_eq!(mending(two(&manifest, &other)), Err(PolicyError::Ambiguous(name())));
+    assert!(mending(two(&manifest, &manifest)).is_ok());
+    let argv = vec!["/docker-entrypoint.sh".to_owned()];
+    let preparing = Manifest { preparing: Some(SourceCommand { argv }), ..manifest.clone() };
+    assert_eq!(mending(two(&manifest, &preparing)), Err(PolicyError::NeedsSource(name())));
+}
+
+#[test]
+fn manifests_of_one_repository_are_united_in_any_order() {
+    let reference = |name| RegistryReference::parse(name).unwrap();
+    let manifest = Manifest::new(&plan(), &context());
+    let mut other = manifest.clone();
+    other.paths.retain(|path| path.path != "/run");
+    let images = [Image::new(&reference("nginx:1"), &other), Image::new(&reference("nginx:2"), &manifest)];
+    let back: Vec<Image> = images.iter().rev().cloned().collect();
+    for engine in [Engine::Gatekeeper, Engine::Kyverno, Engine::Vap, Engine::Falco, Engine::Tetragon] {
+        let forth = render(&Request { images: images.to_vec(), ..request(engine) });
+        assert_eq!(forth, render(&Request { images: back.clone(), ..request(engine) }), "{engine:?}");
+        assert!(
+            forth.unwrap().iter().any(|file| file.role == Role::Policy && file.text.contains("/run")),
+            "{engine:?}"
+        );
+    }
 }

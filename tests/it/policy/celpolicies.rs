@@ -225,6 +225,7 @@ fn kyverno_checks_ephemeral_containers_and_derives_nothing_for_workloads() {
         assert_eq!(policy["metadata"]["annotations"]["pod-policies.kyverno.io/autogen-controllers"], "none");
         assert_eq!(policy["spec"]["rules"][0]["validate"]["failureAction"], "Audit");
         assert_eq!(policy["spec"]["emitWarning"], true);
+        assert_eq!(policy["spec"]["background"], false, "Kyverno insists, where a rule knows a subresource");
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{WEB, Written, items, only_fields, text, written, written_for};
 
 /// Fields that Falco has of system calls (its supported fields, class by class).
-const FIELDS: [&str; 33] = [
+const FIELDS: [&str; 26] = [
     "container.id",
     "container.image.digest",
     "container.image.repository",
@@ -37,14 +37,6 @@ const FIELDS: [&str; 33] = [
     "proc.tty",
     "user.name",
     "user.uid",
-    // of the seed's output
-    "container.duration",
-    "container.full_id",
-    "container.type",
-    "evt.num",
-    "evt.time",
-    "proc.pid",
-    "proc.ppid",
 ];
 
 /// System calls whose events Falco has by default.

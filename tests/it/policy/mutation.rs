@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::cel::Scope;
 use super::celpolicies::admit;
-use super::{WEB, Written, items, only_fields, text, written_for};
+use super::{WEB, Written, items, manifest, only_fields, text, written_for, written_with};
 
 /// Applies `patch` to `value`, which is at a field of that name.
 fn merge(value: &mut Value, patch: &Value, field: &str) {
@@ -186,5 +186,21 @@ fn kyverno_makes_the_same() {
             .unwrap();
         let after = policy(&files, text(result, "/patchedResources"));
         assert_eq!(mutated(&own["spec"], before).as_ref(), Some(after));
+    }
+}
+
+#[test]
+fn image_that_writes_nowhere_gets_a_read_only_root_and_nothing_else() {
+    let mut manifest = manifest();
+    manifest["paths"] = json!([]);
+    let files = written_with(&manifest, &["map", "--kube-version", "1.36"], &[WEB]);
+    let spec = &policy(&files, "kiln-mounts-team-web.yaml")["spec"];
+    assert_eq!(items(spec, "/mutations").len(), 1);
+    let before = &files["tests/kiln-mounts-team-web/before.yaml"][0];
+    let made = mutated(spec, before).unwrap();
+    assert_eq!(made, files["tests/kiln-mounts-team-web/after.yaml"][0]);
+    assert_eq!(mutated(spec, &made), None);
+    for engine in [&["vap"][..], &["gatekeeper"], &["kyverno"], &["falco"], &["tetragon"]] {
+        assert!(!written_with(&manifest, engine, &[WEB]).is_empty());
     }
 }
