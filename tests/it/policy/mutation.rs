@@ -31,13 +31,12 @@ fn merge(value: &mut Value, patch: &Value, field: &str) {
                 other => panic!("a list of objects at {other}"),
             };
             for patch in patches {
-                match list.iter_mut().find(|item| item[key] == patch[key]) {
-                    Some(item) => merge(item, patch, ""),
-                    None => {
-                        let mut item = Value::Null;
-                        merge(&mut item, patch, "");
-                        list.push(item);
-                    }
+                if let Some(item) = list.iter_mut().find(|item| item[key] == patch[key]) {
+                    merge(item, patch, "");
+                } else {
+                    let mut item = Value::Null;
+                    merge(&mut item, patch, "");
+                    list.push(item);
                 }
             }
         }
