@@ -36,7 +36,7 @@ pub(in crate::cli) struct PolicyArgs {
     #[arg(long, value_name = "NAME", value_parser = image_name, help_heading = "Images")]
     pub(in crate::cli) image_name: Vec<RegistryReference>,
     /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
-    #[arg(long, value_name = "PLATFORM", value_parser = platform, help_heading = "Images")]
+    #[arg(long, value_name = "PLATFORM", value_parser = platform, requires = "image", help_heading = "Images")]
     pub(in crate::cli) platform: Option<String>,
     /// The cluster's version, for what not every one has
     #[arg(long, value_name = "VERSION", default_value_t = Version::OLDEST_SUPPORTED)]

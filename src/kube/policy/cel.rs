@@ -127,7 +127,7 @@ pub(super) fn mounts(dialect: &Dialect) -> Rules {
             )
         }),
     );
-    // Containers with mounts like `which`, whose name and paths stand before and after each other in a message.
+    // Containers with mounts like `which`. Kubernetes takes lists of one type only: name and paths are text, both.
     let mounting = |which: &str, between: &str, after: &str| {
         every(&|Kind { suffix, label, .. }| {
             format!(

@@ -145,8 +145,23 @@ fn macro_of(name: &str, condition: &str) -> Value {
     json!({ "macro": name, "condition": condition })
 }
 
+/// What is in a list is written into conditions as it stands there, so that what is no plain word is quoted; what cannot be, or
+/// would be a pattern, is left out, and then rather told of than not.
 fn list(name: &str, items: &[String]) -> Value {
+    let items: Vec<String> = items.iter().filter_map(|item| quoted(item)).collect();
     json!({ "list": name, "items": items })
+}
+
+fn quoted(text: &str) -> Option<String> {
+    if is_word(text) {
+        return Some(text.to_owned());
+    }
+    let is_plain = !text.chars().any(|c| c.is_control() || "\"'\\*?[]{}".contains(c));
+    is_plain.then(|| format!("\"{text}\""))
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c))
 }
 
 /// As the kernel cuts it.
@@ -156,11 +171,7 @@ fn comm(name: &str) -> String {
 
 /// A word that a condition's parser takes whole.
 fn word_of(text: &str) -> String {
-    if text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c)) {
-        text.to_owned()
-    } else {
-        format!("'{text}'")
-    }
+    if is_word(text) { text.to_owned() } else { format!("'{text}'") }
 }
 
 fn generic() -> Vec<Rule> {

@@ -187,9 +187,12 @@ pub(super) fn united(images: &[Image]) -> Vec<Image> {
     all
 }
 
+/// Where `container` mounts something. A path with a line break would be two where parameters have a line each: it is nowhere
+/// allowed.
 fn mount_paths(container: &Value) -> Vec<String> {
     let mounts = container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
-    mounts.filter_map(|mount| Some(mount.get("mountPath")?.as_str()?.to_owned())).collect()
+    let paths = mounts.filter_map(|mount| Some(mount.get("mountPath")?.as_str()?.to_owned()));
+    paths.filter(|path| !path.chars().any(char::is_control) && path.trim() == path).collect()
 }
 
 /// As kiln names the pod of an image: the last component.

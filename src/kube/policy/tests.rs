@@ -160,3 +160,33 @@ fn manifests_of_one_repository_are_united_in_any_order() {
         );
     }
 }
+
+#[test]
+fn path_of_the_manifest_cannot_become_another_path_or_a_condition() {
+    let mut manifest = Manifest::new(&plan(), &context());
+    let mut path = manifest.paths[0].clone();
+    for odd in [r"/a\n/etc", "/b) or (evt.type = open", r#"/c"d"#, "/e*", "/odd dir"] {
+        path.path = odd.to_owned();
+        manifest.paths.push(path.clone());
+    }
+    let images = vec![Image::new(&RegistryReference::parse("registry.example/web").unwrap(), &manifest)];
+    let text = |engine| {
+        let files = render(&Request { images: images.clone(), ..request(engine) }).unwrap();
+        files.into_iter().filter(|file| file.role == Role::Policy).map(|file| file.text).collect::<String>()
+    };
+    let vap = text(Engine::Vap);
+    assert!(!vap.lines().any(|line| line.trim() == "/etc"), "{vap}");
+    assert!(vap.lines().any(|line| line.trim() == "/odd dir"), "{vap}");
+    let falco = text(Engine::Falco);
+    for (item, is_there) in [
+        (r#"- "\"/odd dir\"""#, true),
+        (r#"- "\"/b) or (evt.type = open\"""#, true),
+        ("- /e*", false),
+        ("/c", false),
+    ] {
+        assert_eq!(falco.contains(item), is_there, "{item}: {falco}");
+    }
+    // A quote of the other kind ends no text of CEL's.
+    let kyverno = crate::kube::document::read(&text(Engine::Kyverno)).unwrap()[0].root.value().to_string();
+    assert!(kyverno.contains(r#"'/c\"d'"#), "{kyverno}");
+}

@@ -90,7 +90,9 @@ impl Rules {
                 all.macros.insert(name.as_str().unwrap().to_owned(), text(item, "/condition").to_owned());
             } else if let Some(name) = item.get("list") {
                 only_fields(item, "a list", &["list", "items"]);
-                let members = items(item, "/items").iter().map(|item| item.as_str().unwrap().to_owned());
+                let members = items(item, "/items")
+                    .iter()
+                    .map(|item| item.as_str().unwrap().trim_matches('"').to_owned());
                 all.lists.insert(name.as_str().unwrap().to_owned(), members.collect());
             } else {
                 only_fields(item, "a rule", &["rule", "desc", "condition", "output", "priority", "tags"]);
