@@ -32,7 +32,7 @@ pub(in crate::cli) struct PolicyArgs {
     /// Rules for the image of this writable manifest; may be given several times
     #[arg(long, value_name = "FILE", help_heading = "Images")]
     pub(in crate::cli) manifest: Vec<PathBuf>,
-    /// What the image of a manifest is called in the cluster, one for each `--manifest`, in order: HOST/REPO[:TAG][@DIGEST]
+    /// What the image of a manifest is called in the cluster, one for each `--manifest`, in order: HOST/REPO:TAG@DIGEST
     #[arg(long, value_name = "NAME", value_parser = image_name, help_heading = "Images")]
     pub(in crate::cli) image_name: Vec<RegistryReference>,
     /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]

@@ -43,15 +43,22 @@ struct Probe {
     call: &'static str,
     arguments: &'static [&'static str],
     message: String,
-    /// Any of these: what the path must be like, and the other arguments.
-    selectors: Vec<Vec<Value>>,
+    /// The first that holds decides.
+    selectors: Vec<Selector>,
+}
+
+/// What the path must be like, and the other arguments.
+struct Selector {
+    matches: Vec<Value>,
+    /// Whether nothing is told of it.
+    is_silent: bool,
 }
 
 pub(super) fn files(request: &Request) -> Vec<File> {
     if request.images.is_empty() {
         let comment = "Changes below the directories of programs, and programs from directories that containers can write to, in\nevery container.";
         let scratch = SCRATCH.map(str::to_owned);
-        let inside = json!([matching(0, "Prefix", &PROGRAMS.map(str::to_owned))]);
+        let inside = Paths { silent: Vec::new(), told: PROGRAMS.map(str::to_owned).to_vec() };
         let probes = [
             writes("Write below a directory of programs in a container", &inside),
             truncates("Truncation below a directory of programs in a container", &inside),
@@ -70,11 +77,8 @@ fn of_image(image: &Image, request: &Request) -> [File; 2] {
     let writable: Vec<String> = image.writable().iter().map(|path| format!("{path}/")).collect();
     let mut executes_from: Vec<String> = image.app_writable().iter().map(|path| format!("{path}/")).collect();
     executes_from.push("/dev/shm/".to_owned());
-    let mut inside = vec![matching(0, "Prefix", &IMAGE_DIRS.map(str::to_owned))];
-    if !writable.is_empty() {
-        inside.push(matching(0, "NotPrefix", &writable));
-    }
-    let inside = Value::Array(inside);
+    // Where it may write comes first: the rest of the image's directories is what lies around it.
+    let inside = Paths { silent: writable, told: IMAGE_DIRS.map(str::to_owned).to_vec() };
     let tools: Vec<String> = image.gone().iter().map(|name| format!("/{name}")).collect();
     let probes = [
         writes(&format!("Write outside the writable paths of {name}"), &inside),
@@ -99,10 +103,26 @@ fn matching(index: u32, operator: &str, values: &[String]) -> Value {
     json!({ "index": index, "operator": operator, "values": values })
 }
 
-fn writes(message: &str, path: &Value) -> Probe {
-    let mut matches = path.as_array().cloned().unwrap_or_default();
-    matches.push(matching(1, "Equal", &[MAY_WRITE.to_owned()]));
-    let selectors = vec![matches];
+/// Beginnings of paths: those of which nothing is told, and then those that are told of.
+struct Paths {
+    silent: Vec<String>,
+    told: Vec<String>,
+}
+
+impl Paths {
+    fn selectors(&self, also: &[Value]) -> Vec<Selector> {
+        let selector = |paths: &[String], is_silent| {
+            let mut matches = vec![matching(0, "Prefix", paths)];
+            matches.extend_from_slice(also);
+            Selector { matches, is_silent }
+        };
+        let silent = (!self.silent.is_empty()).then(|| selector(&self.silent, true));
+        silent.into_iter().chain([selector(&self.told, false)]).collect()
+    }
+}
+
+fn writes(message: &str, paths: &Paths) -> Probe {
+    let selectors = paths.selectors(&[matching(1, "Equal", &[MAY_WRITE.to_owned()])]);
     Probe {
         call: "security_file_permission",
         arguments: &["file", "int"],
@@ -111,14 +131,15 @@ fn writes(message: &str, path: &Value) -> Probe {
     }
 }
 
-fn truncates(message: &str, path: &Value) -> Probe {
-    let selectors = vec![path.as_array().cloned().unwrap_or_default()];
+fn truncates(message: &str, paths: &Paths) -> Probe {
+    let selectors = paths.selectors(&[]);
     Probe { call: "security_path_truncate", arguments: &["path"], message: message.to_owned(), selectors }
 }
 
 /// A program whose path is as any of `paths` says.
 fn executes(message: &str, paths: Vec<Value>) -> Probe {
-    let selectors = paths.into_iter().map(|path| vec![path]).collect();
+    let selectors =
+        paths.into_iter().map(|path| Selector { matches: vec![path], is_silent: false }).collect();
     Probe {
         call: "security_bprm_check",
         arguments: &["linux_binprm"],
@@ -142,11 +163,11 @@ impl Probe {
             "syscall": false,
             "message": self.message.chars().take(MAX_MESSAGE).collect::<String>(),
             "args": arguments,
-            "selectors": self.selectors.iter().map(|matches| json!({
+            "selectors": self.selectors.iter().map(|selector| json!({
                 // Only containers: what is in no process namespace of its own is the host's.
                 "matchNamespaces": [{ "namespace": "Pid", "operator": "NotIn", "values": ["host_ns"] }],
-                "matchArgs": matches,
-                "matchActions": [action],
+                "matchArgs": selector.matches,
+                "matchActions": [if selector.is_silent { json!({ "action": "NoPost" }) } else { action.clone() }],
             })).collect::<Vec<_>>(),
             "tags": ["observability.filesystem"],
         })

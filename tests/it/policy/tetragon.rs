@@ -31,15 +31,19 @@ fn check(policy: &Value) {
             only_fields(selector, "a selector", &["matchNamespaces", "matchArgs", "matchActions"]);
             let container = json!([{ "namespace": "Pid", "operator": "NotIn", "values": ["host_ns"] }]);
             assert_eq!(selector["matchNamespaces"], container);
+            let indices: Vec<&Value> =
+                items(selector, "/matchArgs").iter().map(|argument| &argument["index"]).collect();
+            assert!(indices.windows(2).all(|pair| pair[0] != pair[1]), "one filter for each argument");
             for argument in items(selector, "/matchArgs") {
                 only_fields(argument, "matchArgs", &["index", "operator", "values"]);
-                assert!(["Equal", "Prefix", "NotPrefix", "Postfix"].contains(&text(argument, "/operator")));
+                assert!(["Equal", "Prefix", "Postfix"].contains(&text(argument, "/operator")));
                 assert!(!items(argument, "/values").is_empty());
             }
             for action in items(selector, "/matchActions") {
                 only_fields(action, "an action", &["action", "rateLimit"]);
                 match text(action, "/action") {
                     "Post" => assert_eq!(action["rateLimit"], "1m"),
+                    "NoPost" => assert!(action.get("rateLimit").is_none(), "of nothing"),
                     "Sigkill" => assert!(action.get("rateLimit").is_none(), "only for events"),
                     other => panic!("{other}"),
                 }
@@ -54,7 +58,7 @@ fn check(policy: &Value) {
 
 /// Whether `policy` tells of `call`.
 fn raises(policy: &Value, call: &Value) -> bool {
-    let probes = items(policy, "/spec/kprobes").iter().filter(|probe| probe["call"] == call["call"]);
+    let mut probes = items(policy, "/spec/kprobes").iter().filter(|probe| probe["call"] == call["call"]);
     let holds = |argument: &Value| {
         let found = match argument["index"].as_u64() {
             Some(0) => text(call, "/path"),
@@ -66,14 +70,17 @@ fn raises(policy: &Value, call: &Value) -> bool {
         match text(argument, "/operator") {
             "Equal" => any(&|value| found == value),
             "Prefix" => any(&|value| found.starts_with(value)),
-            "NotPrefix" => !any(&|value| found.starts_with(value)),
             "Postfix" => any(&|value| found.ends_with(value)),
             other => panic!("{other}"),
         }
     };
-    probes
-        .flat_map(|probe| items(probe, "/selectors"))
-        .any(|selector| items(selector, "/matchArgs").iter().all(holds))
+    // The first selector that holds decides for its hook.
+    let first = |probe: &Value| {
+        let holding = items(probe, "/selectors").iter();
+        let mut holding = holding.filter(|selector| items(selector, "/matchArgs").iter().all(holds));
+        holding.next().is_some_and(|selector| selector["matchActions"][0]["action"] != "NoPost")
+    };
+    probes.any(first)
 }
 
 /// Evaluates all calls; gives how many there were.
