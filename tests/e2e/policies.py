@@ -159,6 +159,9 @@ def check_suites():
 def check_admission(objects, pod):
     named = {(value["kind"], value["metadata"]["name"]): value for value in objects}
     for (kind, name), binding in named.items():
+        if kind == "MutatingAdmissionPolicy":
+            tests = top / "tests" / name
+            check_mutation(binding, *(documents(tests / f"{when}.yaml")[0] for when in ("before", "after")))
         if kind != "ValidatingAdmissionPolicyBinding":
             continue
         spec = named["ValidatingAdmissionPolicy", binding["spec"]["policyName"]]["spec"]
@@ -180,6 +183,17 @@ def check_admission(objects, pod):
                 fail(f"{name} does not accept the pod that kiln writes: {found}")
 
 
+def check_mutation(policy, before, after):
+    """The policy touches the pod as it is before, and not what it makes of it: it is called again."""
+    for pod, expected in ((before, True), (after, False)):
+        conditions = policy["spec"]["matchConditions"]
+        found = all(evaluate(one["expression"], scope_of(pod), cel.Type.BOOL) for one in conditions)
+        if found != expected:
+            fail(f"{policy['metadata']['name']}: {pod['metadata']['name']}: touched: {found}")
+        strict(pod)
+    counts["cel"] += 1
+
+
 def check_kyverno(pod):
     path = top / "kyverno-test.yaml"
     if not path.exists():
@@ -190,6 +204,9 @@ def check_kyverno(pod):
     for result in test["results"]:
         policy = policies[result["policy"]]
         if policy["kind"] == "MutatingPolicy":
+            [after] = documents(top / result["patchedResources"])
+            [name] = result["resources"]
+            check_mutation(policy, pods[name], after)
             continue
         if policy["kind"] == "ClusterPolicy":
             [rule] = policy["spec"]["rules"]
@@ -224,6 +241,7 @@ def main():
                 strict(as_kubernetes(value), kubernetes_validate.latest_version())
             elif value["kind"] == "AdmissionReview":
                 strict(value["request"]["object"])
+                strict(value["request"]["oldObject"])
             if not {"tests", "samples"} & set(path.relative_to(top).parts):
                 objects.append(value)
     check_suites()

@@ -95,6 +95,13 @@ fn policies(request: &Request) -> Vec<Policy> {
     request.images.iter().map(of_image).collect()
 }
 
+/// A condition that a request is of one of `places`: by name, which `kyverno test` knows without the cluster's labels.
+pub(super) fn in_namespaces(places: &[String]) -> Option<Value> {
+    let of =
+        format!("has(object.metadata.namespace) &&\n  object.metadata.namespace in {}", cel::list(places));
+    (!places.is_empty()).then(|| json!({ "name": "is-in-its-namespaces", "expression": of }))
+}
+
 impl Policy {
     fn metadata(&self) -> Value {
         json!({
@@ -109,9 +116,12 @@ impl Policy {
         })
     }
 
-    fn conditions(&self) -> Option<Value> {
-        let (name, expression) = self.condition.as_ref()?;
-        Some(json!([{ "name": name, "expression": expression }]))
+    /// What a request must be like; of namespaces only where `places` has any.
+    fn conditions(&self, places: &[String]) -> Option<Value> {
+        let own = self.condition.as_ref();
+        let own = own.map(|(name, expression)| json!({ "name": name, "expression": expression }));
+        let all: Vec<Value> = in_namespaces(places).into_iter().chain(own).collect();
+        (!all.is_empty()).then(|| Value::Array(all))
     }
 
     fn validating_policy(&self, request: &Request) -> Value {
@@ -120,20 +130,16 @@ impl Policy {
             Enforce::Warn => "Warn",
             Enforce::Audit => "Audit",
         };
-        let mut constraints = vap::constraints();
         let places = request.places(request.images.is_empty());
-        if !places.is_empty() {
-            put(&mut constraints, "/namespaceSelector", vap::selector(&places));
-        }
         let mut spec = json!({
             "autogen": { "podControllers": { "controllers": [] } },
             "failurePolicy": "Fail",
-            "matchConstraints": constraints,
+            "matchConstraints": vap::constraints(),
             "validationActions": [action],
             "variables": self.rules.variables(),
             "validations": self.rules.validations(),
         });
-        if let Some(conditions) = self.conditions() {
+        if let Some(conditions) = self.conditions(&places) {
             put(&mut spec, "/matchConditions", conditions);
         }
         let mut metadata = self.metadata();
@@ -166,7 +172,7 @@ impl Policy {
                 "cel": { "variables": self.rules.variables(), "expressions": self.rules.validations() },
             },
         });
-        if let Some(conditions) = self.conditions() {
+        if let Some(conditions) = self.conditions(&[]) {
             put(&mut rule, "/celPreconditions", conditions);
         }
         // Kyverno scans no policy in the background that knows a subresource.

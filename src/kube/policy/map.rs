@@ -7,8 +7,8 @@
 use serde_json::{Value, json};
 
 use super::cel;
-use super::document::{at, file, put};
-use super::{File, Image, Request, Role, vap};
+use super::document::{at, file, push, put};
+use super::{File, Image, Request, Role, kyverno, vap};
 use crate::kube::Version;
 
 /// The version of Kubernetes from which on the policy is stable.
@@ -67,9 +67,8 @@ pub(super) fn kyverno(request: &Request) -> Vec<File> {
     for image in &request.images {
         let name = name(image);
         let mut spec = spec(image);
-        let places = request.sorted_namespaces();
-        if !places.is_empty() {
-            put(&mut spec, "/matchConstraints/namespaceSelector", vap::selector(&places));
+        if let Some(condition) = kyverno::in_namespaces(&request.sorted_namespaces()) {
+            push(&mut spec, "/matchConditions", condition);
         }
         put(&mut spec, "/autogen", json!({ "podControllers": { "controllers": [] } }));
         let policy = json!({

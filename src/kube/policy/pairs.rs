@@ -97,10 +97,10 @@ impl Case {
     }
 
     /// The same of a pod that is there already.
-    fn of(mut self, operation: Operation, old: Value) -> Self {
+    fn of(mut self, operation: Operation, old: &Value) -> Self {
         self.operation = operation;
-        self.old = old;
-        put(&mut self.old, "/metadata", at(&self.pod, "/metadata").clone());
+        self.old = self.pod.clone();
+        put(&mut self.old, "/spec", at(old, "/spec").clone());
         self
     }
 }
@@ -183,19 +183,19 @@ pub(super) fn rootfs(request: &Request) -> Vec<Case> {
             mutable("Ephemeral container", "debug"),
             ephemeral(container("debug", "busybox:1.36", None)),
         )
-        .of(Operation::Ephemeral, json!({ "spec": { "containers": [app()] } })),
+        .of(Operation::Ephemeral, &json!({ "spec": { "containers": [app()] } })),
         Case::accepted(
             "immutable-debug",
             "it gets an ephemeral container with a read-only root",
             ephemeral(container("debug", "busybox:1.36", Some(true))),
         )
-        .of(Operation::Ephemeral, json!({ "spec": { "containers": [app()] } })),
+        .of(Operation::Ephemeral, &json!({ "spec": { "containers": [app()] } })),
         Case::accepted(
             "legacy-pod",
             "it was there before the policy, and what cannot be changed must not keep it from ending",
             pod(legacy.clone()),
         )
-        .of(Operation::Update, json!({ "spec": legacy })),
+        .of(Operation::Update, &json!({ "spec": legacy })),
     ];
     cases.extend(request.exempt.iter().take(1).map(|prefix| {
         let image = format!("{}sidecar:1", prefix.trim_end_matches('*'));
@@ -246,19 +246,19 @@ pub(super) fn digest(request: &Request) -> Vec<Case> {
             unpinned("Ephemeral container", "debug", "busybox:1.36"),
             ephemeral("busybox:1.36"),
         )
-        .of(Operation::Ephemeral, json!({ "spec": { "containers": [app()] } })),
+        .of(Operation::Ephemeral, &json!({ "spec": { "containers": [app()] } })),
         Case::accepted(
             "pinned-debug",
             "it gets an ephemeral container whose image is pinned",
             ephemeral(DEBUG),
         )
-        .of(Operation::Ephemeral, json!({ "spec": { "containers": [app()] } })),
+        .of(Operation::Ephemeral, &json!({ "spec": { "containers": [app()] } })),
         Case::accepted(
             "legacy-pod",
             "it was there before the policy, and what cannot be changed must not keep it from ending",
             pod(legacy.clone()),
         )
-        .of(Operation::Update, json!({ "spec": legacy })),
+        .of(Operation::Update, &json!({ "spec": legacy })),
     ];
     cases.extend(request.exempt.iter().take(1).map(|prefix| {
         let image = format!("{}sidecar:1", prefix.trim_end_matches('*'));

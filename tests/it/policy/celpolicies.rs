@@ -211,7 +211,7 @@ fn kyverno_checks_ephemeral_containers_and_derives_nothing_for_workloads() {
             json!(["pods/ephemeralcontainers"])
         );
         let review = |debug: Value| {
-            let pod = json!({ "spec": { "containers": [{ "name": "a", "image": "nginx" }], "ephemeralContainers": [debug] } });
+            let pod = json!({ "metadata": { "namespace": "production" }, "spec": { "containers": [{ "name": "a", "image": "nginx" }], "ephemeralContainers": [debug] } });
             let old = json!({ "spec": { "containers": [{ "name": "a", "image": "nginx" }] } });
             json!({ "request": { "operation": "UPDATE", "subResource": "ephemeralcontainers", "object": pod, "oldObject": old } })
         };
@@ -219,6 +219,9 @@ fn kyverno_checks_ephemeral_containers_and_derives_nothing_for_workloads() {
             says(&policy["spec"], Scope::of_review(&review(json!({ "name": "debug", "image": "busybox" }))));
         assert_eq!(bad.len(), 1, "{bad:?}");
         assert!(bad[0].starts_with("Ephemeral container 'debug' must "), "{bad:?}");
+        let mut elsewhere = review(json!({ "name": "debug", "image": "busybox" }));
+        elsewhere["request"]["object"]["metadata"]["namespace"] = json!("development");
+        assert_eq!(says(&policy["spec"], Scope::of_review(&elsewhere)), [""; 0]);
     }
     let legacy = written(&["kyverno", "--legacy", "--enforce", "warn"]);
     for policy in of_kind(&legacy, "ClusterPolicy") {

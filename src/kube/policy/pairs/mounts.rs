@@ -86,7 +86,7 @@ pub(in super::super) fn mounts(image: &Image, request: &Request) -> Vec<Case> {
                 .to_owned(),
             ephemeral,
         )
-        .of(Operation::Ephemeral, before),
+        .of(Operation::Ephemeral, &before),
     ];
     if let Some(path) = image.app_writable().first() {
         let crooked = format!("{path}/../etc");
