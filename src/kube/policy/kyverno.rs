@@ -121,7 +121,7 @@ impl Policy {
         let own = self.condition.as_ref();
         let own = own.map(|(name, expression)| json!({ "name": name, "expression": expression }));
         let all: Vec<Value> = in_namespaces(places).into_iter().chain(own).collect();
-        (!all.is_empty()).then(|| Value::Array(all))
+        (!all.is_empty()).then_some(Value::Array(all))
     }
 
     fn validating_policy(&self, request: &Request) -> Value {
