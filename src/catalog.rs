@@ -126,6 +126,12 @@ impl Catalog {
         None
     }
 
+    /// The exact names of the programs of `class`, sorted.
+    pub fn names(&self, class: Class) -> impl Iterator<Item = &str> {
+        let of_class = self.programs.iter().filter(move |(_, known)| **known == class);
+        of_class.filter_map(|(name, _)| std::str::from_utf8(name).ok())
+    }
+
     /// Whether `name`, though [`Self::program`] knows it, is a name that applications give to programs of their own.
     pub fn is_word(&self, name: &[u8]) -> bool {
         self.words.contains(name)

@@ -16,6 +16,7 @@ mod manifest;
 mod manifests;
 mod output;
 mod pipeline;
+mod policy;
 mod progress;
 mod recipe;
 mod run;
@@ -80,6 +81,7 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
         Command::Harden(args) => harden::run(*args, pipeline, world),
         Command::Inspect(args) => inspect::run(args, pipeline, world),
         Command::Manifest(args) => manifest::run(args.action, pipeline, world),
+        Command::Policy(args) => policy::run(&args, pipeline, world),
         Command::Verify(args) => verify::run(args, pipeline, world),
         Command::Run(args) => run::run(args, pipeline, world),
         Command::Trace(args) => trace::run(args, pipeline, world),

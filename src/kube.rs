@@ -8,6 +8,7 @@ pub mod edit;
 pub mod field;
 pub mod given;
 pub mod pod;
+pub mod policy;
 pub mod pss;
 pub mod quantity;
 pub mod version;

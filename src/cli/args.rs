@@ -4,6 +4,7 @@
 
 mod audit;
 mod fix;
+mod policy;
 mod values;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -21,6 +22,7 @@ use crate::sandbox::stage::{COMMAND, Stage};
 
 pub(super) use audit::{AuditArgs, AuditFormat, PssLevel};
 pub(super) use fix::{FixArgs, PatchKind};
+pub(super) use policy::PolicyArgs;
 use values::{bytes, exercise, glob, image_path, level, mount, platform, platforms, stage, user, variable};
 
 /// Soft clay in, a hard vessel out: container images without shell, package manager, utilities or write
@@ -46,6 +48,8 @@ pub(super) enum Command {
     Inspect(InspectArgs),
     /// Read back the documents of a hardened image
     Manifest(ManifestArgs),
+    /// Write policies that hold a cluster to what hardened images promise
+    Policy(PolicyArgs),
     /// Prove that a hardened image is what it says, or say what is not
     Verify(VerifyArgs),
     /// Run an image's app in a sandbox of kiln's own, without a daemon

@@ -381,3 +381,24 @@ fn run_that_did_not_go_well_is_told_with_the_apps_last_words() {
         "incomplete: it ended before it was ready\nthe app's last words:\n  one\n  cannot \\x1b[31mbind\n";
     assert_eq!(failed.err, told);
 }
+
+#[test]
+fn policies_of_an_image_come_from_its_manifest_in_the_registry() {
+    let done = ran(&["policy", "vap", "--image", "registry.example/hardened/web:1"]);
+    assert_eq!((done.status, done.err.as_str()), (0, ""));
+    for part in
+        ["kind: ValidatingAdmissionPolicyBinding", "registry.example/hardened/web\n", "/var/lib/nginx\n"]
+    {
+        assert!(done.out.contains(part), "{part}: {}", done.out);
+    }
+    // An image that has none, and one that pods cannot name.
+    let none = ran(&["policy", "vap", "--image", "registry.example/plain"]);
+    assert_eq!((none.status, none.out.as_str()), (3, ""));
+    assert!(none.err.starts_with("error: registry.example/plain: writable manifest"), "{}", none.err);
+    let local = ran(&["policy", "vap", "--image", "oci:dir"]);
+    assert_eq!(local.status, 2);
+    assert!(local.err.contains("hint: write its manifest with `kiln manifest show`"), "{}", local.err);
+    let source =
+        ran(&["policy", "map", "--kube-version", "1.36", "--image", "registry.example/hardened/web:1"]);
+    assert_eq!(source.status, 0, "{}", source.err);
+}

@@ -42,6 +42,9 @@ fn help_is_as_written_down() {
     check_help(&["manifest", "show"], &expect_file!["../../testdata/help/manifest-show.txt"]);
     check_help(&["manifest", "pull"], &expect_file!["../../testdata/help/manifest-pull.txt"]);
     check_help(&["audit"], &expect_file!["../../testdata/help/audit.txt"]);
+    check_help(&["fix"], &expect_file!["../../testdata/help/fix.txt"]);
+    check_help(&["krm"], &expect_file!["../../testdata/help/krm.txt"]);
+    check_help(&["policy"], &expect_file!["../../testdata/help/policy.txt"]);
     check_help(&["run"], &expect_file!["../../testdata/help/run.txt"]);
     check_help(&["trace"], &expect_file!["../../testdata/help/trace.txt"]);
     check_help(&["recipe"], &expect_file!["../../testdata/help/recipe.txt"]);

@@ -22,6 +22,7 @@ mod layout;
 mod logs;
 mod plan;
 mod platforms;
+mod policy;
 mod recipes;
 mod record;
 mod registry;

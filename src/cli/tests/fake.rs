@@ -10,6 +10,7 @@ use super::super::*;
 use crate::digest::BlobDigest;
 use crate::documents::Named;
 use crate::harden::HardenError;
+use crate::manifest::{self, Manifest};
 use crate::observe::{Complaint, Observation};
 use crate::options::Options;
 use crate::path::ImagePath;
@@ -144,6 +145,9 @@ impl Pipeline for Fake {
         platform: Option<&str>,
         _: &registry::Settings,
     ) -> Result<String, Failure> {
+        if image.starts_with("registry.example/hardened") {
+            return Ok(Manifest::new(&manifest::tests::plan(), &manifest::tests::context()).render());
+        }
         Ok(format!("manifest of {image} for {}\n", platform.unwrap_or("here")))
     }
 
