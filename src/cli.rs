@@ -7,9 +7,11 @@ mod analysis;
 mod args;
 mod connect;
 mod explain;
+mod generate;
 mod harden;
 mod inspect;
 mod manifest;
+mod naming;
 mod output;
 mod pipeline;
 mod progress;
@@ -76,6 +78,8 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
         Command::Harden(args) => harden::run(*args, pipeline, world),
         Command::Inspect(args) => inspect::run(args, pipeline, world),
         Command::Manifest(args) => manifest::run(args.action, pipeline, world),
+        Command::Generate(args) => generate::run(*args, pipeline, world),
+        Command::DebugProfile(args) => generate::debug_profile(&args, pipeline, world),
         Command::Verify(args) => verify::run(args, pipeline, world),
         Command::Run(args) => run::run(args, pipeline, world),
         Command::Trace(args) => trace::run(args, pipeline, world),

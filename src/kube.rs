@@ -4,6 +4,7 @@
 //! and held against the standards that admission has.
 
 pub mod document;
+pub mod generate;
 pub mod given;
 pub mod pod;
 pub mod pss;

@@ -2,6 +2,7 @@
 //!
 //! Touches nothing: a file named here is opened later.
 
+mod generate;
 mod values;
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -17,6 +18,7 @@ use crate::profile::Probe;
 use crate::registry;
 use crate::sandbox::stage::{COMMAND, Stage};
 
+pub(super) use generate::{DebugFormat, DebugProfileArgs, GenerateArgs, ImageArgs, OutputFormat};
 use values::{bytes, exercise, glob, image_path, level, mount, platform, platforms, stage, user, variable};
 
 /// Soft clay in, a hard vessel out: container images without shell, package manager, utilities or write
@@ -42,6 +44,10 @@ pub(super) enum Command {
     Inspect(InspectArgs),
     /// Read back the documents of a hardened image
     Manifest(ManifestArgs),
+    /// Make what runs a hardened image in a cluster: a workload, and what goes with it
+    Generate(Box<GenerateArgs>),
+    /// Make the profile for `kubectl debug` that fits pods of a hardened image
+    DebugProfile(DebugProfileArgs),
     /// Prove that a hardened image is what it says, or say what is not
     Verify(VerifyArgs),
     /// Run an image's app in a sandbox of kiln's own, without a daemon
