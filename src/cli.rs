@@ -6,9 +6,11 @@
 mod analysis;
 mod args;
 mod connect;
+mod debug_profile;
 mod explain;
 mod generate;
 mod harden;
+mod hardened;
 mod inspect;
 mod manifest;
 mod naming;
@@ -79,7 +81,7 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
         Command::Inspect(args) => inspect::run(args, pipeline, world),
         Command::Manifest(args) => manifest::run(args.action, pipeline, world),
         Command::Generate(args) => generate::run(*args, pipeline, world),
-        Command::DebugProfile(args) => generate::debug_profile(&args, pipeline, world),
+        Command::DebugProfile(args) => debug_profile::run(&args, pipeline, world),
         Command::Verify(args) => verify::run(args, pipeline, world),
         Command::Run(args) => run::run(args, pipeline, world),
         Command::Trace(args) => trace::run(args, pipeline, world),

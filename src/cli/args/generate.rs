@@ -85,7 +85,10 @@ pub(in crate::cli) struct GenerateArgs {
     #[arg(long, value_name = "1.N", default_value_t = Version::OLDEST_SUPPORTED, help_heading = "The cluster")]
     pub(in crate::cli) kube_version: Version,
     #[command(flatten)]
-    pub(in crate::cli) image: ImageArgs,
+    pub(in crate::cli) subject: ImageArgs,
+    /// The source image as the cluster has it, where an init container of it does what only that can
+    #[arg(long, value_name = "NAME[@DIGEST]", help_heading = "The image")]
+    pub(in crate::cli) source_image: Option<String>,
     /// Say nothing but errors
     #[arg(short, long)]
     pub(in crate::cli) quiet: bool,
@@ -95,14 +98,11 @@ pub(in crate::cli) struct GenerateArgs {
 #[derive(Debug, ClapArgs)]
 pub(in crate::cli) struct ImageArgs {
     /// Read this writable manifest, or index of some, and no image
-    #[arg(long, value_name = "FILE", requires = "name_of_image", help_heading = "The image")]
+    #[arg(long, value_name = "FILE", help_heading = "The image")]
     pub(in crate::cli) manifest: Option<PathBuf>,
     /// The image as the cluster has it; of one that is read its digest comes from there
-    #[arg(long = "image", id = "name_of_image", value_name = "NAME[@DIGEST]", help_heading = "The image")]
-    pub(in crate::cli) name: Option<String>,
-    /// The source image as the cluster has it, where an init container of it does what only that can
     #[arg(long, value_name = "NAME[@DIGEST]", help_heading = "The image")]
-    pub(in crate::cli) source_image: Option<String>,
+    pub(in crate::cli) image: Option<String>,
     #[command(flatten)]
     pub(in crate::cli) registry: RegistryArgs,
 }
@@ -143,7 +143,7 @@ impl From<Cluster> for ClusterPlatform {
 
 #[derive(Debug, ClapArgs)]
 #[command(
-    override_usage = "kiln debug-profile [OPTIONS] IMAGE\n       kiln debug-profile [OPTIONS] --manifest FILE --image NAME@DIGEST",
+    override_usage = "kiln debug-profile [OPTIONS] IMAGE\n       kiln debug-profile [OPTIONS] --manifest FILE",
     after_help = "A hardened pod has no shell. `kubectl debug` puts a container beside the app's, of an image of yours that has \
     one; with this profile it has the app's user and volumes, a read-only root and no capability, so that what admits the \
     pod admits it. The command is said on stderr."
@@ -151,7 +151,7 @@ impl From<Cluster> for ClusterPlatform {
 pub(in crate::cli) struct DebugProfileArgs {
     /// The hardened image
     #[arg(value_name = "IMAGE")]
-    pub(in crate::cli) first: Option<String>,
+    pub(in crate::cli) from: Option<String>,
     /// Write there [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     pub(in crate::cli) output: Option<PathBuf>,
@@ -165,7 +165,7 @@ pub(in crate::cli) struct DebugProfileArgs {
     #[arg(long, value_enum, default_value_t, value_name = "PLATFORM")]
     pub(in crate::cli) platform: Cluster,
     #[command(flatten)]
-    pub(in crate::cli) image: ImageArgs,
+    pub(in crate::cli) subject: ImageArgs,
     /// Say nothing but errors
     #[arg(short, long)]
     pub(in crate::cli) quiet: bool,

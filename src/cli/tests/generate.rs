@@ -93,6 +93,7 @@ fn manifest_in_a_file_needs_no_image_but_its_name() {
     assert!(made.out.contains("kind: Job\n") && made.out.contains(&image), "{}", made.out);
     assert!(made.out.contains("made from the layers sha256:aaaa"), "{}", made.out);
     assert_eq!(from(&["job", "oci:a"]).status, 2);
+    assert_eq!(ran(&["debug-profile", "--manifest", text(&file), "-q"]).status, 0);
     assert_eq!(ran(&["generate", "--manifest", text(&file), "--image", "registry.example/web"]).status, 2);
     assert_eq!(ran(&["generate", "--manifest", text(&file)]).status, 2);
     let index = crate::manifest::ManifestIndex::new(vec![crate::manifest::PlatformManifest {
