@@ -10,7 +10,10 @@ use super::args::{GenerateArgs, ImageArgs, OutputFormat};
 use super::hardened::{know, read};
 use super::output::{Target, World};
 use super::{Failure, Outcome, Pipeline};
-use crate::kube::generate::{self, ConfigFile, GenerateError, Kind, MAX_CONFIG, NamedText, Options, Wish};
+use crate::kube::generate::{self, ConfigFile, GenerateError, Kind, NamedText, Options, Wish};
+
+/// Most bytes of a file that are read: how much of it a cluster takes is told with what it has.
+const MAX_FILE: u64 = 64 << 20;
 
 pub(super) fn run(
     args: GenerateArgs,
@@ -21,7 +24,7 @@ pub(super) fn run(
     // Before an image is read: a directory that is not there is known now.
     let place = place(args.output.as_deref(), args.format)?;
     let configs = args.set_config.iter().map(|(path, file)| {
-        let bytes = read(file, MAX_CONFIG as u64).map_err(|error| error.within("--set-config".to_owned()))?;
+        let bytes = read(file, MAX_FILE).map_err(|error| error.within("--set-config".to_owned()))?;
         Ok(ConfigFile { path: path.clone(), bytes })
     });
     let configs = configs.collect::<Result<Vec<_>, Failure>>()?;

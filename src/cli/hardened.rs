@@ -21,7 +21,7 @@ const MAX_MANIFEST: u64 = 64 << 20;
 
 /// What is known of an image.
 pub(super) struct Known {
-    /// Digest of it; a file does not tell it.
+    /// Digest of it, by which a registry has it; neither a file nor an archive of Docker's tells that.
     digest: Option<BlobDigest>,
     /// Digest of its source; likewise.
     source: Option<BlobDigest>,
@@ -54,11 +54,11 @@ pub(super) fn know(
         }
         (Some(named), None) => {
             let described = pipeline.describe(named, &args.registry.clone().into())?;
-            (Some(described.digest), described.source, described.is_index, described.manifests)
+            (described.digest, described.source, described.is_index, described.manifests)
         }
         (None, Some(file)) => {
             let (all, is_index) = read_manifests(file)?;
-            (args.image.as_deref().and_then(digest_of), None, is_index, all)
+            (None, None, is_index, all)
         }
     };
     let pushed = named.and_then(|named| match named.parse() {
@@ -66,11 +66,13 @@ pub(super) fn know(
         _ => None,
     });
     let image = args.image.clone().or(pushed);
-    if let (Some(other), Some(digest)) = (image.as_deref().and_then(digest_of), digest)
+    let given = image.as_deref().and_then(digest_of);
+    if let (Some(other), Some(digest)) = (given, digest)
         && other != digest
     {
         return Err(Failure::usage(anyhow!("`--image`: names {other}, and the image is {digest}")));
     }
+    let digest = digest.or(given);
     let pairs: Vec<(String, &Manifest)> =
         all.iter().map(|(platform, manifest, _)| (platform.clone(), manifest)).collect();
     let united = match pairs.as_slice() {
@@ -97,7 +99,10 @@ impl Known {
     /// note.
     pub(super) fn image(&mut self, source: Option<&str>) -> Result<Image, Failure> {
         let digest = self.digest.ok_or_else(|| {
-            Failure::usage(anyhow!("`--image`: expected NAME@DIGEST, for `--manifest` names no image"))
+            let error = anyhow!("expected the image's digest, as `--image NAME@DIGEST`");
+            Failure::usage(error).hint(
+                "neither a manifest in a file nor an archive of Docker's says by which digest a registry has the image",
+            )
         })?;
         let name = self.image.clone().unwrap_or_else(|| {
             let placeholder = format!("registry.invalid/{}", self.name);

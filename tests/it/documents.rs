@@ -88,6 +88,23 @@ fn what_runs_an_image_in_a_cluster_names_what_its_pod_names() {
 }
 
 #[test]
+fn archive_without_a_manifest_does_not_say_what_a_registry_has_it_by() {
+    let lab = lab();
+    done(lab.path(), &["harden", "oci:in", "-o", "docker-archive:docker.tar:app:1", "-o", "oci:out"]);
+    let image = format!("registry.example/app@sha256:{}", "0".repeat(64));
+    let generate = ["generate", "docker-archive:docker.tar", "-q"];
+    let made = done(lab.path(), &[&generate[..], &["--image", &image]].concat());
+    assert!(made.contains(&format!("image: {image}\n")), "{made}");
+    let output = kiln(lab.path(), &generate);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.starts_with("error: expected the image's digest, as `--image NAME@DIGEST`\nhint: "),
+        "{text}"
+    );
+}
+
+#[test]
 fn image_that_kiln_did_not_make_has_none() {
     let lab = lab();
     let output = kiln(lab.path(), &["generate", "oci:in"]);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, ValueEnum};
 
 use super::RegistryArgs;
-use super::values::{env_from, env_variable, extra, object_name, port, set_config};
+use super::values::{env_from, env_variable, extra, label, object_name, port, set_config};
 use crate::kube::Version;
 use crate::kube::generate::{ClusterPlatform, Demand, EnvSource, Extra, Port};
 use crate::path::ImagePath;
@@ -39,7 +39,7 @@ pub(in crate::cli) struct GenerateArgs {
     #[arg(long, value_name = "NAME", value_parser = object_name)]
     pub(in crate::cli) name: Option<String>,
     /// Where all of it is
-    #[arg(long, value_name = "NAME", value_parser = object_name)]
+    #[arg(long, value_name = "NAME", value_parser = label)]
     pub(in crate::cli) namespace: Option<String>,
     /// What else is made: `service`, `serviceaccount` (made in any case), `networkpolicy`, `pdb`, `namespace`; several between
     /// commas
@@ -159,7 +159,7 @@ pub(in crate::cli) struct DebugProfileArgs {
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(in crate::cli) format: DebugFormat,
     /// The app's container, for the command [default: from the image's name]
-    #[arg(long, value_name = "NAME", value_parser = object_name)]
+    #[arg(long, value_name = "NAME", value_parser = label)]
     pub(in crate::cli) name: Option<String>,
     /// What kind of cluster it is for
     #[arg(long, value_enum, default_value_t, value_name = "PLATFORM")]

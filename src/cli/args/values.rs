@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::Platforms;
 use crate::kube::generate::{EnvSource, Extra, MAX_NAME, Port, Protocol, is_name};
+use crate::kube::pod::dns_label;
 use crate::observe::{Exercise, parse_url};
 use crate::path::ImagePath;
 use crate::plan::Level;
@@ -102,6 +103,14 @@ pub(super) fn object_name(text: &str) -> Result<String, String> {
     Err(format!(
         "expected lower-case letters, digits and inner hyphens, a letter first, at most {MAX_NAME} characters"
     ))
+}
+
+/// A label of DNS: a namespace's or a container's name.
+pub(super) fn label(text: &str) -> Result<String, String> {
+    if !text.is_empty() && dns_label(text) == text {
+        return Ok(text.to_owned());
+    }
+    Err("expected lower-case letters, digits and inner hyphens, at most 63 characters".into())
 }
 
 pub(super) fn extra(text: &str) -> Result<Extra, String> {

@@ -155,7 +155,12 @@ impl Pipeline for Fake {
             manifests.push(("linux/arm64".to_owned(), other, digest));
         }
         let source = Some(BlobDigest::of(b"source"));
-        Ok(Described { digest: BlobDigest::of(b"image"), source, is_index: manifests.len() > 1, manifests })
+        Ok(Described {
+            digest: Some(BlobDigest::of(b"image")),
+            source,
+            is_index: manifests.len() > 1,
+            manifests,
+        })
     }
 
     fn verify(&self, request: &VerifyRequest, _: &dyn Progress) -> Result<VerifiedImage, Failure> {

@@ -29,6 +29,7 @@ fn kind_is_an_argument_that_may_be_left_out() {
         ),
         (&["generate", "cronjob", "oci:a"], "a CronJob needs `--schedule`"),
         (&["generate", "oci:a", "--name", "Web"], "lower-case letters"),
+        (&["generate", "oci:a", "--namespace", "a_b"], "inner hyphens, at most 63"),
         (&["generate", "oci:a", "--with", "ingress"], "expected `service`"),
         (&["generate", "oci:a", "--port", "0"], "a number from 1 to 65535"),
         (&["generate", "oci:a", "--env-from", "pod/x"], "expected `configmap/NAME`"),
@@ -155,6 +156,10 @@ fn documents_go_to_files_that_appear_whole() {
     );
     let refused = with(&["--replicas", "x", "-o", text(&at("none.yaml"))]);
     assert_eq!((refused.status, at("none.yaml").exists()), (2, false));
+    std::fs::write(at("large"), vec![b'x'; 2 << 20]).unwrap();
+    let large = with(&["--set-config", &format!("/etc/x={}", text(&at("large")))]);
+    assert_eq!(large.status, 3);
+    assert!(large.err.contains("2097152 bytes, and a ConfigMap holds no more than 1048576"), "{}", large.err);
     let absent = with(&["--set-config", "/etc/x=/nonexistent"]);
     assert_eq!(absent.status, 3);
     assert!(absent.err.starts_with("error: --set-config: `/nonexistent`: "), "{}", absent.err);

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::evidence::{Evidence, EvidenceKind};
 use crate::kube::pod::comments::Comments;
-use crate::kube::pod::{self, MANIFEST_KEY, PodOptions, Room, RunAs};
+use crate::kube::pod::{self, MANIFEST_KEY, PodOptions, Room, RunAs, volumes};
 use crate::manifest::{Manifest, PortEntry};
 
 /// The annotation that tells how to look into a pod that has no shell.
@@ -286,8 +286,7 @@ fn comments(manifest: &Manifest, claims: &Claims, files: &[Mounted], options: &O
         if source.is_empty() { format!("the layers {}", manifest.source_chain_id) } else { source.clone() };
     let mut comments = Comments::of(manifest, &source);
     let lost = claims.lost();
-    let mounted = manifest.paths.iter().filter(|path| path.volume != crate::manifest::Volume::None);
-    for (path, lines) in mounted.zip(&mut comments.mounts) {
+    for ((path, _, _), lines) in volumes::mounted(manifest).into_iter().zip(&mut comments.mounts) {
         if lost.contains(&path.path.as_str()) {
             lines.push("These data must outlive the pod, and here they go with it.".to_owned());
         }

@@ -177,6 +177,22 @@ mod tests {
     }
 
     #[test]
+    fn file_of_a_volume_is_for_everybody_to_read_and_replaces_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let volume =
+            rustix::fs::open(directory.path(), super::super::init::DIRECTORY, Mode::empty()).unwrap();
+        put(&volume, "app.conf", b"port 80").unwrap();
+        let path = directory.path().join("app.conf");
+        assert_eq!(std::fs::read(&path).unwrap(), b"port 80");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
+        assert_eq!(put(&volume, "app.conf", b""), Err(Errno::EXIST));
+        let mut of_file = Mount { files: vec![("app.conf".to_owned(), Bytes::default())], ..mount() };
+        assert!(!of_file.is_file());
+        of_file.sub_path = Some("app.conf".to_owned());
+        assert!(of_file.is_file() && !Mount { sub_path: Some("other".to_owned()), ..of_file }.is_file());
+    }
+
+    #[test]
     fn links_that_a_container_left_in_a_volume_lead_nowhere() {
         let directory = tempfile::tempdir().unwrap();
         let (volume, outside) = (directory.path().join("volume"), directory.path().join("outside"));
