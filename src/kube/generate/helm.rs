@@ -51,7 +51,6 @@ pub fn helm_values(manifest: &Manifest, options: &Options) -> Result<(String, Ve
     put("fullnameOverride", json!(options.name));
     put("serviceAccount", account);
     put("podAnnotations", json!(made.annotations));
-    put("podLabels", json!({ "app.kubernetes.io/managed-by": "kiln" }));
     put("podSecurityContext", of_pod("securityContext").unwrap_or_default());
     put("volumes", of_pod("volumes").unwrap_or_else(|| json!([])));
     if let Some(port) = served(&made) {

@@ -88,9 +88,6 @@ pub(super) fn template(
             (app.startup_probe, app.readiness_probe, app.liveness_probe) = (None, None, None);
         }
         app.volume_mounts.get_or_insert_default().extend(files.iter().map(|file| file.mount.clone()));
-        if options.wishes.contains(&Wish::Explicit) {
-            say_again(app, &told, options);
-        }
     });
     let mut annotations = pod.metadata.annotations.unwrap_or_default();
     if let Manifests::One(digest) = &options.image.manifests {
@@ -110,6 +107,9 @@ pub(super) fn template(
     claims.put(&mut spec, options);
     if let Some(security) = &mut spec.security_context {
         secure(security, &told, &claims, options, gate);
+    }
+    if options.wishes.contains(&Wish::Explicit) {
+        say_again(&mut spec);
     }
     tell(&told, &claims, options, notes);
     let comments = comments(&told, &claims, &files, options);
@@ -209,14 +209,15 @@ fn set_env(app: &mut Container, env: Vec<EnvVar>, options: &Options) {
     app.env_from = Some(from.collect::<Vec<_>>()).filter(|from| !from.is_empty());
 }
 
-/// What the pod says of user and system calls, in the container: some tools read no pod.
-fn say_again(app: &mut Container, manifest: &Manifest, options: &Options) {
-    let Some(security) = &mut app.security_context else { return };
-    let whole = pod::pod_with(manifest, &pod_options(options), |_| {});
-    let Some(of_pod) = whole.spec.and_then(|spec| spec.security_context) else { return };
-    security.run_as_user = of_pod.run_as_user;
-    security.run_as_group = of_pod.run_as_group;
-    security.seccomp_profile = of_pod.seccomp_profile;
+/// What the pod says of user and system calls, in each container: some tools read no pod.
+fn say_again(spec: &mut PodSpec) {
+    let Some(of_pod) = spec.security_context.clone() else { return };
+    for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()) {
+        let own = container.security_context.get_or_insert_default();
+        own.run_as_user = of_pod.run_as_user;
+        own.run_as_group = of_pod.run_as_group;
+        own.seccomp_profile.clone_from(&of_pod.seccomp_profile);
+    }
 }
 
 fn secure(
