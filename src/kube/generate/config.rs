@@ -72,8 +72,10 @@ fn one(file: &ConfigFile, path: String, options: &Options) -> Result<Mounted, Ge
     let hash = BlobDigest::of(&[path.as_bytes(), b"\0", &file.bytes].concat()).hex();
     let at = BlobDigest::of(path.as_bytes()).hex();
     let (hash, at) = (hash.chars().take(8).collect::<String>(), at.chars().take(8).collect::<String>());
-    let name = ["", &slug(&key, MAX_STEM), &hash].join("-").replace("--", "-");
-    let name = format!("{}{name}", options.name);
+    let name = match slug(&key, MAX_STEM) {
+        stem if stem.is_empty() => format!("{}-{hash}", options.name),
+        stem => format!("{}-{stem}-{hash}", options.name),
+    };
     let stem = slug(&path, MAX_LABEL - "c--".len() - at.len());
     let volume = format!("c-{stem}-{at}");
     let (data, binary_data) = match text(&file.bytes) {

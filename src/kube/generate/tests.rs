@@ -205,6 +205,20 @@ fn files_are_mounted_where_the_app_reads_and_nowhere_else() {
     );
     let other = made(&manifest(), &with(vec![config("/etc/web/a.conf", b"a: 2\n")]));
     assert_ne!(object(&other, "ConfigMap")["metadata"]["name"], maps[0].name);
+    // Read back as they are, which `made` looks at, whatever form YAML has for them.
+    for bytes in [
+        "",
+        "a",
+        "a\n\n",
+        " a\n  b\n",
+        "a\r\n\tb \n",
+        "\n",
+        "# a\n---\n...\n",
+        "%YAML 1.1\n- volumeMounts:\n",
+    ] {
+        let map = made(&manifest(), &with(vec![config("/etc/__", bytes.as_bytes())]));
+        assert_eq!(object(&map, "ConfigMap")["data"]["__"], bytes);
+    }
     for (paths, expected) in [
         (&["/run/web.conf"][..], "/run/web.conf: the app writes to /run, where a volume is"),
         (&["/var/lib"], "/var/lib: the app writes to /var/lib/nginx"),
