@@ -204,17 +204,23 @@ pub(super) fn after(options: &Options, gate: &mut Gate) -> Vec<Object> {
 }
 
 /// What is to be known of all that.
-pub(super) fn notes(made: &Made, options: &Options, notes: &mut Vec<String>) {
+pub(super) fn notes(made: &Made, kind: Kind, options: &Options, notes: &mut Vec<String>) {
     if options.with.contains(&Extra::NetworkPolicy) {
         notes.push(
             "the NetworkPolicy lets the app ask name servers and nobody else: what else it asks, a rule of `egress` must let out"
                 .to_owned(),
         );
     }
-    if made.ports().is_empty() {
-        notes.push(
-            "the manifest names no port, so that nothing asks whether the app serves: `--port N` does"
-                .to_owned(),
-        );
+    let lives = made.spec.containers.iter().any(|app| app.liveness_probe.is_some());
+    if kind.ends() || lives {
+        return;
     }
+    // Datagrams are answered by nobody that the kubelet knows to ask.
+    let is_asked = made.ports().iter().any(|port| port.protocol.as_deref() == Some("TCP"));
+    notes.push(if is_asked {
+        "that the app listens is announced and not known, so that nothing starts it again where it does not answer: `--port N` vouches for a port"
+            .to_owned()
+    } else {
+        "the app has no TCP port, so that nothing asks whether it serves: `--port N` names one".to_owned()
+    });
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::evidence::{Evidence, EvidenceKind};
 use crate::kube::pod::comments::Comments;
 use crate::kube::pod::{self, MANIFEST_KEY, PodOptions, Room, RunAs, volumes};
-use crate::manifest::{Manifest, PortEntry};
+use crate::manifest::{Manifest, PortEntry, ProbeEntry};
 
 /// The annotation that tells how to look into a pod that has no shell.
 const DEBUG_KEY: &str = "kiln.dev/debug";
@@ -175,6 +175,8 @@ fn with_ports(manifest: &Manifest, options: &Options) -> Result<Manifest, Genera
             }],
         });
     }
+    // Somebody vouches for it: what does not answer there may be started again.
+    told.probe.get_or_insert(ProbeEntry::Tcp);
     told.ports.sort_by(|a, b| (a.port, &a.protocol).cmp(&(b.port, &b.protocol)));
     Ok(told)
 }

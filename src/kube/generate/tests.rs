@@ -175,10 +175,18 @@ fn ports_that_the_user_names_are_those_of_pod_probes_and_service() {
     assert_eq!(names, ["udp-53", "tcp-443"]);
     assert_eq!(spec["securityContext"]["sysctls"][0]["value"], "53");
     assert!(refused(&manifest(), &with(vec![port(1), port(1)])).contains("1/TCP stands there twice"));
+    let mut announced = manifest();
+    (announced.probe, announced.ports[0].evidence[0].kind) = (None, crate::evidence::EvidenceKind::Config);
+    let app = |made: &Generated| template(made)["spec"]["containers"][0].clone();
+    let silent = made(&announced, &options(Kind::Pod));
+    assert!(silent.notes[0].contains("`--port N` vouches for a port"), "{:?}", silent.notes);
+    assert!(app(&silent).get("livenessProbe").is_none());
+    let vouched = app(&made(&announced, &with(vec![port(80)])));
+    assert_eq!(vouched["livenessProbe"]["tcpSocket"]["port"], "http");
     let mut none = manifest();
     none.ports.clear();
     assert!(refused(&none, &with(Vec::new())).contains("names no port"));
-    assert!(made(&none, &options(Kind::Pod)).notes[0].starts_with("the manifest names no port"));
+    assert!(made(&none, &options(Kind::Pod)).notes[0].starts_with("the app has no TCP port"));
 }
 
 #[test]
