@@ -7,13 +7,17 @@ mod analysis;
 mod args;
 mod audit;
 mod connect;
+mod debug_profile;
 mod explain;
 mod fix;
+mod generate;
 mod harden;
+mod hardened;
 mod inspect;
 mod krm;
 mod manifest;
 mod manifests;
+mod naming;
 mod output;
 mod pipeline;
 mod policy;
@@ -82,6 +86,8 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
         Command::Inspect(args) => inspect::run(args, pipeline, world),
         Command::Manifest(args) => manifest::run(args.action, pipeline, world),
         Command::Policy(args) => policy::run(&args, pipeline, world),
+        Command::Generate(args) => generate::run(*args, pipeline, world),
+        Command::DebugProfile(args) => debug_profile::run(&args, pipeline, world),
         Command::Verify(args) => verify::run(args, pipeline, world),
         Command::Run(args) => run::run(args, pipeline, world),
         Command::Trace(args) => trace::run(args, pipeline, world),

@@ -118,6 +118,42 @@ fn own_manifest(source: &dyn Source, image: &PlatformImage) -> Result<Option<Vec
     Ok(None)
 }
 
+/// A hardened image, as its documents tell.
+#[derive(Debug, Clone)]
+pub struct Described {
+    /// Its index, or its manifest where there is none; an archive of Docker's has neither.
+    pub digest: Option<BlobDigest>,
+    /// The image that it was made from, as it says itself.
+    pub source: Option<BlobDigest>,
+    /// Whether it is an index.
+    pub is_index: bool,
+    /// The writable manifest of each platform, with the digest of its text.
+    pub manifests: Vec<(String, Manifest, BlobDigest)>,
+}
+
+/// What the image says of itself, for all platforms that it is for.
+pub fn describe(source: &dyn Source) -> Result<Described, DocumentsError> {
+    let listed = source.platforms().map_err(DocumentsError::Source)?;
+    let mut manifests = Vec::new();
+    let mut label = listed.annotations.get(record::SOURCE_KEY).cloned();
+    let mut digest = listed.index_digest;
+    for image in &listed.linux {
+        let (text, manifest) = manifest_of(source, image)?;
+        if listed.index_digest.is_none() {
+            let documents = source.image(Some(&image.platform)).map_err(DocumentsError::Source)?;
+            label = documents.config.labels.get(record::SOURCE_KEY).cloned();
+            digest = documents.manifest_digest;
+        }
+        manifests.push((image.platform.to_string(), manifest, BlobDigest::of(text.as_bytes())));
+    }
+    Ok(Described {
+        digest,
+        source: label.and_then(|digest| digest.parse().ok()),
+        is_index: listed.index_digest.is_some(),
+        manifests,
+    })
+}
+
 /// Every document of the image that there is: the writable manifest of each platform, and the pod specs and reports beside
 /// the image that name it.
 ///

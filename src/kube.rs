@@ -6,6 +6,7 @@
 pub mod document;
 pub mod edit;
 pub mod field;
+pub mod generate;
 pub mod given;
 pub mod pod;
 pub mod policy;

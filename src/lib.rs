@@ -31,7 +31,7 @@
 //! | 1 | [`image`], [`rootfs`], [`elf`], [`packages`], [`accounts`], [`evidence`], [`profile`] | what is in the image: its documents, its tree, its programs, who owns what; what a run of it showed |
 //! | 2 | [`catalog`], [`recipe`], [`seed`] | what is known about software in general, as data; what fills volumes at start |
 //! | 3 | [`options`], [`plan`] | what is asked for; what will happen, and why |
-//! | 4 | [`layer`], [`manifest`], [`kube`], [`report`] | new bytes, new documents |
+//! | 4 | [`layer`], [`manifest`], [`kube`], [`report`] | new bytes, new documents; [`kube::pod`] is the pod of an image, [`kube::generate`] the workloads round it |
 //! | 5 | [`daemon`], [`registry`], [`sandbox`], [`source`], [`sink`], [`trace`] | edges: the daemon's socket, the registries' protocol, an app in isolation; one file per place where images are; processes, watched |
 //! | 6 | [`audit`], [`harden`], [`documents`], [`verify`], [`run`], [`observe`], [`trial`], [`converge`] | a pipeline each: one function per stage, one that calls them; manifests, held against rules and images; what hardening left beside an image, read back; proof; one start; one that is watched; one under a pod's settings, attacked; hardening until that one holds |
 //! | 7 | [`cli`], `main` | arguments, output, exit status |

@@ -242,6 +242,8 @@ pub fn settings(config: &Config, rootfs: &Rootfs, asked: &Asked) -> Result<Setti
         uid: 0,
         gid: 0,
         read_only: false,
+        no_exec: false,
+        files: Vec::new(),
         volume: None,
         sub_path: None,
     });

@@ -4,6 +4,7 @@
 
 mod audit;
 mod fix;
+mod generate;
 mod policy;
 mod values;
 
@@ -22,6 +23,7 @@ use crate::sandbox::stage::{COMMAND, Stage};
 
 pub(super) use audit::{AuditArgs, AuditFormat, PssLevel};
 pub(super) use fix::{FixArgs, PatchKind};
+pub(super) use generate::{DebugFormat, DebugProfileArgs, GenerateArgs, ImageArgs, OutputFormat};
 pub(super) use policy::PolicyArgs;
 use values::{bytes, exercise, glob, image_path, level, mount, platform, platforms, stage, user, variable};
 
@@ -48,14 +50,18 @@ pub(super) enum Command {
     Inspect(InspectArgs),
     /// Read back the documents of a hardened image
     Manifest(ManifestArgs),
-    /// Write policies that hold a cluster to what hardened images promise
-    Policy(PolicyArgs),
+    /// Make what runs a hardened image in a cluster: a workload, and what goes with it
+    Generate(Box<GenerateArgs>),
+    /// Make the profile for `kubectl debug` that fits pods of a hardened image
+    DebugProfile(DebugProfileArgs),
     /// Prove that a hardened image is what it says, or say what is not
     Verify(VerifyArgs),
     /// Run an image's app in a sandbox of kiln's own, without a daemon
     Run(RunArgs),
     /// Watch an image's app from its start to its end: what it executes, opens, writes and listens on
     Trace(TraceArgs),
+    /// Write policies that hold a cluster to what hardened images promise
+    Policy(PolicyArgs),
     /// Say what of a Kubernetes manifest lets its pods be changed, or keeps them from running
     Audit(Box<AuditArgs>),
     /// Mend what the audit finds in a manifest, where it is known what the pod needs

@@ -19,10 +19,11 @@ use anyhow::anyhow;
 use self::failures::{documents_failure, failure, sink_failure, source_failure};
 use super::{
     BuiltinRecipe, Failure, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline, Referrers,
-    RunRequest, Settled, TraceRequest, Traced, TrialRequest, VerifiedImage, VerifyRequest,
+    RunRequest, Settled, TraceRequest, Traced, TrialRequest, VerifiedImage, VerifyRequest, naming,
 };
+use crate::cli::naming::pinned;
 use crate::digest::BlobDigest;
-use crate::documents::{self, Named};
+use crate::documents::{self, Described, Named};
 use crate::finding::{Code, Finding};
 use crate::harden::{self, HardenError, record};
 use crate::image::{FinishedLayer, Platform, Published};
@@ -185,6 +186,12 @@ impl Pipeline for Kiln {
         let reference = parse(image)?;
         let source = open(&reference, &registries(registry), &Options::default())?;
         documents::all(&*source).map_err(|error| documents_failure(error, &reference))
+    }
+
+    fn describe(&self, image: &str, registry: &registry::Settings) -> Result<Described, Failure> {
+        let reference = parse(image)?;
+        let source = open(&reference, &registries(registry), &Options::default())?;
+        documents::describe(&*source).map_err(|error| documents_failure(error, &reference))
     }
 
     fn verify(&self, request: &VerifyRequest, progress: &dyn Progress) -> Result<VerifiedImage, Failure> {
@@ -458,24 +465,5 @@ fn pod_name(request: &HardenRequest) -> String {
     if let Some(name) = &request.pod_name {
         return name.clone();
     }
-    let first = request.destinations.first().map_or("", String::as_str);
-    let path = match first.parse() {
-        Ok(Reference::Registry(reference)) => reference.repository.path,
-        _ => first.split(':').nth(1).unwrap_or(first).to_owned(),
-    };
-    let stem = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-    let stem = stem.strip_suffix(".tar.gz").or_else(|| stem.strip_suffix(".tar")).unwrap_or(stem);
-    let label: String = stem
-        .to_ascii_lowercase()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .take(53)
-        .collect();
-    let label = label.trim_matches('-');
-    if label.is_empty() { "hardened".to_owned() } else { label.to_owned() }
-}
-
-/// `name` with the digest, whatever digest it had.
-fn pinned(name: &str, digest: BlobDigest) -> String {
-    format!("{}@{digest}", name.split('@').next().unwrap_or(name))
+    naming::label_of(request.destinations.first().map_or("", String::as_str))
 }

@@ -46,7 +46,7 @@ pub(super) fn run(
 }
 
 /// Makes sure that `path` is a directory.
-fn directory(path: &Path) -> Result<(), Failure> {
+pub(super) fn directory(path: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(path)
         .with_context(|| format!("cannot make the directory `{}`", path.display()))
         .map_err(Failure::input)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::audit;
 use crate::digest::BlobDigest;
-use crate::documents::Named;
+use crate::documents::{Described, Named};
 use crate::finding::Finding;
 use crate::limits::Limits;
 use crate::observe::{self, Exercise, Observation};
@@ -81,6 +81,9 @@ pub trait Pipeline {
 
     /// Every document of a hardened image that there is.
     fn documents(&self, image: &str, registry: &registry::Settings) -> Result<Vec<Named>, Failure>;
+
+    /// What a hardened image says of itself, for all its platforms.
+    fn describe(&self, image: &str, registry: &registry::Settings) -> Result<Described, Failure>;
 
     /// Checks the promises of a hardened image.
     fn verify(&self, request: &VerifyRequest, progress: &dyn Progress) -> Result<VerifiedImage, Failure>;

@@ -3,6 +3,7 @@
 //! No image is read; files are written below a temporary directory.
 
 mod fake;
+mod generate;
 
 use std::path::Path;
 

@@ -135,6 +135,10 @@ pub struct Mount {
     pub medium: Medium,
     /// Most bytes in it.
     pub size: Option<u64>,
+    /// Whether nothing can be executed there.
+    pub no_exec: bool,
+    /// What is in it, by name, where the document tells.
+    pub files: Vec<(String, Vec<u8>)>,
 }
 
 /// What a volume is.
@@ -146,6 +150,8 @@ pub enum Medium {
     Memory,
     /// A claim, which is taken for a new, empty disk.
     Claim,
+    /// A ConfigMap that stands beside the pod.
+    Config,
 }
 
 /// Which of a container's probes.

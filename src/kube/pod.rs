@@ -3,11 +3,11 @@
 //! Talks to no cluster, names no registry of its own accord, and runs nothing in the container but the image's entrypoint.
 
 mod again;
-mod comments;
+pub(super) mod comments;
 mod preparing;
 mod probes;
 mod seeding;
-mod volumes;
+pub(super) mod volumes;
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::digest::BlobDigest;
-use crate::manifest::{Manifest, Volume};
+use crate::manifest::{Manifest, Path, Volume};
 
 /// What the pod spec says that the manifest does not know.
 #[derive(Debug, Clone)]
@@ -57,34 +57,51 @@ pub const MEDIA_TYPE: &str = "application/vnd.kiln.pod.v1+yaml";
 /// The annotation that names the source.
 const SOURCE_KEY: &str = "kiln.dev/source";
 
+/// The annotation that names the writable manifest, where there is one.
+pub(super) const MANIFEST_KEY: &str = "kiln.dev/writable-manifest";
+
 /// Longest name of a pod that is also a host name: a DNS label, RFC 1123.
-const MAX_LABEL: usize = 63;
+pub(super) const MAX_LABEL: usize = 63;
 
 /// Renders the pod spec as YAML, with a line of evidence above each mount.
 ///
 /// Strings stay strings under YAML 1.1 and 1.2. Two calls with equal arguments give equal bytes.
 pub fn render_pod(manifest: &Manifest, options: &PodOptions) -> String {
+    comments::Comments::of(manifest, &options.source).insert(&plain_yaml(&pod(manifest, options)))
+}
+
+/// `value` as YAML, every text on one line: what stands in a line of its own is structure.
+pub(super) fn plain_yaml(value: &impl serde::Serialize) -> String {
     let yaml_options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-    let yaml = serde_saphyr::to_string_with_options(&pod(manifest, options), yaml_options)
-        .unwrap_or_else(|error| unreachable!("a pod is maps, lists and scalars only: {error}"));
-    comments::insert(&yaml, manifest, &options.source)
+    serde_saphyr::to_string_with_options(value, yaml_options)
+        .unwrap_or_else(|error| unreachable!("an object is maps, lists and scalars only: {error}"))
 }
 
 /// The pod as an object.
 pub fn pod(manifest: &Manifest, options: &PodOptions) -> Pod {
+    pod_with(manifest, options, |_| {})
+}
+
+/// The pod as an object, its app's container changed by `change` before containers that have its rights come beside it.
+pub(super) fn pod_with(
+    manifest: &Manifest,
+    options: &PodOptions,
+    change: impl FnOnce(&mut Container),
+) -> Pod {
     let name = dns_label(&options.name);
     let text = |value: &str| value.to_owned();
     let mut annotations = BTreeMap::from([(text(SOURCE_KEY), options.source.clone())]);
     if options.united.is_empty() {
         let digest = BlobDigest::of(manifest.render().as_bytes());
-        annotations.insert(text("kiln.dev/writable-manifest"), digest.to_string());
+        annotations.insert(text(MANIFEST_KEY), digest.to_string());
     }
     for (platform, digest) in &options.united {
         let platform = slug(platform, MAX_LABEL - "writable-manifest.".len());
-        annotations.insert(format!("kiln.dev/writable-manifest.{platform}"), digest.to_string());
+        annotations.insert(format!("{MANIFEST_KEY}.{platform}"), digest.to_string());
     }
     annotations.retain(|_, value| !value.is_empty());
-    let app = container(manifest, options, name.clone());
+    let mut app = container(manifest, options, name.clone());
+    change(&mut app);
     Pod {
         metadata: ObjectMeta {
             name: Some(name.clone()),
@@ -131,7 +148,7 @@ fn beside(container: &Container, name: &str, own: Container) -> Container {
 }
 
 /// `text` for Kubernetes, which expands `$(NAME)`; `$$` is a plain `$` to it, before whatever.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
@@ -149,7 +166,7 @@ pub fn dns_label(text: &str) -> String {
     if label.is_empty() { "app".to_owned() } else { label }
 }
 
-fn slug(text: &str, longest: usize) -> String {
+pub(super) fn slug(text: &str, longest: usize) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c.to_ascii_lowercase() {
@@ -216,7 +233,7 @@ fn container(manifest: &Manifest, options: &PodOptions, name: String) -> Contain
         image_pull_policy: Some("IfNotPresent".to_owned()),
         ports: Some(ports).filter(|ports| !ports.is_empty()),
         env: Some(env).filter(|env| !env.is_empty()),
-        resources: Some(resources(manifest)),
+        resources: Some(resources(&Room::of(&manifest.paths))),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             capabilities: Some(Capabilities { add: None, drop: Some(vec!["ALL".to_owned()]) }),
@@ -241,17 +258,33 @@ const MEMORY_REQUEST: u64 = 128 << 20;
 /// Room for the container's own log and what else the kubelet counts beside volumes on disk.
 const LOG_ROOM: u64 = 128 << 20;
 
-/// Volumes in memory take at most half of the memory; those on disk fit into the ephemeral storage.
-fn resources(manifest: &Manifest) -> ResourceRequirements {
-    let (mut memory, mut disk) = (0_u64, 0_u64);
-    for path in &manifest.paths {
-        match path.volume {
-            Volume::Memory { size_limit } => memory = memory.saturating_add(size_limit),
-            Volume::Disk { size_limit } => disk = disk.saturating_add(size_limit),
-            Volume::None => {}
+/// Bytes that the pod's `emptyDir`s may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Room {
+    /// In memory.
+    pub(super) memory: u64,
+    /// On the node's disk.
+    pub(super) disk: u64,
+}
+
+impl Room {
+    /// That of the volumes of `paths`.
+    pub(super) fn of<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Self {
+        let mut room = Self::default();
+        for path in paths {
+            match path.volume {
+                Volume::Memory { size_limit } => room.memory = room.memory.saturating_add(size_limit),
+                Volume::Disk { size_limit } => room.disk = room.disk.saturating_add(size_limit),
+                Volume::None => {}
+            }
         }
+        room
     }
-    let disk = quantity(disk.saturating_add(LOG_ROOM));
+}
+
+/// Volumes in memory take at most half of the memory; those on disk fit into the ephemeral storage.
+pub(super) fn resources(room: &Room) -> ResourceRequirements {
+    let disk = quantity(room.disk.saturating_add(LOG_ROOM));
     let named = |name: &str, value: Quantity| (name.to_owned(), value);
     ResourceRequirements {
         requests: Some(BTreeMap::from([
@@ -260,7 +293,7 @@ fn resources(manifest: &Manifest) -> ResourceRequirements {
             named("ephemeral-storage", disk.clone()),
         ])),
         limits: Some(BTreeMap::from([
-            named("memory", quantity(memory.saturating_mul(2).max(MEMORY_LIMIT))),
+            named("memory", quantity(room.memory.saturating_mul(2).max(MEMORY_LIMIT))),
             named("ephemeral-storage", disk),
         ])),
         ..ResourceRequirements::default()
@@ -268,7 +301,7 @@ fn resources(manifest: &Manifest) -> ResourceRequirements {
 }
 
 /// `bytes` in the largest binary unit that holds it exactly.
-fn quantity(bytes: u64) -> Quantity {
+pub(super) fn quantity(bytes: u64) -> Quantity {
     let text = [(30, "Gi"), (20, "Mi"), (10, "Ki")]
         .into_iter()
         .find(|(shift, _)| bytes >= 1 << shift && bytes.is_multiple_of(1 << shift))

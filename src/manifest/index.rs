@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Manifest;
+use super::{Manifest, ParseManifestError};
 use crate::json;
 
 /// The document's media type.
@@ -37,6 +37,16 @@ impl ManifestIndex {
     /// The document of `platforms`.
     pub fn new(platforms: Vec<PlatformManifest>) -> Self {
         Self { media_type: MEDIA_TYPE.to_owned(), platforms }
+    }
+
+    /// Reads such a document; `None` where `text` says that it is another.
+    pub fn parse(text: &str) -> Option<Result<Self, ParseManifestError>> {
+        #[derive(Deserialize)]
+        struct Type {
+            media_type: String,
+        }
+        let said: Type = serde_json::from_str(text).ok()?;
+        (said.media_type == MEDIA_TYPE).then(|| serde_json::from_str(text).map_err(ParseManifestError::Shape))
     }
 
     /// Indented, fields in a fixed order, a newline at the end.

@@ -106,6 +106,11 @@ pub(crate) fn context() -> ManifestContext {
     }
 }
 
+/// The manifest of that.
+pub(crate) fn manifest() -> Manifest {
+    Manifest::new(&plan(), &context())
+}
+
 #[test]
 fn rendered_manifest_holds_to_its_schema_and_reads_back_equal() {
     let manifest = Manifest::new(&plan(), &context());

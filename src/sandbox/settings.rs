@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::capability::{Capability, DEFAULT};
 use super::seccomp::{Filter, Profile};
+use super::wire::Bytes;
 
 /// Size of `/dev/shm`: 64 MiB, as Docker and containerd give.
 pub const SHM_SIZE: u64 = 64 << 20;
@@ -99,7 +100,7 @@ pub enum Root {
     ReadOnly,
 }
 
-/// An empty directory, as `emptyDir` is one.
+/// An empty directory, as `emptyDir` is one, or one with a few files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     /// Where, absolute; links of the image are followed within the image.
@@ -116,6 +117,10 @@ pub struct Mount {
     pub gid: u32,
     /// Whether nothing can be written there.
     pub read_only: bool,
+    /// Whether nothing can be executed there.
+    pub no_exec: bool,
+    /// What is in it when it is made, by name.
+    pub files: Vec<(String, Bytes)>,
     /// One of the sandbox's volumes, by its number, with what other containers left in it; else the directory is new.
     pub volume: Option<usize>,
     /// The directory of that volume that is mounted, made where it is missing; else its top. Links in the volume are not
@@ -124,6 +129,11 @@ pub struct Mount {
 }
 
 impl Mount {
+    /// Whether one of its files is mounted, and not a directory.
+    pub fn is_file(&self) -> bool {
+        self.sub_path.as_ref().is_some_and(|path| self.files.iter().any(|(name, _)| name == path))
+    }
+
     /// Most bytes in it: it is in this machine's memory, so that no more than the limit may be asked for.
     pub fn bytes(&self, limits: Limits) -> u64 {
         let medium = match self.medium {

@@ -7,7 +7,7 @@ use crate::image::Config;
 use crate::kube::given::{self, Container, Given, ImageGroups};
 use crate::run;
 use crate::sandbox::capability::{self, Capability, UnknownCapability};
-use crate::sandbox::{Limits, Medium, Mount, Process, Root, Seccomp, Settings};
+use crate::sandbox::{Bytes, Limits, Medium, Mount, Process, Root, Seccomp, Settings};
 
 /// Why a container of a pod cannot be started as the pod says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -135,7 +135,7 @@ pub fn volumes<'a>(containers: impl IntoIterator<Item = &'a Container>) -> Volum
                 (given::Medium::Memory, Some(_)) => (Medium::Memory, 0o2777),
                 (given::Medium::Disk, None) => (Medium::Disk, 0o777),
                 (given::Medium::Disk, Some(_)) => (Medium::Disk, 0o2777),
-                (given::Medium::Claim, None) => (Medium::Disk, 0o755),
+                (given::Medium::Claim, None) | (given::Medium::Config, _) => (Medium::Disk, 0o755),
                 (given::Medium::Claim, Some(_)) => (Medium::Disk, 0o2775),
             };
             volumes.names.push(mount.volume.clone());
@@ -147,6 +147,8 @@ pub fn volumes<'a>(containers: impl IntoIterator<Item = &'a Container>) -> Volum
                 uid: 0,
                 gid: group.unwrap_or(0),
                 read_only: false,
+                no_exec: false,
+                files: mount.files.iter().map(|(name, bytes)| (name.clone(), Bytes(bytes.clone()))).collect(),
                 volume: None,
                 sub_path: None,
             });
@@ -164,9 +166,9 @@ fn mounts(container: &Container, volumes: &Volumes) -> Vec<Mount> {
         .filter_map(|mount| {
             let number = number(&mount.volume)?;
             let made = volumes.made.get(number)?;
-            let (path, read_only) = (mount.path.clone(), mount.read_only);
+            let (path, read_only, no_exec) = (mount.path.clone(), mount.read_only, mount.no_exec);
             let sub_path = mount.sub_path.clone();
-            Some(Mount { path, read_only, volume: Some(number), sub_path, ..made.clone() })
+            Some(Mount { path, read_only, no_exec, volume: Some(number), sub_path, ..made.clone() })
         })
         .collect()
 }

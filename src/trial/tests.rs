@@ -362,6 +362,8 @@ fn files_in_volumes_are_found_by_the_mount_around_them() {
         uid: 0,
         gid: 0,
         read_only: false,
+        no_exec: false,
+        files: Vec::new(),
         volume: Some(volume),
         sub_path: sub_path.map(str::to_owned),
     };

@@ -43,6 +43,22 @@ apt_need() {
     ) 8>"$cache/apt.lock" || { tail -n 30 "$cache/apt.log" >&2; die "apt-get could not install: ${missing[*]}"; }
 }
 
+# pypi_need NAME VERSION: a package of PyPI with its programs, in $cache/NAME/bin.
+pypi_need() {
+    local name=$1 version=$2
+    /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || apt_need /nowhere:python3-venv
+    # Checks run side by side: the first installs, the others wait.
+    (
+        flock 8
+        [ "$(cat "$cache/$name/.version" 2>/dev/null)" != "$version" ] || exit 0
+        say "installing: $name $version"
+        rm -rf "${cache:?}/$name"
+        /usr/bin/python3 -m venv "$cache/$name" \
+            && "$cache/$name/bin/pip" --quiet install "$name==$version" >&2 \
+            && printf '%s\n' "$version" >"$cache/$name/.version"
+    ) 8>"$cache/$name.lock" || die "$name $version cannot be installed"
+}
+
 # The kiln under test: $KILN, or the release build of this tree.
 kiln_binary() {
     if [ -n "${KILN:-}" ]; then

@@ -37,6 +37,8 @@ fn help_is_as_written_down() {
     check_help(&[], &expect_file!["../../testdata/help/kiln.txt"]);
     check_help(&["harden"], &expect_file!["../../testdata/help/harden.txt"]);
     check_help(&["inspect"], &expect_file!["../../testdata/help/inspect.txt"]);
+    check_help(&["generate"], &expect_file!["../../testdata/help/generate.txt"]);
+    check_help(&["debug-profile"], &expect_file!["../../testdata/help/debug-profile.txt"]);
     check_help(&["verify"], &expect_file!["../../testdata/help/verify.txt"]);
     check_help(&["manifest"], &expect_file!["../../testdata/help/manifest.txt"]);
     check_help(&["manifest", "show"], &expect_file!["../../testdata/help/manifest-show.txt"]);

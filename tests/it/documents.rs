@@ -58,9 +58,57 @@ fn index_carries_a_manifest_for_each_platform() {
     assert_eq!(none.status.code(), Some(3));
 }
 
+/// The lines of `text` that say which image it is, what it was made from, and by which manifest.
+fn origins(text: &str) -> Vec<String> {
+    let keys = ["image: ", "- image: ", "kiln.dev/source: ", "kiln.dev/writable-manifest"];
+    let lines = text.lines().map(str::trim).filter(|line| keys.iter().any(|key| line.starts_with(key)));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn what_runs_an_image_in_a_cluster_names_what_its_pod_names() {
+    let lab = lab();
+    for more in [&[][..], &["--platform", "all"]] {
+        let image = ["harden", "oci:in", "-o", "oci:out", "--manifest", "m.json", "--pod", "pod.yaml"];
+        let name = ["--pod-image", "registry.example/app:1"];
+        done(lab.path(), &[&image[..], &name, more].concat());
+        let pod = origins(&fs::read_to_string(lab.path().join("pod.yaml")).unwrap());
+        assert_eq!(pod.len(), 3, "{pod:?}");
+        let generate = ["generate", "pod", "oci:out", "--image", "registry.example/app:1", "-q"];
+        let made = done(lab.path(), &generate);
+        assert_eq!(origins(&made), pod, "{more:?}");
+        assert_eq!(done(lab.path(), &generate), made, "the same bytes again");
+        // The manifest alone does not tell what it was made from.
+        let named = pod.iter().find_map(|line| line.strip_prefix("- image: ")).unwrap();
+        let made = done(lab.path(), &["generate", "pod", "--manifest", "m.json", "--image", named, "-q"]);
+        let rest: Vec<_> = pod.iter().filter(|line| !line.starts_with("kiln.dev/source")).cloned().collect();
+        assert_eq!(origins(&made), rest, "{more:?}");
+        fs::remove_dir_all(lab.path().join("out")).unwrap();
+    }
+}
+
+#[test]
+fn archive_without_a_manifest_does_not_say_what_a_registry_has_it_by() {
+    let lab = lab();
+    done(lab.path(), &["harden", "oci:in", "-o", "docker-archive:docker.tar:app:1", "-o", "oci:out"]);
+    let image = format!("registry.example/app@sha256:{}", "0".repeat(64));
+    let generate = ["generate", "docker-archive:docker.tar", "-q"];
+    let made = done(lab.path(), &[&generate[..], &["--image", &image]].concat());
+    assert!(made.contains(&format!("image: {image}\n")), "{made}");
+    let output = kiln(lab.path(), &generate);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.starts_with("error: expected the image's digest, as `--image NAME@DIGEST`\nhint: "),
+        "{text}"
+    );
+}
+
 #[test]
 fn image_that_kiln_did_not_make_has_none() {
     let lab = lab();
+    let output = kiln(lab.path(), &["generate", "oci:in"]);
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(3), &b""[..]));
     let output = kiln(lab.path(), &["manifest", "show", "oci:in"]);
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(3), &b""[..]));
     let text = String::from_utf8(output.stderr).unwrap();

@@ -5,6 +5,8 @@
 use std::path::PathBuf;
 
 use super::Platforms;
+use crate::kube::generate::{EnvSource, Extra, MAX_NAME, Port, Protocol, is_name};
+use crate::kube::pod::dns_label;
 use crate::observe::{Exercise, parse_url};
 use crate::path::ImagePath;
 use crate::plan::Level;
@@ -79,6 +81,86 @@ pub(super) fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected `NAME=VALUE`".into()),
+    }
+}
+
+/// `NAME=VALUE`, the name one that Kubernetes takes.
+pub(super) fn env_variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = variable(text)?;
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if !name.chars().all(is_fine) || name.starts_with(|c: char| c.is_ascii_digit()) || name.starts_with("..")
+    {
+        return Err("expected a name of letters, digits, `_`, `-` and `.`, no digit first".into());
+    }
+    Ok((name, value))
+}
+
+/// A name that every object of a cluster can have.
+pub(super) fn object_name(text: &str) -> Result<String, String> {
+    if is_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "expected lower-case letters, digits and inner hyphens, a letter first, at most {MAX_NAME} characters"
+    ))
+}
+
+/// A label of DNS: a namespace's or a container's name.
+pub(super) fn label(text: &str) -> Result<String, String> {
+    if !text.is_empty() && dns_label(text) == text {
+        return Ok(text.to_owned());
+    }
+    Err("expected lower-case letters, digits and inner hyphens, at most 63 characters".into())
+}
+
+pub(super) fn extra(text: &str) -> Result<Extra, String> {
+    match text {
+        "service" => Ok(Extra::Service),
+        "serviceaccount" => Ok(Extra::ServiceAccount),
+        "networkpolicy" => Ok(Extra::NetworkPolicy),
+        "pdb" => Ok(Extra::DisruptionBudget),
+        "namespace" => Ok(Extra::Namespace),
+        _ => Err("expected `service`, `serviceaccount`, `networkpolicy`, `pdb` or `namespace`".into()),
+    }
+}
+
+/// `80`, `53/udp`.
+pub(super) fn port(text: &str) -> Result<Port, String> {
+    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let protocol = match protocol.to_ascii_lowercase().as_str() {
+        "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        _ => return Err("expected `tcp` or `udp` behind the `/`".into()),
+    };
+    let number: Option<u16> = number.parse().ok().filter(|&number| number > 0);
+    let number = number.ok_or("expected a number from 1 to 65535")?;
+    Ok(Port { number, protocol })
+}
+
+/// `PATH=FILE`.
+pub(super) fn set_config(text: &str) -> Result<(ImagePath, PathBuf), String> {
+    match text.split_once('=') {
+        Some((path, file)) if !file.is_empty() => Ok((image_path(path)?, PathBuf::from(file))),
+        _ => Err("expected `PATH=FILE`".into()),
+    }
+}
+
+/// `configmap/NAME`, `secret/NAME`.
+pub(super) fn env_from(text: &str) -> Result<EnvSource, String> {
+    let is_label = |label: &str| {
+        let is_edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        is_edge(label.chars().next())
+            && is_edge(label.chars().next_back())
+            && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
+    let (kind, name) = text.split_once('/').unwrap_or_default();
+    if name.len() > 253 || !name.split('.').all(is_label) {
+        return Err("expected `configmap/NAME` or `secret/NAME`, the name that of an object".into());
+    }
+    match kind {
+        "configmap" => Ok(EnvSource::ConfigMap(name.to_owned())),
+        "secret" => Ok(EnvSource::Secret(name.to_owned())),
+        _ => Err("expected `configmap/NAME` or `secret/NAME`".into()),
     }
 }
 

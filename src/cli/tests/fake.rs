@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::super::*;
 use crate::digest::BlobDigest;
-use crate::documents::Named;
+use crate::documents::{Described, Named};
 use crate::harden::HardenError;
 use crate::manifest::{self, Manifest};
 use crate::observe::{Complaint, Observation};
@@ -155,6 +155,25 @@ impl Pipeline for Fake {
         Ok(["pod.yaml", "writable-manifest.json"]
             .map(|name| Named { name: name.into(), bytes: format!("{name} of {image}\n").into_bytes() })
             .to_vec())
+    }
+
+    /// The manifest of the tests; of `oci:all` for two platforms that do not run as the same user.
+    fn describe(&self, image: &str, _: &registry::Settings) -> Result<Described, Failure> {
+        let manifest = crate::manifest::tests::manifest();
+        let digest = BlobDigest::of(manifest.render().as_bytes());
+        let mut manifests = vec![("linux/amd64".to_owned(), manifest.clone(), digest)];
+        if image == "oci:all" {
+            let mut other = manifest;
+            other.process.uid = 34;
+            manifests.push(("linux/arm64".to_owned(), other, digest));
+        }
+        let source = Some(BlobDigest::of(b"source"));
+        Ok(Described {
+            digest: Some(BlobDigest::of(b"image")),
+            source,
+            is_index: manifests.len() > 1,
+            manifests,
+        })
     }
 
     fn verify(&self, request: &VerifyRequest, _: &dyn Progress) -> Result<VerifiedImage, Failure> {

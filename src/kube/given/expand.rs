@@ -41,7 +41,7 @@ const UNITS: [(&str, u64); 11] = [
 ];
 
 /// The bytes of a quantity: digits, perhaps a fraction, a unit.
-pub(super) fn quantity(text: &str) -> Option<u64> {
+pub(in crate::kube) fn quantity(text: &str) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let factor = UNITS.iter().find(|(name, _)| *name == unit)?.1;

@@ -39,6 +39,11 @@ impl Fields {
         self.map.remove(key).filter(|value| !value.is_null())
     }
 
+    /// Names of all that nobody took yet.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.map.keys().cloned().collect()
+    }
+
     /// A text.
     pub(super) fn text(&mut self, key: &str) -> Result<Option<String>, GivenError> {
         let at = self.at(key);

@@ -87,6 +87,34 @@ fn directory_of_a_volume_is_mounted_where_it_is_named() {
 }
 
 #[test]
+fn files_of_a_config_map_beside_the_pod_are_in_its_volume_and_cannot_be_written() {
+    let map = "kind: ConfigMap\nmetadata: {name: x}\ndata: {a.conf: \"a\"}\nbinaryData: {key: AP8=}\n";
+    let with = |volume: &str| {
+        let pod = POD.replacen("emptyDir: {medium: Memory, sizeLimit: 16Mi}", volume, 1);
+        parse(&format!("{map}---\n{pod}"))
+    };
+    let mount = with("configMap: {name: x, defaultMode: 420}").unwrap().containers[0].mounts[0].clone();
+    assert_eq!((mount.medium, mount.read_only), (Medium::Config, true));
+    assert_eq!(mount.files, [("a.conf".into(), b"a".to_vec()), ("key".into(), vec![0, 255])]);
+    let one = with("configMap: {name: x, items: [{key: key, path: other}]}").unwrap();
+    assert_eq!(one.containers[0].mounts[0].files, [("other".into(), vec![0, 255])]);
+    for (volume, expected) in [
+        (
+            "configMap: {name: x, items: [{key: none, path: a}]}",
+            "items[0].key: `none` is not in the ConfigMap",
+        ),
+        ("configMap: {name: x, items: [{key: key, path: a/b}]}", "items[0].path: `a/b` is no name of a file"),
+    ] {
+        let error = with(volume).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let list = format!("kind: List\nitems:\n- {}", POD.trim_start().replace('\n', "\n  "));
+    assert_eq!(parse(&list).unwrap(), parse(POD).unwrap());
+    let strict = POD.replacen("mountPath: /run", "mountPath: /run, bindMountOptions: [noexec]", 1);
+    assert!(parse(&strict).unwrap().containers[0].mounts[0].no_exec);
+}
+
+#[test]
 fn what_is_not_understood_is_named() {
     let with = |from: &str, to: &str| {
         assert!(POD.contains(from), "{from}");
@@ -102,7 +130,12 @@ fn what_is_not_understood_is_named() {
         (
             "emptyDir: {medium: Memory, sizeLimit: 16Mi}",
             "configMap: {name: x}",
-            "spec.volumes[0].configMap: this field",
+            "spec.volumes[0].configMap.name: `x` is no ConfigMap that stands beside the pod",
+        ),
+        (
+            "emptyDir: {medium: Memory, sizeLimit: 16Mi}",
+            "secret: {secretName: x}",
+            "spec.volumes[0].secret: this field",
         ),
         ("Memory", "HugePages", "spec.volumes[0].emptyDir.medium: `HugePages` is a medium"),
         ("16Mi", "lots", "spec.volumes[0].emptyDir.sizeLimit: `lots` is no quantity"),

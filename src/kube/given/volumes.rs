@@ -1,25 +1,76 @@
 //! Volumes, and where containers mount them.
 //!
-//! Only those whose content a pod tells: empty ones.
+//! Only those whose content is told: empty ones, and ConfigMaps that stand in the same text.
 
 use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 
 use super::expand::quantity;
 use super::fields::Fields;
 use super::{GivenError, Medium, Mount};
 
-/// What a volume is, and how much it may hold.
-pub(super) type Volumes = BTreeMap<String, (Medium, Option<u64>)>;
+/// What a volume is.
+#[derive(Debug, Clone)]
+pub(super) struct Volume {
+    medium: Medium,
+    /// Most bytes in it.
+    size: Option<u64>,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+/// The pod's volumes, by name.
+pub(super) type Volumes = BTreeMap<String, Volume>;
+
+/// What is in ConfigMaps, by their names and those of files.
+pub(super) type Configs = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
+
+/// The ConfigMaps of `documents`.
+pub(super) fn configs(documents: &[Value]) -> Result<Configs, GivenError> {
+    let maps =
+        documents.iter().filter(|document| document.get("kind").is_some_and(|kind| kind == "ConfigMap"));
+    let mut configs = Configs::new();
+    for map in maps {
+        let mut map = Fields::new("", map.clone())?;
+        // Without a name no pod can mean it.
+        let Some(name) = map.fields("metadata")?.text("name")? else { continue };
+        let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        for key in ["data", "binaryData"] {
+            let mut entries = map.fields(key)?;
+            for name in entries.names() {
+                let text = entries.needed(&name)?;
+                let bytes = if key == "data" {
+                    text.into_bytes()
+                } else {
+                    let decoded = STANDARD.decode(&text);
+                    decoded.map_err(|_| entries.value(&name, text, "is no base64"))?
+                };
+                files.insert(name, bytes);
+            }
+        }
+        configs.insert(name, files);
+    }
+    Ok(configs)
+}
 
 /// The pod's volumes by name; `claims` are names of claims that are made for each pod.
-pub(super) fn volumes(spec: &mut Fields, claims: &[String]) -> Result<Volumes, GivenError> {
-    let mut volumes: Volumes = claims.iter().map(|claim| (claim.clone(), (Medium::Claim, None))).collect();
+pub(super) fn volumes(
+    spec: &mut Fields,
+    claims: &[String],
+    configs: &Configs,
+) -> Result<Volumes, GivenError> {
+    let claim = Volume { medium: Medium::Claim, size: None, files: Vec::new() };
+    let mut volumes: Volumes = claims.iter().map(|name| (name.clone(), claim.clone())).collect();
     for (at, value) in spec.list("volumes")? {
         let mut volume = Fields::new(at, value)?;
         let name = volume.needed("name")?;
         let kind = if volume.has("persistentVolumeClaim") || volume.has("ephemeral") {
             volume.pass(&["persistentVolumeClaim", "ephemeral"]);
-            (Medium::Claim, None)
+            claim.clone()
+        } else if volume.has("configMap") {
+            config(volume.fields("configMap")?, configs)?
         } else {
             // A volume that says nothing else is one of these.
             empty_dir(volume.fields("emptyDir")?)?
@@ -30,7 +81,35 @@ pub(super) fn volumes(spec: &mut Fields, claims: &[String]) -> Result<Volumes, G
     Ok(volumes)
 }
 
-fn empty_dir(mut fields: Fields) -> Result<(Medium, Option<u64>), GivenError> {
+fn config(mut fields: Fields, configs: &Configs) -> Result<Volume, GivenError> {
+    let name = fields.needed("name")?;
+    let Some(all) = configs.get(&name) else {
+        return Err(fields.value("name", name, "is no ConfigMap that stands beside the pod"));
+    };
+    let mut files: Vec<(String, Vec<u8>)> =
+        all.iter().map(|(key, bytes)| (key.clone(), bytes.clone())).collect();
+    if fields.has("items") {
+        files.clear();
+        for (at, value) in fields.list("items")? {
+            let mut item = Fields::new(at, value)?;
+            let (key, path) = (item.needed("key")?, item.needed("path")?);
+            let Some(bytes) = all.get(&key) else {
+                return Err(item.value("key", key, "is not in the ConfigMap"));
+            };
+            if path.contains('/') || path.starts_with("..") {
+                return Err(item.value("path", path, "is no name of a file"));
+            }
+            item.pass(&["mode"]);
+            item.done()?;
+            files.push((path, bytes.clone()));
+        }
+    }
+    fields.pass(&["defaultMode", "optional"]);
+    fields.done()?;
+    Ok(Volume { medium: Medium::Config, size: None, files })
+}
+
+fn empty_dir(mut fields: Fields) -> Result<Volume, GivenError> {
     let medium = match fields.text("medium")?.as_deref() {
         None | Some("") => Medium::Disk,
         Some("Memory") => Medium::Memory,
@@ -38,14 +117,14 @@ fn empty_dir(mut fields: Fields) -> Result<(Medium, Option<u64>), GivenError> {
     };
     let size = size(&mut fields, "sizeLimit")?;
     fields.done()?;
-    Ok((medium, size))
+    Ok(Volume { medium, size, files: Vec::new() })
 }
 
 /// A quantity of bytes.
 pub(super) fn size(fields: &mut Fields, key: &str) -> Result<Option<u64>, GivenError> {
     let text = match fields.take(key) {
         None => return Ok(None),
-        Some(serde_json::Value::String(text)) => text,
+        Some(Value::String(text)) => text,
         Some(other) => other.to_string(),
     };
     quantity(&text).map(Some).ok_or_else(|| fields.value(key, text, "is no quantity that kiln reads"))
@@ -58,14 +137,16 @@ pub(super) fn mounts(container: &mut Fields, volumes: &Volumes) -> Result<Vec<Mo
         let mut mount = Fields::new(at, value)?;
         let volume = mount.needed("name")?;
         let path = mount.needed("mountPath")?;
-        let read_only = mount.truth("readOnly")?;
+        let says_read_only = mount.truth("readOnly")?;
+        let options = mount.texts("bindMountOptions")?;
+        let no_exec = options.iter().any(|option| option == "noexec");
         if let Some(other) = mount.text("mountPropagation")?.filter(|mode| mode != "None") {
             return Err(mount.value("mountPropagation", other, "is not possible in kiln's sandbox"));
         }
         if !path.starts_with('/') {
             return Err(mount.value("mountPath", path, "is not absolute"));
         }
-        let Some(&(medium, size)) = volumes.get(&volume) else {
+        let Some(Volume { medium, size, files }) = volumes.get(&volume).cloned() else {
             return Err(mount.value("name", volume, "is no volume of the pod"));
         };
         let sub_path = mount.text("subPath")?.filter(|path| !path.is_empty());
@@ -74,7 +155,9 @@ pub(super) fn mounts(container: &mut Fields, volumes: &Volumes) -> Result<Vec<Mo
         }
         mount.pass(&["recursiveReadOnly"]);
         mount.done()?;
-        mounts.push(Mount { volume, path, sub_path, read_only, medium, size });
+        // Of a ConfigMap nothing can be written.
+        let read_only = says_read_only || medium == Medium::Config;
+        mounts.push(Mount { volume, path, sub_path, read_only, medium, size, no_exec, files });
     }
     Ok(mounts)
 }

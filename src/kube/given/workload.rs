@@ -47,7 +47,8 @@ const PASSED: [&str; 24] = [
 pub fn parse(text: &str) -> Result<Given, GivenError> {
     let documents: Vec<Value> =
         serde_saphyr::from_multiple(text).map_err(|error| GivenError::Yaml(one_line(&error.to_string())))?;
-    let documents: Vec<Value> = documents.into_iter().filter(|document| !document.is_null()).collect();
+    let documents: Vec<Value> = documents.into_iter().flat_map(members).collect();
+    let configs = volumes::configs(&documents)?;
     let kind = |document: &Value| document.get("kind").and_then(Value::as_str).map(str::to_owned);
     let place = |kind: &str| workload::of(kind).map(|workload| workload.template);
     let kinds: Vec<String> = documents.iter().filter_map(kind).collect();
@@ -65,14 +66,33 @@ pub fn parse(text: &str) -> Result<Given, GivenError> {
     if !pods.is_empty() {
         return Err(GivenError::Several(pods.len() + 1));
     }
-    given(kind, place, document)
+    given(kind, place, document, &configs)
+}
+
+/// What is in a `List`, which `kubectl` writes where there are several; anything else is itself, and nothing is nothing.
+fn members(document: Value) -> Vec<Value> {
+    match document {
+        Value::Null => Vec::new(),
+        Value::Object(mut fields) if fields.get("kind").is_some_and(|kind| kind == "List") => {
+            match fields.remove("items") {
+                Some(Value::Array(items)) => items.into_iter().filter(|item| !item.is_null()).collect(),
+                _ => Vec::new(),
+            }
+        }
+        other => vec![other],
+    }
 }
 
 fn one_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-fn given(kind: String, place: &[&str], document: Value) -> Result<Given, GivenError> {
+fn given(
+    kind: String,
+    place: &[&str],
+    document: Value,
+    configs: &volumes::Configs,
+) -> Result<Given, GivenError> {
     let mut template = Fields::new("", document)?;
     let mut metadata = template.fields("metadata")?;
     // What is generated for each pod is not there yet.
@@ -97,7 +117,7 @@ fn given(kind: String, place: &[&str], document: Value) -> Result<Given, GivenEr
     spec.refuse(&["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"])?;
     let grace = spec.number("terminationGracePeriodSeconds")?.unwrap_or(GRACE);
     let security = security::of_pod(spec.fields("securityContext")?)?;
-    let volumes = volumes::volumes(&mut spec, &claims)?;
+    let volumes = volumes::volumes(&mut spec, &claims, configs)?;
     let mut read = |key: &str| -> Result<Vec<Container>, GivenError> {
         let list = spec.list(key)?.into_iter();
         list.map(|(at, value)| container::container(at, value, &security, &name, &volumes)).collect()

@@ -1,4 +1,4 @@
-//! Comments of the pod spec: who wrote it, and the evidence of every mount.
+//! Comments of a document that makes pods: who wrote it, and the evidence of every mount.
 //!
 //! Works on the lines that the serialiser wrote; what it inserts is never more than a comment.
 
@@ -11,64 +11,92 @@ use crate::plan::PathContent;
 /// Longest evidence of one mount, characters: a line that a person still reads.
 const MAX_COMMENT: usize = 300;
 
-/// `yaml` with a head and a line above each mount.
-pub(super) fn insert(yaml: &str, manifest: &Manifest, source: &str) -> String {
-    let mut out = String::new();
-    let _ = writeln!(
-        out,
-        "# Fits the image that kiln {} made from {}.",
-        printable(&manifest.kiln_version),
-        printable(source)
-    );
-    for path in manifest.paths.iter().filter(|path| matches!(path.volume, Volume::None)) {
-        let why = match path.content {
-            PathContent::Seed { files, .. } => {
-                format!("must be writable, but a volume would hide {files} files of the image")
-            }
-            _ => "holds links to the log streams, which a volume would hide".to_owned(),
-        };
-        let _ = writeln!(out, "# No mount at {}: {why}.", printable(&path.path));
-    }
-    let mounted = volumes::mounted(manifest);
-    let mut mounted = mounted.iter().map(|(path, _, _)| *path);
-    // Indentation of the mounts' list while in it.
-    let mut list: Option<usize> = None;
-    for line in yaml.lines() {
-        if line.trim() == "initContainers:" {
-            if manifest.paths.iter().any(|path| path.seeded) {
-                let who = match manifest.seeding {
-                    Some(_) => "The source image copies",
-                    None => "Copies",
-                };
-                let _ =
-                    writeln!(out, "  # {who} what the image has there into volumes that are not filled yet.");
-            }
-            if manifest.preparing.is_some() {
-                let _ = writeln!(
-                    out,
-                    "  # The source image makes what only its own script makes, as the app's user, and ends."
-                );
-            }
-        }
-        let indent = line.len() - line.trim_start().len();
-        let is_item = line.trim_start().starts_with("- ");
-        match list {
-            Some(at) if is_item && indent == at => {
-                if let Some(path) = mounted.next() {
-                    let _ = writeln!(out, "{:at$}# {}", "", comment(path));
-                }
-            }
-            Some(at) if indent <= at => list = None,
-            None if line.trim() == "volumeMounts:" => list = Some(indent),
-            _ => {}
-        }
-        out.push_str(line);
-        out.push('\n');
-    }
-    out
+/// What stands above lines of a document, a line each, without `#`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in crate::kube) struct Comments {
+    /// Above everything.
+    pub(in crate::kube) head: Vec<String>,
+    /// Above the first list of init containers.
+    pub(in crate::kube) init: Vec<String>,
+    /// Above the members of the first list of mounts, in order.
+    pub(in crate::kube) mounts: Vec<Vec<String>>,
 }
 
-fn comment(path: &Path) -> String {
+impl Comments {
+    /// Who wrote the pod of `manifest`, which was made from `source`, and the evidence of its mounts.
+    pub(in crate::kube) fn of(manifest: &Manifest, source: &str) -> Self {
+        let mut comments = Self::default();
+        comments.head.push(format!("Fits the image that kiln {} made from {source}.", manifest.kiln_version));
+        for path in manifest.paths.iter().filter(|path| matches!(path.volume, Volume::None)) {
+            let why = match path.content {
+                PathContent::Seed { files, .. } => {
+                    format!("must be writable, but a volume would hide {files} files of the image")
+                }
+                _ => "holds links to the log streams, which a volume would hide".to_owned(),
+            };
+            comments.head.push(format!("No mount at {}: {why}.", path.path));
+        }
+        if manifest.paths.iter().any(|path| path.seeded) {
+            let who = match manifest.seeding {
+                Some(_) => "The source image copies",
+                None => "Copies",
+            };
+            comments
+                .init
+                .push(format!("{who} what the image has there into volumes that are not filled yet."));
+        }
+        if manifest.preparing.is_some() {
+            comments.init.push(
+                "The source image makes what only its own script makes, as the app's user, and ends."
+                    .to_owned(),
+            );
+        }
+        comments.mounts =
+            volumes::mounted(manifest).iter().map(|(path, _, _)| vec![evidence(path)]).collect();
+        comments
+    }
+
+    /// `yaml`, which the serialiser wrote, with them.
+    pub(in crate::kube) fn insert(&self, yaml: &str) -> String {
+        let mut out = String::new();
+        put(&mut out, 0, &self.head);
+        let mut init = Some(&self.init);
+        let mut mounts = self.mounts.iter();
+        // Indentation of the mounts' list while in it.
+        let mut list: Option<usize> = None;
+        for line in yaml.lines() {
+            let indent = line.len() - line.trim_start().len();
+            if line.trim() == "initContainers:"
+                && let Some(lines) = init.take()
+            {
+                put(&mut out, indent, lines);
+            }
+            let is_item = line.trim_start().starts_with("- ");
+            match list {
+                Some(at) if is_item && indent == at => {
+                    if let Some(lines) = mounts.next() {
+                        put(&mut out, at, lines);
+                    }
+                }
+                Some(at) if indent <= at => list = None,
+                None if line.trim() == "volumeMounts:" => list = Some(indent),
+                _ => {}
+            }
+            out.push_str(line);
+            out.push('\n');
+        }
+        out
+    }
+}
+
+fn put(out: &mut String, indent: usize, lines: &[String]) {
+    for line in lines {
+        let _ = writeln!(out, "{:indent$}# {}", "", printable(line));
+    }
+}
+
+/// Why `path` is mounted, in one line.
+fn evidence(path: &Path) -> String {
     let evidence: Vec<String> =
         path.evidence.iter().map(|evidence| format!("{}: {}", evidence.source, evidence.detail)).collect();
     let text =

@@ -16,6 +16,7 @@ pub(super) fn container(manifest: &Manifest, container: &Container, source: &str
         image: Some(source.to_owned()),
         command: Some(preparing.argv.iter().map(|word| super::literal(word)).collect()),
         env: container.env.clone(),
+        env_from: container.env_from.clone(),
         volume_mounts: container.volume_mounts.clone(),
         ..Container::default()
     };

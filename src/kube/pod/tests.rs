@@ -217,7 +217,7 @@ fn every_mount_has_its_evidence_above_it_and_its_volume() {
     let template = manifest.paths[0].clone();
     manifest.paths = ["/run", "/run/a-b", "/run/a/b", "/run/A b"]
         .into_iter()
-        .map(|path| crate::manifest::Path { path: path.to_owned(), ..template.clone() })
+        .map(|path| Path { path: path.to_owned(), ..template.clone() })
         .collect();
     manifest.paths[3].evidence[0].detail = "e".repeat(1000);
     let text = rendered_is_the_pod(&manifest, &options());
@@ -263,7 +263,7 @@ fn ports_above_1023_need_no_sysctl_and_the_lowest_decides() {
 fn limits_hold_all_volumes() {
     let mut manifest = manifest();
     let template = manifest.paths[0].clone();
-    let of = |path: &str, volume| crate::manifest::Path { path: path.to_owned(), volume, ..template.clone() };
+    let of = |path: &str, volume| Path { path: path.to_owned(), volume, ..template.clone() };
     manifest.paths = vec![
         of("/a", Volume::Memory { size_limit: 512 << 20 }),
         of("/b", Volume::Disk { size_limit: 1 << 30 }),

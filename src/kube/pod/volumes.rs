@@ -12,7 +12,7 @@ use crate::manifest::{Manifest, Path, Volume};
 use crate::seed;
 
 /// Paths that get a volume, in order, with the volume's name and the path as the runtime knows it.
-pub(super) fn mounted(manifest: &Manifest) -> Vec<(&Path, String, String)> {
+pub(in crate::kube) fn mounted(manifest: &Manifest) -> Vec<(&Path, String, String)> {
     let mut names = BTreeSet::new();
     manifest
         .paths

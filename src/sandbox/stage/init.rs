@@ -91,7 +91,11 @@ fn set_up(settings: &Settings, ids: IdNumber) -> Result<Vec<Bytes>, Failed> {
     let mut mounts: Vec<&Mount> = settings.mounts.iter().collect();
     mounts.sort_by_key(|mount| (mount.path.split('/').filter(|name| !name.is_empty()).count(), &mount.path));
     for mount in mounts {
-        let target = image.directory(&mount.path)?;
+        let target = if mount.is_file() {
+            step(Step::MountPoint, &mount.path, image.file(&mount.path))?
+        } else {
+            image.directory(&mount.path)?
+        };
         match mount.volume {
             None => {
                 let volume = volumes::directory(mount, settings.limits, ids);

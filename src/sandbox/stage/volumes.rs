@@ -5,7 +5,7 @@
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::sched::CloneFlags;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, chmodat, mkdirat, openat2};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, chmodat, fchmod, mkdirat, openat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
     MountAttrFlags, MountFlags, MountPropagationFlags, OpenTreeFlags, UnmountFlags, mount_change,
@@ -47,8 +47,24 @@ pub(super) fn make(volumes: &[Mount], limits: Limits, ids: IdNumber) -> Result<(
         let volume =
             step(Step::Mount, &path, directory(&Mount { read_only: false, ..mount.clone() }, limits, ids))?;
         step(Step::Mount, &path, attach(&volume, &target))?;
+        for (name, bytes) in &mount.files {
+            step(Step::Mount, &path, put(&volume, name, &bytes.0))?;
+        }
     }
     Ok(())
+}
+
+/// Makes a file that everybody may read.
+fn put(volume: &OwnedFd, name: &str, bytes: &[u8]) -> Result<(), Errno> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(volume, name, flags, Mode::RUSR | Mode::WUSR)?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let written = rustix::io::write(&file, rest)?;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    // Whatever the umask is.
+    fchmod(&file, Mode::from_raw_mode(0o644))
 }
 
 /// A new one, mounted nowhere yet.
@@ -61,6 +77,7 @@ pub(super) fn directory(mount: &Mount, limits: Limits, ids: IdNumber) -> Result<
     }
     let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, mount.read_only);
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, mount.no_exec);
     new_mount("tmpfs", &options, attributes)
 }
 
@@ -69,15 +86,19 @@ pub(super) fn attach_shared(number: usize, mount: &Mount, target: &OwnedFd) -> R
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let volume = match &mount.sub_path {
         None => open_tree(CWD, place(number), flags)?,
+        // No container has written to a volume with files.
+        Some(path) if mount.is_file() => open_tree(&open(number)?, path.as_str(), flags)?,
         Some(path) => {
             let below = sub_directory(&open(number)?, path, mount)?;
             open_tree(&below, "", flags | OpenTreeFlags::AT_EMPTY_PATH)?
         }
     };
     attach(&volume, target)?;
-    if mount.read_only {
+    if mount.read_only || mount.no_exec {
         // Its own path may be reached through links of the image only; the descriptor is the mount itself.
-        let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+        let mut flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV;
+        flags.set(MountFlags::RDONLY, mount.read_only);
+        flags.set(MountFlags::NOEXEC, mount.no_exec);
         mount_remount(format!("/proc/self/fd/{}", volume.as_raw_fd()), flags, "")?;
     }
     Ok(())
@@ -132,6 +153,8 @@ mod tests {
             uid: 0,
             gid: 0,
             read_only: false,
+            no_exec: false,
+            files: Vec::new(),
             volume: Some(0),
             sub_path: None,
         }
@@ -151,6 +174,22 @@ mod tests {
         std::fs::set_permissions(&there, std::fs::Permissions::from_mode(0o700)).unwrap();
         assert_eq!(opened(directory.path(), "tree").unwrap().st_mode & 0o7777, 0o700);
         assert_eq!(opened(directory.path(), "new/./below").unwrap().st_mode & 0o7777, 0o1777);
+    }
+
+    #[test]
+    fn file_of_a_volume_is_for_everybody_to_read_and_replaces_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let volume =
+            rustix::fs::open(directory.path(), super::super::init::DIRECTORY, Mode::empty()).unwrap();
+        put(&volume, "app.conf", b"port 80").unwrap();
+        let path = directory.path().join("app.conf");
+        assert_eq!(std::fs::read(&path).unwrap(), b"port 80");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
+        assert_eq!(put(&volume, "app.conf", b""), Err(Errno::EXIST));
+        let mut of_file = Mount { files: vec![("app.conf".to_owned(), Bytes::default())], ..mount() };
+        assert!(!of_file.is_file());
+        of_file.sub_path = Some("app.conf".to_owned());
+        assert!(of_file.is_file() && !Mount { sub_path: Some("other".to_owned()), ..of_file }.is_file());
     }
 
     #[test]

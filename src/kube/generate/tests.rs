@@ -1,0 +1,509 @@
+//! Tests of `kube::generate`.
+
+use expect_test::{ExpectFile, expect_file};
+use proptest::prelude::*;
+
+use super::*;
+use crate::kube::{document, given, pss, workload};
+use crate::manifest::tests::manifest;
+use crate::manifest::{SourceCommand, Volume};
+
+/// The manifest of the tests, with data that must outlive the pod and are copied to their volume.
+fn with_data() -> Manifest {
+    let mut manifest = manifest();
+    let path = manifest.paths.iter_mut().find(|path| path.path == "/srv/data").unwrap();
+    (path.seeded, path.volume) = (true, Volume::Disk { size_limit: 1 << 30 });
+    manifest
+}
+
+fn options(kind: Kind) -> Options {
+    Options {
+        kind: Some(kind),
+        name: "web".to_owned(),
+        namespace: None,
+        image: Image {
+            name: format!("registry.example/web:1.2@sha256:{}", "b".repeat(64)),
+            source: format!("sha256:{}", "a".repeat(64)),
+            source_name: Some(format!("registry.example/base@sha256:{}", "a".repeat(64))),
+            run_as: RunAs::Manifest,
+            manifests: Manifests::One(BlobDigest::of(b"manifest")),
+        },
+        replicas: None,
+        ports: Vec::new(),
+        with: BTreeSet::new(),
+        configs: Vec::new(),
+        env: Vec::new(),
+        env_from: Vec::new(),
+        demands: Vec::new(),
+        platform: ClusterPlatform::Kubernetes,
+        version: Version::OLDEST_SUPPORTED,
+        schedule: (kind == Kind::CronJob).then(|| "0 3 * * *".to_owned()),
+        wishes: BTreeSet::new(),
+    }
+}
+
+fn config(path: &str, bytes: &[u8]) -> ConfigFile {
+    ConfigFile { path: ImagePath::literal(path), bytes: bytes.to_vec() }
+}
+
+/// What is made, each document read back as what it was written from.
+fn made(manifest: &Manifest, options: &Options) -> Generated {
+    let made = generate(manifest, options).unwrap_or_else(|error| panic!("{error}"));
+    let text = made.yaml();
+    let read = document::read(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let read: Vec<Value> = read.iter().map(|document| document.root.value()).collect();
+    let written: Vec<Value> = made.objects.iter().map(|object| object.value.clone()).collect();
+    assert_eq!(read, written, "{text}");
+    let list: Value = serde_json::from_str(&made.json()).unwrap();
+    assert_eq!(list["items"], Value::Array(written));
+    made
+}
+
+/// The pod's template in the workload.
+fn template(made: &Generated) -> &Value {
+    let mut found = made.objects.iter().filter_map(|object| {
+        let place = workload::of(object.kind)?.template;
+        place.iter().try_fold(&object.value, |at, key| at.get(key))
+    });
+    found.next().unwrap()
+}
+
+fn object<'g>(made: &'g Generated, kind: &str) -> &'g Value {
+    &made.objects.iter().find(|object| object.kind == kind).unwrap_or_else(|| panic!("no {kind}")).value
+}
+
+fn refused(manifest: &Manifest, options: &Options) -> String {
+    generate(manifest, options).unwrap_err().to_string()
+}
+
+#[test]
+fn each_kind_is_as_written_down() {
+    let files: [(Kind, ExpectFile); 6] = [
+        (Kind::Pod, expect_file!["../../../testdata/generate/pod.yaml"]),
+        (Kind::Deployment, expect_file!["../../../testdata/generate/deployment.yaml"]),
+        (Kind::StatefulSet, expect_file!["../../../testdata/generate/statefulset.yaml"]),
+        (Kind::DaemonSet, expect_file!["../../../testdata/generate/daemonset.yaml"]),
+        (Kind::Job, expect_file!["../../../testdata/generate/job.yaml"]),
+        (Kind::CronJob, expect_file!["../../../testdata/generate/cronjob.yaml"]),
+    ];
+    for (kind, file) in files {
+        let mut options = options(kind);
+        let manifest = match kind {
+            Kind::StatefulSet => with_data(),
+            _ => manifest(),
+        };
+        if kind.has_replicas() {
+            options.namespace = Some("shop".to_owned());
+            options.with = [
+                Extra::Service,
+                Extra::ServiceAccount,
+                Extra::NetworkPolicy,
+                Extra::DisruptionBudget,
+                Extra::Namespace,
+            ]
+            .into();
+            options.configs = vec![config("/etc/web/web.conf", b"# read\nport 80\n")];
+        }
+        let text = made(&manifest, &options).yaml();
+        file.assert_eq(&text.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+    }
+}
+
+#[test]
+fn data_that_must_outlive_the_pod_make_a_stateful_set_of_it() {
+    let kind = |manifest: &Manifest| Options { kind: None, ..options(Kind::Pod) }.made_of(manifest);
+    assert_eq!(kind(&manifest()), "Deployment");
+    assert_eq!(kind(&with_data()), "StatefulSet");
+    let lost = made(&with_data(), &options(Kind::Deployment));
+    assert!(lost.notes[0].starts_with("/srv/data: data that must outlive the pod"), "{:?}", lost.notes);
+    assert!(lost.yaml().contains("# These data must outlive the pod, and here they go with it.\n"));
+}
+
+impl Options {
+    fn made_of(&self, manifest: &Manifest) -> &'static str {
+        made(manifest, self).objects.iter().rev().find_map(|object| workload::of(object.kind)).unwrap().kind
+    }
+}
+
+#[test]
+fn claims_take_the_place_of_volumes_and_count_no_more_as_the_nodes() {
+    for kind in [Kind::Pod, Kind::Deployment, Kind::Job, Kind::CronJob, Kind::StatefulSet] {
+        let options = Options { wishes: [Wish::Claims].into(), ..options(kind) };
+        let made = made(&with_data(), &options);
+        let spec = &template(&made)["spec"];
+        assert_eq!(spec["securityContext"]["fsGroup"], 33);
+        assert_eq!(spec["securityContext"]["fsGroupChangePolicy"], "OnRootMismatch");
+        let disk = &spec["containers"][0]["resources"]["limits"]["ephemeral-storage"];
+        assert_eq!(disk, "144Mi");
+        let is_claimed = spec["volumes"].to_string().contains("web-w-srv-data");
+        if kind == Kind::StatefulSet {
+            let templates = &object(&made, "StatefulSet")["spec"]["volumeClaimTemplates"];
+            assert_eq!(templates[0]["spec"]["resources"]["requests"]["storage"], "1Gi");
+            assert!(!is_claimed && !spec["volumes"].to_string().contains("srv-data"));
+        } else {
+            let claim = object(&made, "PersistentVolumeClaim");
+            assert!(is_claimed && claim["metadata"]["name"].as_str().unwrap().starts_with("web-w-srv-data-"));
+        }
+        assert!(made.notes.iter().all(|note| !note.contains("outlive")), "{:?}", made.notes);
+    }
+    let deployment =
+        made(&with_data(), &Options { wishes: [Wish::Claims].into(), ..options(Kind::Deployment) });
+    let spec = &object(&deployment, "Deployment")["spec"];
+    assert_eq!((&spec["replicas"], &spec["strategy"]["type"]), (&1.into(), &"Recreate".into()));
+    let two = Options { replicas: Some(2), wishes: [Wish::Claims].into(), ..options(Kind::Deployment) };
+    assert!(refused(&with_data(), &two).contains("would share one claim"));
+}
+
+#[test]
+fn ports_that_the_user_names_are_those_of_pod_probes_and_service() {
+    let port = |number| Port { number, protocol: Protocol::Tcp };
+    let with =
+        |ports: Vec<Port>| Options { ports, with: [Extra::Service].into(), ..options(Kind::Deployment) };
+    let one = made(&manifest(), &with(vec![port(8080)]));
+    let app = &template(&one)["spec"]["containers"][0];
+    assert_eq!((&app["ports"][0]["name"], &app["ports"][0]["containerPort"]), (&"http".into(), &8080.into()));
+    assert_eq!(app["livenessProbe"]["httpGet"]["port"], "http");
+    assert!(template(&one)["spec"]["securityContext"].get("sysctls").is_none());
+    assert_eq!(object(&one, "Service")["spec"]["ports"][0]["port"], 8080);
+    // The document is the image's all the same.
+    let digest = BlobDigest::of(b"manifest").to_string();
+    assert_eq!(template(&one)["metadata"]["annotations"]["kiln.dev/writable-manifest"], *digest);
+    let low = made(&manifest(), &with(vec![port(443), Port { number: 53, protocol: Protocol::Udp }]));
+    let spec = &template(&low)["spec"];
+    let names: Vec<_> =
+        spec["containers"][0]["ports"].as_array().unwrap().iter().map(|port| &port["name"]).collect();
+    assert_eq!(names, ["udp-53", "tcp-443"]);
+    assert_eq!(spec["securityContext"]["sysctls"][0]["value"], "53");
+    assert!(refused(&manifest(), &with(vec![port(1), port(1)])).contains("1/TCP stands there twice"));
+    let mut announced = manifest();
+    (announced.probe, announced.ports[0].evidence[0].kind) = (None, crate::evidence::EvidenceKind::Config);
+    let app = |made: &Generated| template(made)["spec"]["containers"][0].clone();
+    let silent = made(&announced, &options(Kind::Pod));
+    assert!(silent.notes[0].contains("`--port N` vouches for a port"), "{:?}", silent.notes);
+    assert!(app(&silent).get("livenessProbe").is_none());
+    let vouched = app(&made(&announced, &with(vec![port(80)])));
+    assert_eq!(vouched["livenessProbe"]["tcpSocket"]["port"], "http");
+    let mut none = manifest();
+    none.ports.clear();
+    assert!(refused(&none, &with(Vec::new())).contains("names no port"));
+    assert!(made(&none, &options(Kind::Pod)).notes[0].starts_with("the app has no TCP port"));
+}
+
+#[test]
+fn files_are_mounted_where_the_app_reads_and_nowhere_else() {
+    let with = |configs: Vec<ConfigFile>| Options { configs, ..options(Kind::Pod) };
+    let two = made(
+        &manifest(),
+        &with(vec![config("/etc/web/a.conf", b"a: 1\n"), config("/etc/web/key", &[0, 255])]),
+    );
+    let maps: Vec<_> = two.objects.iter().filter(|object| object.kind == "ConfigMap").collect();
+    assert_eq!(maps[0].value["data"]["a.conf"], "a: 1\n");
+    assert_eq!(maps[1].value["binaryData"]["key"], "AP8=");
+    assert!(maps.iter().all(|map| map.value["immutable"] == true));
+    let spec = &template(&two)["spec"];
+    let mount = spec["containers"][0]["volumeMounts"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&mount["mountPath"], &mount["subPath"], &mount["readOnly"]),
+        (&"/etc/web/key".into(), &"key".into(), &true.into())
+    );
+    let volume = spec["volumes"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&volume["name"], &volume["configMap"]["name"]),
+        (&mount["name"], &maps[1].name.as_str().into())
+    );
+    let other = made(&manifest(), &with(vec![config("/etc/web/a.conf", b"a: 2\n")]));
+    assert_ne!(object(&other, "ConfigMap")["metadata"]["name"], maps[0].name);
+    // Read back as they are, which `made` looks at, whatever form YAML has for them.
+    for bytes in [
+        "",
+        "a",
+        "a\n\n",
+        " a\n  b\n",
+        "a\r\n\tb \n",
+        "\n",
+        "# a\n---\n...\n",
+        "%YAML 1.1\n- volumeMounts:\n",
+    ] {
+        let map = made(&manifest(), &with(vec![config("/etc/__", bytes.as_bytes())]));
+        assert_eq!(object(&map, "ConfigMap")["data"]["__"], bytes);
+    }
+    for (paths, expected) in [
+        (&["/run/web.conf"][..], "/run/web.conf: the app writes to /run, where a volume is"),
+        (&["/var/lib"], "/var/lib: the app writes to /var/lib/nginx"),
+        (&["/etc/a", "/etc/a"], "/etc/a: stands there twice"),
+        (&["/etc/a", "/etc/a/b"], "/etc/a/b: one of it and /etc/a would lie in the other"),
+        (&["/proc/x"], "no file can be mounted there"),
+        (&["/etc/a:b"], "no path that a pod can name"),
+    ] {
+        let error = refused(&manifest(), &with(paths.iter().map(|path| config(path, b"x")).collect()));
+        assert!(error.contains(expected), "{error}");
+    }
+    let large = refused(&manifest(), &with(vec![config("/etc/a", &vec![b'x'; MAX_CONFIG])]));
+    assert_eq!(large, "`--set-config`: /etc/a: 1048576 bytes, and a ConfigMap holds no more than 1048576");
+}
+
+#[test]
+fn environment_of_the_user_goes_before_the_manifests_and_is_not_expanded() {
+    let env = vec![
+        ("PYTHONDONTWRITEBYTECODE".to_owned(), "0".to_owned()),
+        ("DB_PASSWORD".to_owned(), "$(X)".to_owned()),
+    ];
+    let env_from = vec![EnvSource::ConfigMap("a".to_owned()), EnvSource::Secret("b".to_owned())];
+    let mut manifest = manifest();
+    manifest.preparing = Some(SourceCommand { argv: vec!["/prepare".to_owned()] });
+    let made = made(&manifest, &Options { env, env_from, ..options(Kind::Pod) });
+    let spec = &template(&made)["spec"];
+    let app = &spec["containers"][0];
+    assert_eq!(app["env"][0]["value"], "0");
+    assert_eq!(app["env"][1]["value"], "$$(X)");
+    assert_eq!(app["envFrom"].to_string(), r#"[{"configMapRef":{"name":"a"}},{"secretRef":{"name":"b"}}]"#);
+    let prepares = &spec["initContainers"][0];
+    assert_eq!((&prepares["env"], &prepares["envFrom"]), (&app["env"], &app["envFrom"]));
+    assert!(made.notes[0].starts_with("`--env DB_PASSWORD` by its name is a secret"), "{:?}", made.notes);
+    let twice = vec![("A".to_owned(), String::new()); 2];
+    assert!(
+        refused(&manifest, &Options { env: twice, ..options(Kind::Pod) }).contains("`A` stands there twice")
+    );
+    let nameless = Image { source_name: None, ..options(Kind::Pod).image };
+    let error = refused(&manifest, &Options { image: nameless, ..options(Kind::Pod) });
+    assert!(error.contains("`--source-image REPOSITORY@DIGEST`"), "{error}");
+}
+
+#[test]
+fn openshift_gives_ids_itself() {
+    let wishes = [Wish::Explicit].into();
+    let options = Options { platform: ClusterPlatform::OpenShift, wishes, ..options(Kind::StatefulSet) };
+    let made = made(&with_data(), &options);
+    let text = made.yaml();
+    for field in ["runAsUser", "runAsGroup", "fsGroup:", "supplementalGroups:", "seLinuxOptions"] {
+        assert!(!text.contains(field), "{field}: {text}");
+    }
+    assert!(text.contains("runAsNonRoot: true") && made.notes[0].contains("group 0"), "{:?}", made.notes);
+    let app = &template(&made)["spec"]["containers"][0];
+    assert_eq!(app["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+}
+
+#[test]
+fn what_a_version_lacks_is_left_out_and_told() {
+    let at = |minor: u32, wishes: BTreeSet<Wish>| {
+        let with = [Extra::DisruptionBudget].into();
+        let options = Options { version: Version(minor), wishes, with, ..options(Kind::StatefulSet) };
+        generate(&with_data(), &options)
+    };
+    let old = at(30, BTreeSet::new()).unwrap();
+    for field in
+        ["supplementalGroupsPolicy", "unhealthyPodEvictionPolicy", "persistentVolumeClaimRetentionPolicy"]
+    {
+        assert!(!old.yaml().contains(field), "{field}");
+        assert!(
+            old.notes.iter().any(|note| note.contains(field) && note.contains("which 1.30 lacks")),
+            "{:?}",
+            old.notes
+        );
+        assert!(at(37, BTreeSet::new()).unwrap().yaml().contains(field), "{field}");
+    }
+    assert!(at(37, BTreeSet::new()).unwrap().notes.is_empty());
+    let error = at(36, [Wish::NoExec].into()).unwrap_err().to_string();
+    assert!(error.contains("Kubernetes 1.36 has no `bindMountOptions`"), "{error}");
+    assert!(at(35, [Wish::UserNamespace].into()).is_err() && at(24, BTreeSet::new()).is_err());
+    let strict = at(37, [Wish::NoExec, Wish::UserNamespace].into()).unwrap();
+    let spec = &template(&strict)["spec"];
+    assert_eq!(spec["hostUsers"], false);
+    for list in ["containers", "initContainers"] {
+        for mount in spec[list][0]["volumeMounts"].as_array().unwrap() {
+            assert_eq!(mount["bindMountOptions"].to_string(), r#"["nodev","noexec","nosuid"]"#);
+        }
+    }
+    // A comment stands above a member of the list, whatever its first field is.
+    assert!(
+        strict.yaml().contains("pid /run/nginx.pid\n        - bindMountOptions:\n          - nodev\n"),
+        "{}",
+        strict.yaml()
+    );
+}
+
+#[test]
+fn kinds_are_asked_for_what_they_have() {
+    for (kind, change, expected) in [
+        (Kind::CronJob, Options { schedule: None, ..options(Kind::CronJob) }, "a CronJob needs `--schedule`"),
+        (
+            Kind::CronJob,
+            Options { schedule: Some("daily".into()), ..options(Kind::CronJob) },
+            "expected five fields",
+        ),
+        (
+            Kind::Job,
+            Options { schedule: Some("@daily".into()), ..options(Kind::Job) },
+            "a Job runs at no fixed times",
+        ),
+        (Kind::Pod, Options { replicas: Some(1), ..options(Kind::Pod) }, "a Pod has no number of pods"),
+        (
+            Kind::Job,
+            Options { with: [Extra::Service].into(), ..options(Kind::Job) },
+            "a Job ends, and serves nobody",
+        ),
+        (
+            Kind::DaemonSet,
+            Options { with: [Extra::DisruptionBudget].into(), ..options(Kind::DaemonSet) },
+            "no pods to spare",
+        ),
+        (
+            Kind::DaemonSet,
+            Options { wishes: [Wish::Claims].into(), ..options(Kind::DaemonSet) },
+            "a claim is mounted on one",
+        ),
+        (Kind::Pod, Options { with: [Extra::Namespace].into(), ..options(Kind::Pod) }, "`--namespace NAME`"),
+        (Kind::Pod, Options { name: "0a".into(), ..options(Kind::Pod) }, "name `0a`: expected lower-case"),
+    ] {
+        let error = refused(&manifest(), &change);
+        assert!(error.contains(expected), "{kind:?}: {error}");
+    }
+    assert_eq!("cronJOB".parse::<Kind>().unwrap(), Kind::CronJob);
+    let error = "oci:x".parse::<Kind>().unwrap_err().to_string();
+    assert_eq!(error, "expected Pod, Deployment, StatefulSet, DaemonSet, Job or CronJob, found `oci:x`");
+    for (text, expected) in [("My Web_1", "my-web-1"), ("7zip", "app-7zip"), ("--", "app"), ("é", "app")] {
+        assert_eq!(name_for(text), expected);
+    }
+    assert!(is_name(&name_for(&"9-".repeat(80))));
+}
+
+#[test]
+fn values_have_the_shape_of_helm_create() {
+    let (text, notes) = helm_values(&with_data(), &options(Kind::Deployment)).unwrap();
+    expect_file!["../../../testdata/generate/values.yaml"]
+        .assert_eq(&text.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+    let unread = "enableServiceLinks, initContainers, os, env, startupProbe, terminationMessagePolicy";
+    assert!(notes.iter().any(|note| note.contains(unread)), "{notes:?}");
+    for wrong in [
+        options(Kind::Job),
+        Options { with: [Extra::NetworkPolicy].into(), ..options(Kind::Deployment) },
+        Options { configs: vec![config("/etc/a", b"")], ..options(Kind::Deployment) },
+        Options { wishes: [Wish::Claims].into(), ..options(Kind::Deployment) },
+    ] {
+        assert!(helm_values(&manifest(), &wrong).is_err());
+    }
+}
+
+#[test]
+fn debug_profile_is_what_the_pod_is_and_names_nothing_that_kubectl_gives() {
+    let profile = debug_profile(&with_data(), RunAs::Manifest, ClusterPlatform::Kubernetes);
+    expect_file!["../../../testdata/generate/debug.yaml"]
+        .assert_eq(&profile.yaml().replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+    let value: Value = serde_json::from_str(&profile.json()).unwrap();
+    let fields: Vec<&String> = value.as_object().unwrap().keys().collect();
+    assert_eq!(fields, ["env", "securityContext", "volumeMounts"]);
+    assert!(!profile.yaml().contains("subPath"));
+    let open = debug_profile(&manifest(), RunAs::Manifest, ClusterPlatform::OpenShift).json();
+    assert!(!open.contains("runAsUser") && !open.contains("runAsGroup"), "{open}");
+    // Beside the app of a pod that level restricted admits.
+    let made = made(&with_data(), &options(Kind::Pod));
+    let mut pod = template(&made).clone();
+    let mut container = value;
+    container["name"] = "debugger".into();
+    pod["spec"]["ephemeralContainers"] = Value::Array(vec![container]);
+    let broken = pss::evaluate(pss::Level::Restricted, Version::NEWEST, &pod["metadata"], &pod["spec"]);
+    assert_eq!(broken, []);
+    let names =
+        |list: &Value| list.as_array().unwrap().iter().map(|one| one["name"].clone()).collect::<Vec<_>>();
+    assert_eq!(names(&pod["spec"]["ephemeralContainers"][0]["volumeMounts"]), names(&pod["spec"]["volumes"]));
+}
+
+/// Any workload that can be asked for.
+fn any_options() -> impl Strategy<Value = (bool, Options)> {
+    let wishes = proptest::collection::btree_set(
+        prop_oneof![Just(Wish::Claims), Just(Wish::UserNamespace), Just(Wish::NoExec), Just(Wish::Explicit)],
+        0..4,
+    );
+    let extras = proptest::collection::btree_set(
+        prop_oneof![
+            Just(Extra::Service),
+            Just(Extra::NetworkPolicy),
+            Just(Extra::DisruptionBudget),
+            Just(Extra::Namespace)
+        ],
+        0..4,
+    );
+    (0..Kind::ALL.len(), 30_u32..=37, any::<[bool; 4]>(), wishes, extras, any::<Option<u16>>(), "\\PC{0,12}")
+        .prop_map(|(kind, minor, [data, config_file, openshift, several], mut wishes, with, port, text)| {
+            let kind = Kind::ALL[kind];
+            let mut options = Options { version: Version(minor), with, ..options(kind) };
+            options.namespace = Some("shop".to_owned());
+            if kind.ends() {
+                options.with.remove(&Extra::Service);
+            }
+            if !kind.has_replicas() {
+                options.with.remove(&Extra::DisruptionBudget);
+            }
+            if kind == Kind::DaemonSet {
+                wishes.remove(&Wish::Claims);
+            }
+            wishes.retain(|wish| match wish {
+                Wish::NoExec => minor >= 37,
+                Wish::UserNamespace => minor >= 36,
+                _ => true,
+            });
+            options.wishes = wishes;
+            options.env = vec![("TEXT".to_owned(), text.clone())];
+            if config_file {
+                options.configs = vec![config("/etc/x", text.as_bytes())];
+            }
+            if openshift {
+                options.platform = ClusterPlatform::OpenShift;
+            }
+            if several {
+                let digest = BlobDigest::of(b"manifest");
+                options.image.manifests = Manifests::Several(vec![("linux/amd64".to_owned(), digest)]);
+                options.image.run_as = RunAs::Image;
+            }
+            let numbers = port.filter(|&number| number > 0);
+            options.ports =
+                numbers.map(|number| Port { number, protocol: Protocol::Tcp }).into_iter().collect();
+            (data, options)
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn whatever_is_asked_for_is_restricted_pinned_and_read_back((data, options) in any_options()) {
+        let manifest = if data { with_data() } else { manifest() };
+        let made = made(&manifest, &options);
+        let pod = template(&made);
+        let broken = pss::evaluate(pss::Level::Restricted, options.version, &pod["metadata"], &pod["spec"]);
+        prop_assert_eq!(broken, []);
+        let spec = &pod["spec"];
+        let volumes: BTreeSet<String> = ["volumes"].iter().flat_map(|key| spec[key].as_array().into_iter().flatten())
+            .map(|volume| volume["name"].to_string())
+            .chain(made.objects.iter().flat_map(|object| {
+                let templates = object.value["spec"]["volumeClaimTemplates"].as_array().cloned().unwrap_or_default();
+                templates.into_iter().map(|claim| claim["metadata"]["name"].to_string())
+            }))
+            .collect();
+        for list in ["containers", "initContainers"] {
+            for container in spec[list].as_array().into_iter().flatten() {
+                prop_assert!(container["image"].as_str().unwrap().contains("@sha256:"));
+                prop_assert_eq!(&container["securityContext"]["readOnlyRootFilesystem"], &Value::Bool(true));
+                prop_assert_eq!(&container["securityContext"]["privileged"], &Value::Bool(false));
+                let resources = &container["resources"];
+                prop_assert_eq!(&resources["limits"]["ephemeral-storage"], &resources["requests"]["ephemeral-storage"]);
+                for mount in container["volumeMounts"].as_array().into_iter().flatten() {
+                    prop_assert!(volumes.contains(&mount["name"].to_string()), "{}", mount);
+                }
+            }
+        }
+        prop_assert_eq!(&spec["serviceAccountName"], "web");
+        prop_assert_eq!(&spec["automountServiceAccountToken"], &Value::Bool(false));
+        let is_account = |object: &Object| object.kind == "ServiceAccount" && object.name == "web";
+        prop_assert!(made.objects.iter().any(is_account));
+        for object in &made.objects {
+            let namespace = &object.value["metadata"]["namespace"];
+            prop_assert_eq!(namespace.as_str(), (object.kind != "Namespace").then_some("shop"));
+        }
+        // As kiln itself takes it.
+        for text in [made.yaml(), made.json()] {
+            let read = given::parse(&text);
+            prop_assert!(read.is_ok(), "{:?}", read);
+        }
+    }
+}
