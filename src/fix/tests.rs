@@ -48,10 +48,10 @@ fn pod_of_an_unknown_image_is_mended_as_far_as_it_cannot_break() {
                 - containerPort: 80
                 resources:
                   limits:
-                    memory: "512Mi"
+                    memory: 512Mi
                   requests:
-                    cpu: "100m"
-                    memory: "128Mi"
+                    cpu: 100m
+                    memory: 128Mi
                 securityContext:
                   allowPrivilegeEscalation: false
                 terminationMessagePolicy: FallbackToLogsOnError
@@ -104,51 +104,70 @@ fn pod_of_a_known_image_gets_its_user_its_volumes_and_the_flag() {
                     sleep:
                       seconds: 10
                 volumeMounts:
-                - name: logs
-                  mountPath: /var/log/nginx
-                - mountPath: /run
-                  name: run
+                - {name: run, mountPath: /run}
+                - mountPath: /data
+                  name: w-data-bd47
+                - mountPath: /var/cache/nginx
+                  name: w-var-cache-nginx-447d
                 resources:
                   limits:
-                    ephemeral-storage: "2176Mi"
-                    memory: "512Mi"
+                    ephemeral-storage: 176Mi
+                    memory: 512Mi
                   requests:
-                    cpu: "100m"
-                    ephemeral-storage: "2176Mi"
-                    memory: "128Mi"
+                    cpu: 100m
+                    ephemeral-storage: 176Mi
+                    memory: 128Mi
                 securityContext:
                   allowPrivilegeEscalation: false
+                  capabilities:
+                    drop:
+                    - ALL
+                  readOnlyRootFilesystem: true
+                  runAsGroup: 33
+                  runAsNonRoot: true
+                  runAsUser: 33
                 terminationMessagePolicy: FallbackToLogsOnError
               volumes:
-              - name: logs
-                emptyDir:
-                  sizeLimit: "1Gi"
               - name: run
                 emptyDir:
-                  sizeLimit: "1Gi"
+                  sizeLimit: 16Mi
+              - emptyDir:
+                  sizeLimit: 16Mi
+                name: w-data-bd47
+              - emptyDir:
+                  sizeLimit: 16Mi
+                name: w-var-cache-nginx-447d
               securityContext:
                 seccompProfile:
                   type: RuntimeDefault
+                supplementalGroups:
+                - 4
+                supplementalGroupsPolicy: Strict
+                sysctls:
+                - name: net.ipv4.ip_unprivileged_port_start
+                  value: "80"
             did CF001 container "app": the readinessProbe asks by `httpGet` what `curl -f http://localhost:80/` asked
             did CF002 container "app": the lifecycle.preStop waits 10 s by `sleep`, without a program
-            did FS007 the volume "logs" takes 1Gi at the most
-            did FS007 the volume "run" takes 1Gi at the most
-            did FS009 container "app": `ephemeral-storage: 2176Mi` for its volumes and its log
+            did FS001 container "app": `readOnlyRootFilesystem: true`
+            did FS002 container "app": an `emptyDir` at /data
+            did FS002 container "app": an `emptyDir` at /var/cache/nginx
+            did FS006 container "app": no mount at /var/log/nginx: the log goes to the streams again
+            did FS007 the volume "run" takes 16Mi at the most
+            did FS009 container "app": `ephemeral-storage: 176Mi` for its volumes and its log
             did FS011 container "app": one mount at /run
             did FS022 container "app": the startupProbe is taken out: the startupProbe runs `rm /bin/bash`
+            did ID002 container "app": runs as 33:33, the image's own
+            did ID006 `supplementalGroupsPolicy: Strict`, with the groups that the app has
             did PR002 container "app": `allowPrivilegeEscalation: false`
+            did PR003 container "app": `capabilities.drop: [ALL]`
+            did PR006 the sysctl `net.ipv4.ip_unprivileged_port_start` opens port 80
             did PR007 `seccompProfile: {type: RuntimeDefault}`
             did RS001 container "app": `resources.limits.memory: 512Mi`, which nobody measured
             did RS001 container "app": `resources.requests.cpu: 100m`, which nobody measured
             did RS001 container "app": `resources.requests.memory: 128Mi`, which nobody measured
             did RS002 container "app": `terminationMessagePolicy: FallbackToLogsOnError`
             did SC001 container "app": the image is pinned: registry.example.com/web:1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
-            left CF001 container "app": the startupProbe asks ``, which Kubernetes cannot
-            left ID001 container "app": whether the image runs without root is not known: name it with `--image`
-            left ID006 which groups the image gives its user is not known: name it with `--image`
-            left PR003 container "app": it may be root, which uses capabilities: settle who it runs as, or `--unsafe`
             left SC006 the pod has an account of its own and may speak to the API: `--unsafe` takes its token
-            refused FS001 container "app": what "registry.example.com/web:1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" writes is not known: name it with `--image registry.example.com/web:1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=SOURCE`, or `--resolve`; `--unsafe` sets the flag all the same
         "#]],
     );
 }
@@ -174,9 +193,7 @@ fn fields_at_the_wrong_place_and_old_annotations_are_moved() {
               - name: app
                 image: a:1
                 securityContext:
-                  capabilities:
-                    drop:
-                    - ALL
+                  capabilities: {drop: [ALL]}
                   allowPrivilegeEscalation: false
                   appArmorProfile:
                     localhostProfile: mine
@@ -184,13 +201,12 @@ fn fields_at_the_wrong_place_and_old_annotations_are_moved() {
                   readOnlyRootFilesystem: true
                 resources:
                   limits:
-                    memory: "512Mi"
+                    memory: 512Mi
                   requests:
-                    cpu: "100m"
-                    memory: "128Mi"
+                    cpu: 100m
+                    memory: 128Mi
                 terminationMessagePolicy: FallbackToLogsOnError
               automountServiceAccountToken: false
-            did FS021 moved from the pod to its containers: 
             did FS021 moved from the pod to its containers: capabilities, readOnlyRootFilesystem
             did ID001 container "app": `runAsNonRoot: true`
             did PR002 container "app": `allowPrivilegeEscalation: false`

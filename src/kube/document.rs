@@ -3,6 +3,7 @@
 //! Reads scalars as `kubectl` and the API server do, who take `yes` for true and `0644` for 420. A key that stands twice is an
 //! error: which of both counts the reader of the file does not see.
 
+mod json;
 mod scalar;
 mod stream;
 
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput, StructureStyle};
+use json::Json;
 use serde_json::{Map, Value};
 pub use stream::{Part, Stream};
 
@@ -150,6 +152,17 @@ pub fn means_itself(text: &str) -> bool {
 
 /// The documents of `text`, in order; empty ones too.
 pub fn read(text: &str) -> Result<Vec<Document>, DocumentError> {
+    let mut json = Json::new(text);
+    if let Some(root) = json.as_mut().and_then(Json::whole)
+        && json.is_some_and(|mut json| json.is_over())
+    {
+        return Ok(vec![Document { root }]);
+    }
+    read_yaml(text)
+}
+
+/// The same, whatever the text is.
+fn read_yaml(text: &str) -> Result<Vec<Document>, DocumentError> {
     let mut reader = Reader::new(text);
     let mut documents = Vec::new();
     while let Some(event) = reader.document()? {

@@ -159,7 +159,7 @@ impl Pipeline for Fake {
 
     /// The manifest of the tests; of `oci:all` for two platforms that do not run as the same user.
     fn describe(&self, image: &str, _: &registry::Settings) -> Result<Described, Failure> {
-        let manifest = crate::manifest::tests::manifest();
+        let manifest = manifest::tests::manifest();
         let digest = BlobDigest::of(manifest.render().as_bytes());
         let mut manifests = vec![("linux/amd64".to_owned(), manifest.clone(), digest)];
         if image == "oci:all" {

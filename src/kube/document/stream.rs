@@ -4,7 +4,8 @@
 
 use granit_parser::{Event, Span};
 
-use super::{DocumentError, Form, Kind, Mapping, Name, Node, Reader, place};
+use super::json::Json;
+use super::{DocumentError, Field, Form, Kind, Mapping, Name, Node, Origin, Reader, place};
 
 /// A document, or a member of its list `items`.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +19,13 @@ pub struct Part {
 }
 
 /// Reads the parts of a text, in order.
+///
+/// A text of JSON that turns out to be none is read again as YAML from the part on where it was left: parts are counted.
 pub struct Stream<'t> {
+    text: &'t str,
+    json: Option<Members<'t>>,
+    /// Parts that were given out from JSON.
+    given: usize,
     reader: Reader<'t>,
     /// Documents so far.
     documents: usize,
@@ -45,7 +52,28 @@ struct List {
 impl<'t> Stream<'t> {
     /// Of the documents in `text`.
     pub fn new(text: &'t str) -> Self {
-        Self { reader: Reader::new(text), documents: 0, within: None, is_over: false }
+        let json = Members::new(text);
+        Self { text, json, given: 0, reader: Reader::new(text), documents: 0, within: None, is_over: false }
+    }
+
+    fn next_part(&mut self) -> Result<Option<Part>, DocumentError> {
+        if let Some(members) = &mut self.json {
+            match members.part() {
+                Some(Some(part)) => {
+                    self.given += 1;
+                    return Ok(Some(part));
+                }
+                Some(None) => return Ok(None),
+                None => {
+                    self.json = None;
+                    self.reader = Reader::new(self.text);
+                    for _ in 0..self.given {
+                        self.part()?;
+                    }
+                }
+            }
+        }
+        self.part()
     }
 
     fn part(&mut self) -> Result<Option<Part>, DocumentError> {
@@ -111,8 +139,74 @@ impl Iterator for Stream<'_> {
         if self.is_over {
             return None;
         }
-        let part = self.part().transpose();
+        let part = self.next_part().transpose();
         self.is_over = !matches!(part, Some(Ok(_)));
         part
+    }
+}
+
+/// The parts of a text of JSON.
+struct Members<'t> {
+    json: Json<'t>,
+    root: Node,
+    fields: Vec<Field>,
+    /// The name of the list of members, where it stands, and how many there were.
+    list: Option<(String, Node, Node, usize)>,
+    is_over: bool,
+}
+
+impl<'t> Members<'t> {
+    fn new(text: &'t str) -> Option<Self> {
+        let mut json = Json::new(text)?;
+        let root = json.place();
+        json.take(b'{');
+        Some(Self { json, root, fields: Vec::new(), list: None, is_over: false })
+    }
+
+    /// The next part; `Some(None)` at the end, `None` where it is no JSON.
+    #[expect(clippy::option_option, reason = "no part, and no JSON, are two things")]
+    fn part(&mut self) -> Option<Option<Part>> {
+        /// Deepest member, as `serde_json` has it.
+        const MAX_DEPTH: usize = 126;
+        if self.is_over {
+            return Some(None);
+        }
+        loop {
+            if let Some((_, _, _, count)) = &mut self.list {
+                if self.json.item(*count == 0)? {
+                    let item = Some(*count);
+                    *count += 1;
+                    let root = self.json.value(MAX_DEPTH)?;
+                    return Some(Some(Part { document: 0, item, root }));
+                }
+                let (name, at, value, _) = self.list.take()?;
+                let value = self.json.finish(&value, Kind::List(Vec::new()), Form::Flow);
+                self.add(name, at, value);
+                continue;
+            }
+            let Some((name, at)) = self.json.name(self.fields.is_empty())? else {
+                let kind = Kind::Fields(std::mem::take(&mut self.fields));
+                let root = std::mem::replace(&mut self.root, Node::nowhere());
+                let root = self.json.finish(&root, kind, Form::Flow);
+                self.is_over = true;
+                return self.json.is_over().then_some(Some(Part { document: 0, item: None, root }));
+            };
+            if self.fields.iter().any(|field| field.name == name) {
+                return None;
+            }
+            self.json.blank();
+            let value = self.json.place();
+            if name == "items" && self.json.take(b'[') {
+                self.list = Some((name, at, value, 0));
+                continue;
+            }
+            let value = self.json.value(MAX_DEPTH)?;
+            self.add(name, at, value);
+        }
+    }
+
+    fn add(&mut self, name: String, at: Node, value: Node) {
+        let Node { line, column, bytes, .. } = at;
+        self.fields.push(Field { name, line, column, bytes, value, origin: Origin::Here });
     }
 }

@@ -103,3 +103,29 @@ proptest::proptest! {
         }
     }
 }
+
+/// The parts of a text: number of the document and of the member, and what it says.
+fn parts(text: &str) -> Vec<(usize, Option<usize>, Value)> {
+    Stream::new(text)
+        .map(|part| part.unwrap_or_else(|error| panic!("{text}: {error}")))
+        .map(|part| (part.document, part.item, part.root.value()))
+        .collect()
+}
+
+#[test]
+fn members_of_a_list_come_one_by_one_and_the_document_last() {
+    let expect = [
+        (0, Some(0), json!({"a": 1})),
+        (0, Some(1), json!({"b": [2]})),
+        (0, None, json!({"items": [], "kind": "List"})),
+    ];
+    assert_eq!(parts("items:\n- a: 1\n- b: [2]\nkind: List\n"), expect);
+    assert_eq!(parts("{\"items\": [{\"a\": 1}, {\"b\": [2]}], \"kind\": \"List\"}\n"), expect);
+    // JSON up to where it is none: every part once all the same.
+    assert_eq!(parts("{\"items\": [{\"a\": 1}, {b: [2]}], \"kind\": \"List\"}\n"), expect);
+    assert_eq!(parts("{\"a\": 1}\n---\nb: 2\n"), [(0, None, json!({"a": 1})), (1, None, json!({"b": 2}))]);
+    assert_eq!(parts("---\n---\n- x\n"), [(0, None, Value::Null), (1, None, json!(["x"]))]);
+    let mut stream = Stream::new("{\"items\": [1, 2, ");
+    assert!(stream.next().unwrap().is_ok() && stream.next().unwrap().is_ok());
+    assert!(stream.next().unwrap().is_err() && stream.next().is_none());
+}
