@@ -17,3 +17,9 @@ pub mod workload;
 
 pub use pod::{PodOptions, render_pod};
 pub use version::Version;
+
+/// A value as YAML, in the order of its fields' names.
+pub fn to_yaml(value: &serde_json::Value) -> String {
+    serde_saphyr::to_string(value)
+        .unwrap_or_else(|error| unreachable!("a value is maps, lists and scalars only: {error}"))
+}

@@ -14,6 +14,7 @@ use super::{Failure, Outcome, Pipeline};
 use crate::audit::Options;
 use crate::finding::Severity;
 use crate::fix::{Changed, Fixed, Note, Reach, fix, patch};
+use crate::kube;
 use crate::report::safe;
 
 pub(super) fn run(
@@ -115,14 +116,14 @@ fn give(args: &FixArgs, all: &[(PathBuf, String, Fixed)], world: &mut World<'_>)
         }
         Some(PatchKind::Strategic) => {
             let patches = changed().map(|Changed { before, after }| patch::strategic(before, after));
-            let texts: Vec<String> = patches.map(|patch| manifests::yaml(&patch)).collect();
+            let texts: Vec<String> = patches.map(|patch| kube::to_yaml(&patch)).collect();
             world.say(&texts.join("---\n"))
         }
         Some(PatchKind::Kustomize) => {
             let patches: Vec<Value> = changed()
                 .map(|changed| {
                     let operations = patch::json6902(&changed.before, &changed.after);
-                    json!({"target": target(&changed.after), "patch": manifests::yaml(&json!(operations))})
+                    json!({"target": target(&changed.after), "patch": kube::to_yaml(&json!(operations))})
                 })
                 .collect();
             let kustomization = json!({
@@ -130,7 +131,7 @@ fn give(args: &FixArgs, all: &[(PathBuf, String, Fixed)], world: &mut World<'_>)
                 "kind": "Kustomization",
                 "patches": patches,
             });
-            world.say(&manifests::yaml(&kustomization))
+            world.say(&kube::to_yaml(&kustomization))
         }
         None => world.say(all.first().map_or("", |(_, _, fixed)| fixed.text.as_str())),
     }

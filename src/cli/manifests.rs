@@ -8,7 +8,6 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use serde_json::Value;
 
 use super::{Failure, Pipeline};
 use crate::audit::{Options, image_names, options};
@@ -121,12 +120,6 @@ pub(super) fn text(path: &Path, limit: u64) -> Result<String, anyhow::Error> {
         return Err(anyhow!("longer than {limit} bytes"));
     }
     String::from_utf8(bytes).map_err(|_| anyhow!("no text in UTF-8"))
-}
-
-/// A value as YAML.
-pub(super) fn yaml(value: &Value) -> String {
-    serde_saphyr::to_string(value)
-        .unwrap_or_else(|error| unreachable!("a value is maps, lists and scalars only: {error}"))
 }
 
 /// The day, `YYYY-MM-DD`, in UTC.

@@ -421,6 +421,13 @@ impl Node {
         }
     }
 
+    /// The same without the field `name` at its top.
+    pub fn value_without(&self, name: &str) -> Value {
+        let Kind::Fields(fields) = &self.kind else { return self.value() };
+        let own = fields.iter().filter(|field| field.origin != Origin::Merge && field.name != name);
+        own.map(|field| (field.name.clone(), field.value.value())).collect::<Map<_, _>>().into()
+    }
+
     /// The field `name` of a mapping.
     pub fn field(&self, name: &str) -> Option<&Field> {
         match &self.kind {

@@ -17,14 +17,14 @@ pub(super) struct Json<'t> {
     text: &'t str,
     at: usize,
     line: usize,
-    /// Where the line begins.
-    start: usize,
+    /// A place in the line, and how many characters stand before it: a line may be the whole text.
+    mark: (usize, usize),
 }
 
 impl<'t> Json<'t> {
     /// One whose first value begins with a brace; `None` of anything else.
     pub(super) fn new(text: &'t str) -> Option<Self> {
-        let mut json = Self { text, at: 0, line: 1, start: 0 };
+        let mut json = Self { text, at: 0, line: 1, mark: (0, 0) };
         json.blank();
         (json.peek() == Some(b'{')).then_some(json)
     }
@@ -39,7 +39,7 @@ impl<'t> Json<'t> {
             match byte {
                 b'\n' => {
                     self.line += 1;
-                    self.start = self.at + 1;
+                    self.mark = (self.at + 1, 0);
                 }
                 b' ' | b'\t' | b'\r' => {}
                 _ => return,
@@ -62,12 +62,14 @@ impl<'t> Json<'t> {
     }
 
     /// Where the reader is.
-    pub(super) fn place(&self) -> Node {
+    pub(super) fn place(&mut self) -> Node {
+        let (from, count) = self.mark;
+        let more = self.text.get(from..self.at).map_or(0, |text| text.chars().count());
+        self.mark = (self.at, count + more);
         Node {
             bytes: self.at..self.at,
             line: self.line,
-            // Characters; JSON of clusters has hardly any that is longer than a byte before a value.
-            column: self.text.get(self.start..self.at).map_or(0, |head| head.chars().count()) + 1,
+            column: count + more + 1,
             kind: Kind::Scalar(Value::Null),
             form: Form::Scalar,
         }

@@ -129,3 +129,12 @@ fn members_of_a_list_come_one_by_one_and_the_document_last() {
     assert!(stream.next().unwrap().is_ok() && stream.next().unwrap().is_ok());
     assert!(stream.next().unwrap().is_err() && stream.next().is_none());
 }
+
+#[test]
+fn columns_of_a_text_of_one_line_are_counted_once() {
+    let items = vec!["{\"ü\": [1, 2, 3], \"b\": \"c\"}"; 100_000].join(", ");
+    let text = format!("{{\"list\": [{items}]}}");
+    let root = one(&text);
+    let last = root.field("list").unwrap().value.items().last().unwrap();
+    assert_eq!((last.line, last.column), (1, text.chars().count() - 27));
+}
