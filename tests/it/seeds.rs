@@ -78,3 +78,30 @@ fn audit_finds_what_the_readme_says() {
     told.retain(|_, codes| !codes.is_empty());
     assert!(wrong.is_empty() && told.is_empty(), "{wrong}left: {told:?}");
 }
+
+/// What the README shows between two marks.
+fn shown(name: &str) -> String {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once(&format!("<!-- {name} -->\n")).unwrap();
+    let (block, _) = rest.split_once(&format!("<!-- end of {name} -->")).unwrap();
+    block.lines().map(|line| line.strip_prefix("    ").unwrap_or(line).to_owned() + "\n").collect()
+}
+
+#[test]
+fn readme_shows_what_is_printed() {
+    let cases: [(&str, &[&str]); 2] = [
+        ("audit", &["audit", "testdata/seeds/p9-fully-immutable.yaml"]),
+        ("fix", &["fix", "--diff", "--skip", "FS001", "testdata/seeds/p1-apache-bash.yaml"]),
+    ];
+    for (name, arguments) in cases {
+        let output = std::process::Command::new(assert_cmd::cargo::cargo_bin!("kiln"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        // Blanks at the end of a line are not shown.
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines: String = text.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+        assert_eq!(lines, shown(name), "{name}");
+    }
+}
