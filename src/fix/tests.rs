@@ -261,3 +261,22 @@ fn what_is_good_stays_byte_for_byte() {
     let fixed = fix(&text, &fixture::options(35), Reach::Safe).unwrap();
     assert_eq!((fixed.text, fixed.done), (text, vec![]));
 }
+
+#[test]
+fn what_a_rule_says_of_mending_is_what_is_done() {
+    use crate::audit::rule::Fix;
+    // Filled by the volumes that are added.
+    const WITH_OTHERS: [&str; 1] = ["FS005"];
+    // Told as left, always.
+    const LEFT: [&str; 1] = ["ID003"];
+    let mut wrong = Vec::new();
+    for rule in audit::rules::RULES {
+        let is_mended =
+            MENDS.iter().chain(&AMOUNTS).any(|(id, _)| *id == rule.id) && !LEFT.contains(&rule.id);
+        let is_mended = is_mended || WITH_OTHERS.contains(&rule.id);
+        if (rule.fix != Fix::None) != is_mended {
+            wrong.push((rule.id, rule.fix));
+        }
+    }
+    assert_eq!(wrong, []);
+}

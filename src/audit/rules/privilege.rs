@@ -26,7 +26,7 @@ macro_rules! control {
     };
 }
 
-control! { PR001 Critical Safe ["PSS privileged", "KSV-0017", "CKV_K8S_16", "C-0057"] ["privileged"];
+control! { PR001 Critical Unsafe ["PSS privileged", "KSV-0017", "CKV_K8S_16", "C-0057"] ["privileged"];
     "no container is privileged",
     passes "No container has `securityContext.privileged: true`.",
     why "A privileged container has every capability, every device and no filter: whoever is in it is on the node.",
@@ -56,7 +56,7 @@ pub(super) const PR003: Rule = Rule {
     passes: "Every container has `ALL` in `securityContext.capabilities.drop`, in capitals.",
     why: "The capabilities that containers start with let root change owners, bypass permissions and forge packets. A server needs none of them. `all` in small letters drops nothing as admission sees it.",
     remedy: "Set `capabilities: {drop: [ALL]}` in every container.",
-    fix: Fix::Safe,
+    fix: Fix::WithImage,
     maps: &["checklist 5", "PSS capabilities_restricted", "KSV-0003", "CKV_K8S_37"],
     point: Some(Point::NoCapabilities),
     check: Check::Pod(drop_all),
