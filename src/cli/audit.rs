@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 
 use super::args::{AuditArgs, PssLevel};
-use super::manifests::{self, Known};
+use super::manifests;
 use super::output::{Target, World};
 use super::{Failure, Outcome, Pipeline};
 use crate::audit::baseline::Baseline;
 use crate::audit::resource::Standard;
-use crate::audit::{Auditor, Options, render};
+use crate::audit::{Auditor, render};
 use crate::report::{Style, safe};
 
 /// Most bytes of a baseline.
@@ -31,23 +31,8 @@ pub(super) fn run(
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
     let baseline_to = args.write_baseline.as_deref().map(Target::prepare).transpose()?;
     let files = manifests::files(&args.paths)?;
-    let mut options = Options {
-        version: args.kube_version,
-        platform: args.platform.into(),
-        strict: args.strict,
-        only: args.rules.iter().cloned().collect(),
-        skip: args.skip.iter().cloned().collect(),
-        pod_spec_paths: args.pod_spec_path.clone(),
-        today: manifests::today(),
-        ..Options::default()
-    };
-    let known = Known {
-        images: &args.images,
-        resolve: args.resolve,
-        platform: args.image_platform.as_deref(),
-        registry: args.registry.clone().into(),
-    };
-    let mut texts = known.read(&files, &mut options, pipeline)?;
+    let (mut options, mut texts) = manifests::asked(&args.asked, &files, pipeline)?;
+    options.strict = args.strict;
     let mut failed = Vec::new();
     let mut auditor = Auditor::new(&options);
     for file in &files {

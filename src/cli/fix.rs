@@ -8,10 +8,9 @@ use anyhow::anyhow;
 use serde_json::{Value, json};
 
 use super::args::{FixArgs, PatchKind};
-use super::manifests::{self, Known};
+use super::manifests;
 use super::output::{Target, World};
 use super::{Failure, Outcome, Pipeline};
-use crate::audit::Options;
 use crate::finding::Severity;
 use crate::fix::{Changed, Fixed, Note, Reach, fix, patch};
 use crate::kube;
@@ -32,22 +31,7 @@ pub(super) fn run(
             .hint("`--write` changes them, `--diff` and `--patch` say what would change"));
     }
     let files = manifests::files(&args.paths)?;
-    let mut options = Options {
-        version: args.kube_version,
-        platform: args.platform.into(),
-        only: args.rules.iter().cloned().collect(),
-        skip: args.skip.iter().cloned().collect(),
-        pod_spec_paths: args.pod_spec_path.clone(),
-        today: manifests::today(),
-        ..Options::default()
-    };
-    let known = Known {
-        images: &args.images,
-        resolve: args.resolve,
-        platform: args.image_platform.as_deref(),
-        registry: args.registry.clone().into(),
-    };
-    let mut texts = known.read(&files, &mut options, pipeline)?;
+    let (options, mut texts) = manifests::asked(&args.asked, &files, pipeline)?;
     let reach = if args.unsafe_ { Reach::Unsafe } else { Reach::Safe };
     let mut all: Vec<(PathBuf, String, Fixed)> = Vec::new();
     for file in files {

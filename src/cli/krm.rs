@@ -39,20 +39,11 @@ pub(super) fn run(pipeline: &dyn Pipeline, world: &mut World<'_>) -> Result<Outc
     }
     let asked = Asked::of(&list)?;
     let mut options = asked.options;
-    let known = Known {
-        images: &asked.images,
-        resolve: false,
-        platform: None,
-        registry: registry::Settings::default(),
-    };
-    known.read(&[], &mut options, pipeline)?;
+    let known = Known { images: &asked.images, platform: None, registry: registry::Settings::default() };
+    known.read(&mut options, pipeline)?;
     if asked.resolve {
-        for name in crate::audit::image_names(&text, &options) {
-            if options.image(&name).is_none() {
-                let image = pipeline.audited_image(&name, None, &registry::Settings::default())?;
-                options.images.insert(crate::audit::options::full_name(&name), image);
-            }
-        }
+        let names = crate::audit::image_names(&text, &options);
+        known.resolve(names, &mut options, pipeline)?;
     }
     let within = |error: anyhow::Error| Failure::input(error).within("stdin".to_owned());
     let fixed = fix(&text, &options, asked.reach).map_err(|error| within(error.into()))?;

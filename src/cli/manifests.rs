@@ -2,13 +2,13 @@
 //!
 //! Finds and reads; what is in them is for others.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 
+use super::args::AskedArgs;
 use super::{Failure, Pipeline};
 use crate::audit::{Options, image_names, options};
 use crate::registry;
@@ -18,12 +18,39 @@ const MAX_TEXT: u64 = 512 << 20;
 /// Deepest directory that is looked into.
 const MAX_DEPTH: usize = 32;
 
-/// The images that are known, and how others are found.
+/// What is asked, with the images that are known or found; and what of `files` can be read once only.
+pub(super) fn asked(
+    args: &AskedArgs,
+    files: &[PathBuf],
+    pipeline: &dyn Pipeline,
+) -> Result<(Options, BTreeMap<PathBuf, String>), Failure> {
+    let mut options = Options {
+        version: args.kube_version,
+        platform: args.platform.into(),
+        only: args.rules.iter().cloned().collect(),
+        skip: args.skip.iter().cloned().collect(),
+        pod_spec_paths: args.pod_spec_path.clone(),
+        today: today(),
+        ..Options::default()
+    };
+    let known = Known {
+        images: &args.images,
+        platform: args.image_platform.as_deref(),
+        registry: args.registry.clone().into(),
+    };
+    known.read(&mut options, pipeline)?;
+    let mut texts = BTreeMap::new();
+    if args.resolve {
+        let names = names(files, &options, &mut texts);
+        known.resolve(names, &mut options, pipeline)?;
+    }
+    Ok((options, texts))
+}
+
+/// The images that are known, and how they are read.
 pub(super) struct Known<'a> {
     /// By name, and where each is.
     pub(super) images: &'a [(String, String)],
-    /// Whether the others are fetched from their registries.
-    pub(super) resolve: bool,
     /// For which platform.
     pub(super) platform: Option<&'a str>,
     /// How registries are spoken to.
@@ -31,29 +58,29 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// Reads the images into `options`; gives back what of `files` can be read once only.
-    pub(super) fn read(
-        &self,
-        files: &[PathBuf],
-        options: &mut Options,
-        pipeline: &dyn Pipeline,
-    ) -> Result<BTreeMap<PathBuf, String>, Failure> {
+    /// Reads the images that are named into `options`.
+    pub(super) fn read(&self, options: &mut Options, pipeline: &dyn Pipeline) -> Result<(), Failure> {
         for (name, source) in self.images {
             let image = pipeline.audited_image(source, self.platform, &self.registry)?;
             options.images.insert(options::full_name(name), image);
         }
-        let mut texts = BTreeMap::new();
-        if self.resolve {
-            for name in names(files, options, &mut texts) {
-                if options.image(&name).is_some() {
-                    continue;
-                }
-                if let Entry::Vacant(place) = options.images.entry(options::full_name(&name)) {
-                    place.insert(pipeline.audited_image(&name, self.platform, &self.registry)?);
-                }
+        Ok(())
+    }
+
+    /// Fetches those of `names` that are not known.
+    pub(super) fn resolve(
+        &self,
+        names: impl IntoIterator<Item = String>,
+        options: &mut Options,
+        pipeline: &dyn Pipeline,
+    ) -> Result<(), Failure> {
+        for name in names {
+            if options.image(&name).is_none() {
+                let image = pipeline.audited_image(&name, self.platform, &self.registry)?;
+                options.images.insert(options::full_name(&name), image);
             }
         }
-        Ok(texts)
+        Ok(())
     }
 }
 

@@ -27,35 +27,11 @@ pub(in crate::cli) struct AuditArgs {
     /// Read logs of an app instead, and say which directories it could not write: files, or - for stdin
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["paths", "images", "resolve", "rules", "skip", "baseline", "write_baseline", "pss"])]
     pub(in crate::cli) logs: Vec<PathBuf>,
-    /// What a pod names NAME is the image SOURCE, as kiln names images; may be given several times
-    #[arg(long = "image", value_name = "NAME=SOURCE", value_parser = known_image, help_heading = "Images")]
-    pub(in crate::cli) images: Vec<(String, String)>,
-    /// Fetch every image that a pod names from its registry
-    #[arg(long, help_heading = "Images")]
-    pub(in crate::cli) resolve: bool,
-    /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
-    #[arg(long, value_name = "PLATFORM", value_parser = super::values::platform, help_heading = "Images")]
-    pub(in crate::cli) image_platform: Option<String>,
     #[command(flatten)]
-    pub(in crate::cli) registry: RegistryArgs,
-    /// Only these rules: FS001, or FS for all of them; may be given several times
-    #[arg(long = "rule", value_name = "RULE", value_delimiter = ',', value_parser = rule, help_heading = "What is asked")]
-    pub(in crate::cli) rules: Vec<String>,
-    /// None of these
-    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = rule, help_heading = "What is asked")]
-    pub(in crate::cli) skip: Vec<String>,
-    /// The version of Kubernetes whose rules count
-    #[arg(long, value_name = "1.N", default_value_t, help_heading = "What is asked")]
-    pub(in crate::cli) kube_version: Version,
-    /// What runs the pods
-    #[arg(long, value_enum, default_value_t, value_name = "PLATFORM", help_heading = "What is asked")]
-    pub(in crate::cli) platform: PlatformArg,
+    pub(in crate::cli) asked: AskedArgs,
     /// What only new versions can do weighs in full
     #[arg(long, help_heading = "What is asked")]
     pub(in crate::cli) strict: bool,
-    /// Where a kind that kiln does not know has its pods: Fleet=spec.template.spec
-    #[arg(long, value_name = "KIND=FIELDS", help_heading = "What is asked")]
-    pub(in crate::cli) pod_spec_path: Vec<PodSpecPath>,
     /// Exit with 1 if anything of this severity or above is found
     #[arg(long, value_enum, default_value_t, value_name = "SEVERITY", help_heading = "What decides")]
     pub(in crate::cli) fail_on: FailOn,
@@ -77,6 +53,37 @@ pub(in crate::cli) struct AuditArgs {
     /// Tell findings of severity info too
     #[arg(short, long, help_heading = "What is said")]
     pub(in crate::cli) verbose: bool,
+}
+
+/// What is asked of manifests, and which images are known.
+#[derive(Debug, ClapArgs)]
+pub(in crate::cli) struct AskedArgs {
+    /// Only these rules: FS001, or FS for all of them; may be given several times
+    #[arg(long = "rule", value_name = "RULE", value_delimiter = ',', value_parser = rule, help_heading = "What is asked")]
+    pub(in crate::cli) rules: Vec<String>,
+    /// None of these
+    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = rule, help_heading = "What is asked")]
+    pub(in crate::cli) skip: Vec<String>,
+    /// The version of Kubernetes whose rules count
+    #[arg(long, value_name = "1.N", default_value_t, help_heading = "What is asked")]
+    pub(in crate::cli) kube_version: Version,
+    /// What runs the pods
+    #[arg(long, value_enum, default_value_t, value_name = "PLATFORM", help_heading = "What is asked")]
+    pub(in crate::cli) platform: PlatformArg,
+    /// Where a kind that kiln does not know has its pods: Fleet=spec.template.spec
+    #[arg(long, value_name = "KIND=FIELDS", help_heading = "What is asked")]
+    pub(in crate::cli) pod_spec_path: Vec<PodSpecPath>,
+    /// What a pod names NAME is the image SOURCE, as kiln names images; may be given several times
+    #[arg(long = "image", value_name = "NAME=SOURCE", value_parser = known_image, help_heading = "Images")]
+    pub(in crate::cli) images: Vec<(String, String)>,
+    /// Fetch every image that a pod names from its registry
+    #[arg(long, help_heading = "Images")]
+    pub(in crate::cli) resolve: bool,
+    /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
+    #[arg(long, value_name = "PLATFORM", value_parser = super::values::platform, help_heading = "Images")]
+    pub(in crate::cli) image_platform: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) registry: RegistryArgs,
 }
 
 /// What runs the pods.
@@ -167,7 +174,7 @@ impl From<AuditFormat> for render::Format {
     }
 }
 
-pub(super) fn known_image(text: &str) -> Result<(String, String), String> {
+fn known_image(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, source)) if !name.is_empty() && !source.is_empty() => {
             Ok((name.to_owned(), source.to_owned()))
@@ -176,7 +183,7 @@ pub(super) fn known_image(text: &str) -> Result<(String, String), String> {
     }
 }
 
-pub(super) fn rule(text: &str) -> Result<String, String> {
+fn rule(text: &str) -> Result<String, String> {
     let is_one = |rule: &&crate::audit::rule::Rule| {
         rule.id.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text))
     };

@@ -6,10 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as ClapArgs, ValueEnum};
 
-use super::RegistryArgs;
-use super::audit::{PlatformArg, known_image, rule};
-use crate::audit::resource::PodSpecPath;
-use crate::kube::Version;
+use super::audit::AskedArgs;
 
 #[derive(Debug, ClapArgs)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
@@ -38,32 +35,8 @@ pub(in crate::cli) struct FixArgs {
     /// Also mend what may change what the pod does
     #[arg(long = "unsafe", help_heading = "How far")]
     pub(in crate::cli) unsafe_: bool,
-    /// Only these rules: FS001, or FS for all of them; may be given several times
-    #[arg(long = "rule", value_name = "RULE", value_delimiter = ',', value_parser = rule, help_heading = "How far")]
-    pub(in crate::cli) rules: Vec<String>,
-    /// None of these
-    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = rule, help_heading = "How far")]
-    pub(in crate::cli) skip: Vec<String>,
-    /// The version of Kubernetes that is to take it
-    #[arg(long, value_name = "1.N", default_value_t, help_heading = "How far")]
-    pub(in crate::cli) kube_version: Version,
-    /// What runs the pods
-    #[arg(long, value_enum, default_value_t, value_name = "PLATFORM", help_heading = "How far")]
-    pub(in crate::cli) platform: PlatformArg,
-    /// Where a kind that kiln does not know has its pods: Fleet=spec.template.spec
-    #[arg(long, value_name = "KIND=FIELDS", help_heading = "How far")]
-    pub(in crate::cli) pod_spec_path: Vec<PodSpecPath>,
-    /// What a pod names NAME is the image SOURCE, as kiln names images; may be given several times
-    #[arg(long = "image", value_name = "NAME=SOURCE", value_parser = known_image, help_heading = "Images")]
-    pub(in crate::cli) images: Vec<(String, String)>,
-    /// Fetch every image that a pod names from its registry
-    #[arg(long, help_heading = "Images")]
-    pub(in crate::cli) resolve: bool,
-    /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
-    #[arg(long, value_name = "PLATFORM", value_parser = super::values::platform, help_heading = "Images")]
-    pub(in crate::cli) image_platform: Option<String>,
     #[command(flatten)]
-    pub(in crate::cli) registry: RegistryArgs,
+    pub(in crate::cli) asked: AskedArgs,
     /// Tell nothing but what is refused, and errors
     #[arg(short, long, help_heading = "What is said")]
     pub(in crate::cli) quiet: bool,
