@@ -91,6 +91,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("indicatif", &["cli/progress"]),
     ("k8s_openapi", &["kube"]),
     ("md5", &["packages"]),
+    ("mimalloc", &["main"]),
     ("nix", &["sandbox", "trace"]),
     ("oci_spec", &["image"]),
     ("quick_xml", &["audit/render/junit"]),

@@ -20,6 +20,7 @@ mod images;
 mod layers;
 mod layout;
 mod logs;
+mod pipes;
 mod plan;
 mod platforms;
 mod policy;
