@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::{Field, Form, Kind, Node, Origin};
@@ -88,16 +89,7 @@ impl<'t> Json<'t> {
         match self.peek()? {
             b'{' => {
                 self.at += 1;
-                let mut fields: Vec<Field> = Vec::new();
-                while let Some((name, at)) = self.name(fields.is_empty())? {
-                    // Of two fields of one name the reader of YAML tells where.
-                    if fields.iter().any(|field| field.name == name) {
-                        return None;
-                    }
-                    let value = self.value(depth)?;
-                    let Node { line, column, bytes, .. } = at;
-                    fields.push(Field { name, line, column, bytes, value, origin: Origin::Here });
-                }
+                let fields = self.fields(depth, None)?;
                 Some(self.finish(&node, Kind::Fields(fields), Form::Flow))
             }
             b'[' => {
@@ -121,6 +113,52 @@ impl<'t> Json<'t> {
                 Some(self.finish(&node, Kind::Scalar(value), Form::Scalar))
             }
         }
+    }
+
+    /// The fields of a mapping, its brace passed over; not the one that is called `without`.
+    fn fields(&mut self, depth: usize, without: Option<&str>) -> Option<Vec<Field>> {
+        let mut fields: Vec<Field> = Vec::new();
+        let mut is_first = true;
+        while let Some((name, at)) = self.name(is_first)? {
+            is_first = false;
+            if without == Some(name.as_str()) {
+                self.pass()?;
+                continue;
+            }
+            // Of two fields of one name the reader of YAML tells where.
+            if fields.iter().any(|field| field.name == name) {
+                return None;
+            }
+            let value = self.value(depth)?;
+            let Node { line, column, bytes, .. } = at;
+            fields.push(Field { name, line, column, bytes, value, origin: Origin::Here });
+        }
+        Some(fields)
+    }
+
+    /// The next value, a member of a list: what a cluster says of it, its `status`, is left out.
+    pub(super) fn member(&mut self, depth: usize) -> Option<Node> {
+        self.blank();
+        let node = self.place();
+        if !self.take(b'{') {
+            return self.value(depth);
+        }
+        let fields = self.fields(depth.checked_sub(1)?, Some("status"))?;
+        Some(self.finish(&node, Kind::Fields(fields), Form::Flow))
+    }
+
+    /// Passes over a value.
+    fn pass(&mut self) -> Option<()> {
+        let rest = self.text.get(self.at..)?;
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
+        values.next()?.ok()?;
+        let passed = rest.as_bytes().get(..values.byte_offset())?;
+        if let Some(last) = memchr::memrchr(b'\n', passed) {
+            self.line += memchr::memchr_iter(b'\n', passed).count();
+            self.mark = (self.at + last + 1, 0);
+        }
+        self.at += passed.len();
+        Some(())
     }
 
     /// The value from the beginning, as deep as may be.
@@ -226,6 +264,20 @@ mod tests {
         }
         assert_eq!(json(&format!("{}1{}", "{\"a\":".repeat(200), "}".repeat(200))), None);
         assert_eq!(json("{\"a\": \"\\ud83d\\ude00\"}").unwrap().value(), serde_json::json!({"a": "😀"}));
+    }
+
+    #[test]
+    fn what_a_cluster_says_of_a_member_is_passed_over() {
+        let text = "{\n\"status\": {\"a\": [\n1, \"}\\n\"],\n\"status\": 2}, \"spec\": {\"status\": 1}\n,\n \"z\": 3}";
+        let member = Json::new(text).unwrap().member(MAX_DEPTH).unwrap();
+        assert_eq!(member.value(), serde_json::json!({"spec": {"status": 1}, "z": 3}));
+        // Lines are counted, and the column is that of the line.
+        let whole = Json::new(text).unwrap().whole().unwrap();
+        for path in ["spec.status", "z"] {
+            assert_eq!(member.nearest(path), whole.nearest(path), "{path}");
+        }
+        assert_eq!(Json::new("{\"status\": {\"a\": tru}}").unwrap().member(MAX_DEPTH), None);
+        assert_eq!(Json::new("{\"status\": {}").unwrap().member(MAX_DEPTH), None);
     }
 
     proptest::proptest! {

@@ -176,7 +176,7 @@ impl<'t> Members<'t> {
                 if self.json.item(*count == 0)? {
                     let item = Some(*count);
                     *count += 1;
-                    let root = self.json.value(MAX_DEPTH)?;
+                    let root = self.json.member(MAX_DEPTH)?;
                     return Some(Some(Part { document: 0, item, root }));
                 }
                 let (name, at, value, _) = self.list.take()?;
