@@ -26,7 +26,7 @@ pub use inspection::{ImageFacts, Inspection};
 pub use profile::render_profile;
 pub use sections::Detail;
 pub use size::{count, human};
-pub use style::{Style, safe};
+pub use style::{Style, safe, shell_word};
 pub use summary::{render_hardened, render_hardened_index, render_inspected};
 pub use table::columns;
 pub use trial::{Gained, Round, Trial};

@@ -9,15 +9,18 @@ mod named;
 mod place;
 mod quotes;
 mod relative;
+mod system;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
 
 use serde::Serialize;
 
+use super::rules::usual;
 pub use line::{Act, Denied, read_line};
 pub use lines::{Lines, Told};
+use system::is_system;
 
 /// Lines that are remembered as evidence of one directory.
 const MAX_EVIDENCE: usize = 5;
@@ -25,7 +28,7 @@ const MAX_EVIDENCE: usize = 5;
 /// What logs tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Learned {
-    /// Directories that must be writable, by path.
+    /// Directories that the app could not write, by path.
     pub directories: Vec<Directory>,
     /// Errors whose line has no absolute path: about a relative path, which is told, or about one that is not.
     pub unclear: Vec<LogLine>,
@@ -33,11 +36,13 @@ pub struct Learned {
     pub lines: u64,
 }
 
-/// A directory that must be writable.
+/// A directory that the app could not write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Directory {
     /// Absolute.
     pub path: String,
+    /// Whether the system's programs, libraries or configuration are there: it must stay read-only, and the app do without.
+    pub is_system: bool,
     /// How many lines say so.
     pub count: u64,
     /// The first of them.
@@ -56,6 +61,24 @@ pub struct LogLine {
     pub path: Option<String>,
     /// What it says, as it stands.
     pub text: String,
+}
+
+impl Learned {
+    /// The directories to mount volumes at: none of the system's, and none that is in another's volume.
+    pub fn suggested(&self) -> Vec<&str> {
+        let own: BTreeSet<&str> =
+            self.directories.iter().filter(|one| !one.is_system).map(|one| one.path.as_str()).collect();
+        // `/var/run` is `/run` in nearly every image.
+        let places: BTreeSet<String> = own.iter().map(|path| usual(path)).collect();
+        let is_first = |path: &&str| {
+            let place = usual(path);
+            let is_within = place
+                .match_indices('/')
+                .any(|(end, _)| place.get(..end).is_some_and(|outer| places.contains(outer)));
+            !is_within && (place == *path || !own.contains(place.as_str()))
+        };
+        own.iter().copied().filter(is_first).collect()
+    }
 }
 
 /// Gathers what logs tell.
@@ -100,7 +123,7 @@ impl Learner {
         let directories = self
             .found
             .into_iter()
-            .map(|(path, (count, evidence))| Directory { path, count, evidence })
+            .map(|(path, (count, evidence))| Directory { is_system: is_system(&path), path, count, evidence })
             .collect();
         Learned { directories, unclear: self.unclear, lines: self.lines }
     }
@@ -158,5 +181,28 @@ mod tests {
         let learned = learner.finish();
         assert_eq!((learned.lines, learned.directories[0].path.as_str()), (2, "/srv"));
         assert_eq!(learned.directories[0].evidence[0].line, 2);
+    }
+
+    #[test]
+    fn volumes_are_suggested_once_and_never_over_the_system() {
+        let paths = [
+            "/bin/bash",
+            "/entry.sh",
+            "/etc/app.conf",
+            "/etc/nginx/x",
+            "/run/a",
+            "/var/run/b",
+            "/var/run/c/d",
+        ];
+        let mut learner = Learner::default();
+        for path in paths {
+            let line = format!("touch: cannot touch '{path}': Read-only file system\n");
+            learner.read("-", &mut line.as_bytes()).unwrap();
+        }
+        let learned = learner.finish();
+        let system: Vec<&str> =
+            learned.directories.iter().filter(|one| one.is_system).map(|one| one.path.as_str()).collect();
+        assert_eq!(system, ["/", "/bin", "/etc"]);
+        assert_eq!(learned.suggested(), ["/etc/nginx", "/run"]);
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::image::Image;
-use super::resource::PodSpecPath;
+use super::place::PodSpecPath;
 use crate::kube::Version;
 use crate::reference::RegistryReference;
 

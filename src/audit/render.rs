@@ -7,6 +7,7 @@ mod json;
 mod junit;
 mod sarif;
 mod text;
+mod unaudited;
 
 use std::io::{self, Write};
 

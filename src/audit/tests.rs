@@ -68,8 +68,57 @@ fn members_of_lists_and_documents_are_told_apart() {
     let audit = audited(&text, &options(35));
     let titles: Vec<String> = audit.resources.iter().map(Resource::title).collect();
     assert_eq!(titles, ["Deployment shop/web", "Pod x", "Pod y"]);
-    assert_eq!(audit.others, 1);
+    assert_eq!(audit.others, [(0, 6)]);
     assert_eq!(audit.resources[2].line, 4);
+}
+
+#[test]
+fn pods_of_lists_are_audited_however_deep_and_without_a_kind_of_their_own() {
+    let mut raw = pod("raw");
+    raw.as_object_mut().unwrap().retain(|key, _| !["apiVersion", "kind"].contains(&key.as_str()));
+    let pods = json!({"apiVersion": "v1", "kind": "PodList", "items": [raw]});
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [pods, pod("own")]});
+    for text in [pods.to_string(), list.to_string()] {
+        let audit = audited(&text, &options(35));
+        assert_eq!(audit.resources[0].title(), "Pod raw", "{text}");
+        assert!(audit.findings.iter().any(|finding| (finding.rule.id, finding.resource) == ("FS001", 0)));
+    }
+    assert_eq!(audited(&list.to_string(), &options(35)).resources.len(), 2);
+}
+
+#[test]
+fn resources_without_a_pod_to_look_at_have_no_marks_and_meet_no_standard() {
+    let no_spec = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}});
+    let mut no_list = no_spec.clone();
+    no_list["spec"] = json!({"containers": null});
+    for (value, field, why) in [(no_spec, "spec", Why::Missing), (no_list, "spec.containers", Why::Empty)] {
+        let audit = audited(&value.to_string(), &options(35));
+        assert_eq!(audit.unread, [Unread { resource: 0, field: field.to_owned(), why }]);
+        assert_eq!((audit.resources[0].checklist, audit.resources[0].standard), (None, None));
+        assert!(audit.findings.is_empty());
+    }
+}
+
+#[test]
+fn points_whose_rules_were_not_asked_or_mean_nothing_do_not_hold() {
+    use checklist::{Mark, Point};
+    let marks = |value: &Value, options: &Options| {
+        let marks = audited(&value.to_string(), options).resources[0].checklist.unwrap();
+        Point::ALL.map(|point| marks.of(point))
+    };
+    assert_eq!(marks(&good(), &options(35)), [Mark::Holds; 10]);
+    let mut one = options(35);
+    one.only = ["FS021".to_owned()].into();
+    assert_eq!(marks(&good(), &one), [Mark::Open; 10]);
+    // One of two rules is not enough for a point, but enough to break it.
+    one.only = ["ID001".to_owned()].into();
+    assert_eq!(marks(&good(), &one)[Point::NonRoot.number() - 1], Mark::Open);
+    assert_eq!(marks(&pod("x"), &one)[Point::NonRoot.number() - 1], Mark::Broken);
+    let windows = edited(good(), &[("/spec/template/spec/os", json!({"name": "windows"}))]);
+    let windows = marks(&windows, &options(35));
+    for point in [Point::ReadOnly, Point::NoEscalation, Point::NoCapabilities] {
+        assert_eq!(windows[point.number() - 1], Mark::Open, "{point:?}");
+    }
 }
 
 #[test]
@@ -86,7 +135,8 @@ fn kinds_with_containers_that_no_rule_knows_are_named() {
     let fleet = json!({"apiVersion": "x/v1", "kind": "Fleet", "metadata": {"name": "f"},
         "spec": {"pods": {"spec": {"containers": [{"name": "a", "image": "b"}]}}}});
     let audit = audited(&fleet.to_string(), &options(35));
-    assert_eq!(audit.unread, [(0, "spec.pods.spec".to_owned())]);
+    let unread = Unread { resource: 0, field: "spec.pods.spec".to_owned(), why: Why::Unknown };
+    assert_eq!(audit.unread, [unread]);
     let mut options = options(35);
     options.pod_spec_paths = vec!["Fleet=spec.pods.spec".parse().unwrap()];
     let audit = audited(&fleet.to_string(), &options);
@@ -96,6 +146,34 @@ fn kinds_with_containers_that_no_rule_knows_are_named() {
         &*audit.findings.iter().find(|f| f.rule.id == "FS001").unwrap().field,
         "spec.pods.spec.containers[0].securityContext.readOnlyRootFilesystem"
     );
+}
+
+#[test]
+fn every_pod_of_a_resource_is_audited_and_the_worst_counts() {
+    let template = |value: Value| value["spec"]["template"].clone();
+    let mut worse = template(good());
+    worse["spec"]["containers"][0]["name"] = json!("other");
+    worse["spec"]["hostPID"] = json!(true);
+    let set = json!({"apiVersion": "x/v1", "kind": "Set", "metadata": {"name": "s"},
+        "spec": {"jobs": [template(good()), worse, template(pod("x"))]}});
+    let mut options = options(35);
+    options.pod_spec_paths = vec!["Set=spec.jobs[].spec".parse().unwrap()];
+    let audit = audited(&set.to_string(), &options);
+    assert_eq!(audit.unread, [Unread { resource: 0, field: "spec.jobs[2].spec".into(), why: Why::Missing }]);
+    let shared = audit.findings.iter().find(|finding| &*finding.field == "spec.jobs[1].spec.hostPID");
+    assert!(shared.is_some());
+    assert_eq!(audit.resources[0].standard, Some(Standard::Privileged));
+    let names: Vec<&str> = audit.resources[0].containers.iter().map(|(_, name, _)| name.as_str()).collect();
+    assert_eq!(names, ["app", "other"]);
+    // A container's number is the resource's.
+    options.pod_spec_paths =
+        vec!["Set=spec.jobs[1].spec".parse().unwrap(), "Set=spec.jobs[0].spec".parse().unwrap()];
+    let mut open = set.clone();
+    open["spec"]["jobs"][0]["spec"]["containers"][0]["securityContext"] = Value::Null;
+    let audit = audited(&open.to_string(), &options);
+    let finding = audit.findings.iter().find(|finding| finding.rule.id == "FS001").unwrap();
+    assert_eq!(audit.container(finding).as_deref(), Some("container \"app\""));
+    assert_eq!(audit.tally(rules::rule("FS001").unwrap()).failed, 1);
 }
 
 #[test]
@@ -123,11 +201,55 @@ fn annotations_ignore_with_a_reason_for_a_time_and_not_in_vain() {
         found.sort_by_key(|id| id.starts_with("IG"));
         assert_eq!(found, expect, "{text}");
     }
-    // Of a rule that was not asked for nothing can be found.
-    annotate(&mut value, "SC006: why\nPR001: why");
+    // Of a rule that was not asked for, or is not decided, nobody knows.
+    annotate(&mut value, "SC006: why\nPR001: why\nFS003: why\nFS010: later\nOP001: of a namespace");
     let mut options = options(35);
     options.skip = ["PR".to_owned()].into();
+    options.images.clear();
     assert_eq!(found_in(&value, &options), Vec::<&str>::new());
+}
+
+#[test]
+fn annotations_ignore_what_is_found_about_everything_together() {
+    let policy = json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"name": "n", "namespace": "shop"}, "spec": {"podSelector": {"matchLabels": {"app": "db"}}}});
+    let mut value = good();
+    let found_beside = |value: &Value| found(&audited(&format!("{value}\n---\n{policy}\n"), &options(35)));
+    assert_eq!(found_beside(&value), ["OP003"]);
+    value["metadata"]["annotations"]["kiln.dev/ignore"] = json!("OP003: the mesh does it");
+    assert_eq!(found_beside(&value), Vec::<&str>::new());
+    // The template's own does the same.
+    let annotations = value["metadata"]["annotations"].as_object_mut().unwrap();
+    let text = annotations.remove("kiln.dev/ignore").unwrap();
+    value["spec"]["template"]["metadata"]["annotations"] = json!({"kiln.dev/ignore": text});
+    assert_eq!(found_beside(&value), Vec::<&str>::new());
+}
+
+#[test]
+fn annotations_of_templates_are_read_at_their_own_place() {
+    let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  template:\n    metadata:\n      \
+        annotations:\n        kiln.dev/ignore: |\n          SC006: it asks the API\n          SC001/zzz: why\n    spec: {containers: \
+        [{name: a, image: \"x:1\"}]}\n";
+    let audit = audited(text, &options(35));
+    let ignored = |rule: &str| audit.findings.iter().find(|f| f.rule.id == rule).unwrap().state.clone();
+    assert_eq!(ignored("SC006"), State::Ignored("it asks the API".into()));
+    let told: Vec<(&str, usize)> =
+        audit.open().filter(|f| f.rule.id == "IG003").map(|f| (&*f.field, f.line)).collect();
+    assert_eq!(told, [("spec.template.metadata.annotations[\"kiln.dev/ignore\"]", 8)]);
+}
+
+#[test]
+fn annotations_that_say_nothing_or_ignore_themselves_are_told() {
+    for value in
+        [json!(null), json!(5), json!(["SC001"]), json!(""), json!("IG001: sure"), json!("IG003: sure")]
+    {
+        let mut own = good();
+        own["metadata"]["annotations"]["kiln.dev/ignore"] = value.clone();
+        assert_eq!(found_in(&own, &options(35)), ["IG001"], "{value}");
+        let mut own = good();
+        own["spec"]["template"]["metadata"]["annotations"] = json!({"kiln.dev/ignore": value});
+        assert_eq!(found_in(&own, &options(35)), ["IG001"], "{value}");
+    }
 }
 
 fn found_in(value: &Value, options: &Options) -> Vec<&'static str> {
@@ -169,7 +291,35 @@ fn baseline_takes_out_what_was_there_however_lines_move() {
     let mut audit = audited(&good().to_string(), &options);
     assert!(read.apply(&mut audit) > 10);
     assert!(baseline::Baseline::parse("{}").is_err());
-    assert!(baseline::Baseline::parse(&text.replace("\"version\": 1", "\"version\": 9")).is_err());
+    assert!(baseline::Baseline::parse(&text.replace("\"version\": 2", "\"version\": 1")).is_err());
+}
+
+#[test]
+fn baseline_does_not_hide_what_is_worse_or_about_something_else() {
+    let value = |read_only: bool, path: &str, capability: &str, variable: &str, image: &str| {
+        let mounts = json!([{"name": "data", "mountPath": "/data", "readOnly": read_only}]);
+        let env = json!([{"name": variable, "value": "hunter2hunter2"}]);
+        let container = json!({"name": "app", "image": image, "volumeMounts": mounts, "env": env,
+            "securityContext": {"capabilities": {"add": [capability]}}});
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": {"containers": [container],
+            "volumes": [{"name": "data", "hostPath": {"path": path}}]}})
+    };
+    let options = options(35);
+    let audit_of = |value: &Value| audited(&value.to_string(), &options);
+    let before = value(true, "/srv/data", "NET_RAW", "API_TOKEN", "web:1");
+    let known = baseline::Baseline::of(&audit_of(&before));
+    assert!(!known.render().contains("hunter2"), "{}", known.render());
+    let new = |value: &Value| {
+        let mut audit = audit_of(value);
+        known.apply(&mut audit);
+        found(&audit)
+    };
+    assert_eq!(new(&value(true, "/srv/data", "NET_RAW", "API_TOKEN", "web:2")), Vec::<&str>::new());
+    assert_eq!(new(&value(false, "/srv/data", "NET_RAW", "API_TOKEN", "web:1")), ["FS018"]);
+    assert_eq!(new(&value(true, "/srv/other", "NET_RAW", "API_TOKEN", "web:1")), ["FS018", "PR016"]);
+    assert!(new(&value(true, "/srv/data", "SYS_ADMIN", "API_TOKEN", "web:1")).contains(&"PR004"));
+    assert_eq!(new(&value(true, "/srv/data", "NET_RAW", "AWS_SECRET_ACCESS_KEY", "web:1")), ["SC004"]);
+    assert_eq!(new(&value(true, "/srv/data", "NET_RAW", "API_TOKEN", "evil:1")), ["SC001"]);
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(super) fn run(
 ) -> Result<Outcome, Failure> {
     let target = args.output.as_deref().map(Target::prepare).transpose()?;
     if !args.logs.is_empty() {
-        return logs::run(&args.logs, args.format, target, world);
+        return logs::run(args, target, world);
     }
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
     let baseline_to = args.write_baseline.as_deref().map(Target::prepare).transpose()?;

@@ -2,6 +2,7 @@
 //!
 //! No image is read; files are written below a temporary directory.
 
+mod audit;
 mod fake;
 mod generate;
 

@@ -412,12 +412,7 @@ impl Node {
         match &self.kind {
             Kind::Scalar(value) => value.clone(),
             Kind::List(items) => items.iter().map(Self::value).collect(),
-            Kind::Fields(fields) => fields
-                .iter()
-                .filter(|field| field.origin != Origin::Merge)
-                .map(|field| (field.name.clone(), field.value.value()))
-                .collect::<Map<_, _>>()
-                .into(),
+            Kind::Fields(fields) => said(fields),
         }
     }
 
@@ -452,9 +447,7 @@ impl Node {
         let mut node = self;
         for step in steps(path) {
             let next = match step {
-                Step::Field(name) => {
-                    node.field(&name).map(|field| ((field.line, field.column), &field.value))
-                }
+                Step::Field(name) => node.field(name).map(|field| ((field.line, field.column), &field.value)),
                 Step::Item(index) => node.items().get(index).map(|item| ((item.line, item.column), item)),
             };
             let Some((place, inner)) = next else { break };
@@ -464,42 +457,49 @@ impl Node {
     }
 }
 
+/// What `fields` say, without places.
+fn said(fields: &[Field]) -> Value {
+    let own = fields.iter().filter(|field| field.origin != Origin::Merge);
+    own.map(|field| (field.name.clone(), field.value.value())).collect::<Map<_, _>>().into()
+}
+
 /// A path (`spec.containers[0].image`) as a JSON pointer (RFC 6901).
 pub fn pointer(path: &str) -> String {
-    steps(path).into_iter().fold(String::new(), |pointer, step| match step {
+    steps(path).fold(String::new(), |pointer, step| match step {
         Step::Field(name) => pointer + "/" + &name.replace('~', "~0").replace('/', "~1"),
         Step::Item(index) => format!("{pointer}/{index}"),
     })
 }
 
-/// A part of a path.
-enum Step {
-    Field(String),
+/// A step of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<'p> {
+    /// To the field of that name.
+    Field(&'p str),
+    /// To the member of that number, from 0.
     Item(usize),
 }
 
-/// `spec.containers[0].image`, `metadata.annotations["a.b/c"]`.
-fn steps(path: &str) -> Vec<Step> {
-    let mut out = Vec::new();
+/// The steps of a path: `spec.containers[0].image`, `metadata.annotations["a.b/c"]`.
+pub fn steps(path: &str) -> impl Iterator<Item = Step<'_>> {
     let mut rest = path;
-    while !rest.is_empty() {
-        if let Some(after) = rest.strip_prefix("[\"") {
+    std::iter::from_fn(move || {
+        let (step, behind) = if rest.is_empty() {
+            return None;
+        } else if let Some(after) = rest.strip_prefix("[\"") {
             let (name, behind) = after.split_once("\"]").unwrap_or((after, ""));
-            out.push(Step::Field(name.to_owned()));
-            rest = behind;
+            (Step::Field(name), behind)
         } else if let Some(after) = rest.strip_prefix('[') {
             let (index, behind) = after.split_once(']').unwrap_or((after, ""));
-            out.push(Step::Item(index.parse().unwrap_or(usize::MAX)));
-            rest = behind;
+            (Step::Item(index.parse().unwrap_or(usize::MAX)), behind)
         } else {
-            rest = rest.strip_prefix('.').unwrap_or(rest);
-            let end = rest.find(['.', '[']).unwrap_or(rest.len());
-            let (name, behind) = rest.split_at(end);
-            out.push(Step::Field(name.to_owned()));
-            rest = behind;
-        }
-    }
-    out
+            let from = rest.strip_prefix('.').unwrap_or(rest);
+            let (name, behind) = from.split_at(from.find(['.', '[']).unwrap_or(from.len()));
+            (Step::Field(name), behind)
+        };
+        rest = behind;
+        Some(step)
+    })
 }
 
 #[cfg(test)]

@@ -62,6 +62,23 @@ pub fn safe(text: &str) -> Cow<'_, str> {
     Cow::Owned(parts.join("\\"))
 }
 
+/// `text` as one word of a shell, in characters that no terminal acts on.
+pub fn shell_word(text: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+=:@%,".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")));
+    }
+    let escaped = text.bytes().fold(String::new(), |word, byte| match byte {
+        b'\'' | b'\\' => format!("{word}\\{}", char::from(byte)),
+        b' '..=b'~' => format!("{word}{}", char::from(byte)),
+        byte => format!("{word}\\x{byte:02x}"),
+    });
+    Cow::Owned(format!("$'{escaped}'"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +94,18 @@ mod tests {
         assert_eq!(safe("a\x1b[2Jb\u{202e}c"), "a\\x1b[2Jb\\xe2\\x80\\xaec");
         assert_eq!(safe(&safe("\x07 é \\")), "\\x07 é \\");
         assert!(matches!(safe("/usr/bin"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn words_of_a_shell_are_one_each() {
+        for (text, word) in [
+            ("/var/run", "/var/run"),
+            ("Set=jobs[].spec", "'Set=jobs[].spec'"),
+            ("/srv/a b's", r"'/srv/a b'\''s'"),
+            ("", "''"),
+            ("é\n'\\", r"$'\xc3\xa9\x0a\'\\'"),
+        ] {
+            assert_eq!(shell_word(text), word, "{text:?}");
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! An audit as commands of GitHub's workflows: notes beside the lines of a pull request.
 //!
-//! One line for each finding (docs.github.com, "Workflow commands").
+//! One line for each finding, and for what no rule looked at (docs.github.com, "Workflow commands").
 
 use std::io::{self, Write};
 
 use super::super::Audit;
 use super::message;
+use super::unaudited::unaudited;
 use crate::finding::Severity;
 
 pub(super) fn write(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
@@ -24,6 +25,14 @@ pub(super) fn write(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
             finding.column,
             property(&title),
             data(&message(audit, finding))
+        )?;
+    }
+    for one in unaudited(audit) {
+        let (file, text) = (property(one.file), data(&one.text));
+        writeln!(
+            out,
+            "::warning file={file},line={},col={},title=not audited::{text}",
+            one.line, one.column
         )?;
     }
     Ok(())

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::ser::{SerializeSeq as _, Serializer};
 
 use super::super::checklist::{Mark, Point};
+use super::super::place::Why;
 use super::super::resource::{Role, Standard};
 use super::super::rules::RULES;
 use super::super::{Audit, Finding, State};
@@ -38,8 +39,10 @@ struct Document<'a> {
     findings: &'a Audit,
     /// What came of every rule that was asked for and had something to decide.
     rules: Vec<Rule<'a>>,
-    /// Resources with containers that no rule looked at.
+    /// Places with pods, or where pods should be, that no rule looked at.
     not_audited: Vec<Unread<'a>>,
+    /// How many documents and members of lists are no resources.
+    no_resources: usize,
     /// Entries of the baseline that are no longer found.
     baseline_gone: usize,
 }
@@ -157,13 +160,17 @@ struct Rule<'a> {
     why: Option<&'a str>,
 }
 
-/// A resource with containers that no rule looked at.
+/// A place that no rule looked at.
 #[derive(Serialize, JsonSchema)]
 struct Unread<'a> {
     /// Number of the resource.
     resource: usize,
-    /// Where its containers are.
+    /// From the resource's top: `spec.jobs[].template.spec`.
     field: &'a str,
+    /// `unknown`: there are containers, but the kind is not known; `missing`: there is no pod; `empty`: it is no list of containers, or
+    /// one of none.
+    #[schemars(with = "String")]
+    why: Why,
 }
 
 pub(super) fn write(audit: &Audit, told: &Told, out: &mut dyn Write) -> io::Result<()> {
@@ -182,7 +189,8 @@ pub(super) fn write(audit: &Audit, told: &Told, out: &mut dyn Write) -> io::Resu
             })
         })
         .collect();
-    let unread = audit.unread.iter();
+    let unread =
+        audit.unread.iter().map(|one| Unread { resource: one.resource, field: &one.field, why: one.why });
     let document = Document {
         schema_version: VERSION,
         kiln_version: env!("CARGO_PKG_VERSION"),
@@ -190,7 +198,8 @@ pub(super) fn write(audit: &Audit, told: &Told, out: &mut dyn Write) -> io::Resu
         resources: audit,
         findings: audit,
         rules,
-        not_audited: unread.map(|(resource, field)| Unread { resource: *resource, field }).collect(),
+        not_audited: unread.collect(),
+        no_resources: audit.others.len(),
         baseline_gone: told.gone,
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;

@@ -1,6 +1,6 @@
 //! An audit as JUnit XML: a suite for each resource, a case for each rule that had something to decide.
 //!
-//! A rule that could not be decided is a skipped case, never one that passed.
+//! A rule that could not be decided is a skipped case, never one that passed; so is what no rule looked at.
 
 use std::io::{self, Write};
 
@@ -12,6 +12,7 @@ use super::super::rule::Rule;
 use super::super::rules::RULES;
 use super::super::{Audit, Finding, Outcome, State};
 use super::message;
+use super::unaudited::{Unaudited, unaudited};
 
 pub(super) fn write(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
     let mut writer = Writer::new_with_indent(&mut *out, b' ', 2);
@@ -23,11 +24,18 @@ pub(super) fn write(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
         }
         Ok(())
     })?;
+    let unaudited = unaudited(audit);
+    for (sum, n) in sums.iter_mut().zip([unaudited.len(), 0, unaudited.len()]) {
+        *sum += n;
+    }
     let mut root = BytesStart::new("testsuites");
     root.push_attribute(("name", "kiln audit"));
     attributes(&mut root, sums);
     writer.write_event(Event::Start(root))?;
     each(audit, |resource, cases| suite(&mut writer, audit, resource, cases))?;
+    if !unaudited.is_empty() {
+        skipped(&mut writer, &unaudited)?;
+    }
     writer.write_event(Event::End(BytesEnd::new("testsuites")))?;
     writeln!(out)
 }
@@ -123,6 +131,26 @@ fn suite<W: Write>(
             writer.write_event(Event::Text(BytesText::new(&printable(&place))))?;
             writer.write_event(Event::End(BytesEnd::new("failure")))?;
         }
+        writer.write_event(Event::End(BytesEnd::new("testcase")))?;
+    }
+    writer.write_event(Event::End(BytesEnd::new("testsuite")))
+}
+
+/// A suite of what no rule looked at.
+fn skipped<W: Write>(writer: &mut Writer<W>, all: &[Unaudited<'_>]) -> io::Result<()> {
+    const NAME: &str = "not audited";
+    let mut suite = BytesStart::new("testsuite");
+    suite.push_attribute(("name", NAME));
+    attributes(&mut suite, [all.len(), 0, all.len()]);
+    writer.write_event(Event::Start(suite))?;
+    for one in all {
+        let mut case = BytesStart::new("testcase");
+        case.push_attribute(("classname", NAME));
+        case.push_attribute(("name", printable(&format!("{}:{}", one.file, one.line)).as_str()));
+        writer.write_event(Event::Start(case))?;
+        let mut skipped = BytesStart::new("skipped");
+        skipped.push_attribute(("message", printable(&one.text).as_str()));
+        writer.write_event(Event::Empty(skipped))?;
         writer.write_event(Event::End(BytesEnd::new("testcase")))?;
     }
     writer.write_event(Event::End(BytesEnd::new("testsuite")))

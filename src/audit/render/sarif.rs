@@ -1,6 +1,6 @@
 //! An audit as SARIF 2.1.0, which code scanning reads.
 //!
-//! What annotations ignore and what the baseline has is in it, suppressed, with its reason.
+//! What annotations ignore and what the baseline has is in it, suppressed, with its reason; what no rule looked at is told of the run.
 
 use std::io::{self, Write};
 
@@ -14,6 +14,7 @@ use super::super::rule::Rule;
 use super::super::rules::RULES;
 use super::super::{Audit, Finding, State};
 use super::message;
+use super::unaudited::{Unaudited, unaudited};
 use crate::digest::BlobDigest;
 use crate::finding::Severity;
 
@@ -48,6 +49,7 @@ struct Log<'a> {
 #[serde(rename_all = "camelCase")]
 struct Run<'a> {
     tool: Value,
+    invocations: [Value; 1],
     column_kind: &'static str,
     #[serde(serialize_with = "results")]
     results: &'a Audit,
@@ -64,6 +66,10 @@ pub(super) fn write(audit: &Audit, out: &mut dyn Write) -> io::Result<()> {
                 "semanticVersion": env!("CARGO_PKG_VERSION"),
                 "rules": rules,
             }}),
+            invocations: [json!({
+                "executionSuccessful": true,
+                "toolExecutionNotifications": unaudited(audit).iter().map(notification).collect::<Vec<_>>(),
+            })],
             column_kind: "unicodeCodePoints",
             results: audit,
         }],
@@ -114,26 +120,18 @@ fn results<S: Serializer>(audit: &Audit, serializer: S) -> Result<S::Ok, S::Erro
 }
 
 fn result(audit: &Audit, finding: &Finding) -> Value {
-    let file = match audit.file(finding) {
-        "-" => "stdin",
-        file => file,
-    };
-    let uri = utf8_percent_encode(&file.replace('\\', "/"), &RESERVED).to_string();
-    let place = format!("{} {}", audit.resource(finding).title(), finding.field);
+    let name = format!("{} {}", audit.resource(finding).title(), finding.field);
     let mut result = json!({
         "ruleId": finding.rule.id,
         "ruleIndex": RULES.iter().position(|rule| rule.id == finding.rule.id),
         "level": level(finding.severity),
         "message": {"text": message(audit, finding)},
         "locations": [{
-            "physicalLocation": {
-                "artifactLocation": {"uri": uri},
-                "region": {"startLine": finding.line, "startColumn": finding.column},
-            },
-            "logicalLocations": [{"fullyQualifiedName": place}],
+            "physicalLocation": place(audit.file(finding), finding.line, finding.column),
+            "logicalLocations": [{"fullyQualifiedName": name}],
         }],
         "partialFingerprints": {
-            "kilnFinding/v1": BlobDigest::of(fingerprint(audit, finding).as_bytes()).hex(),
+            "kilnFinding/v2": BlobDigest::of(fingerprint(audit, finding).as_bytes()).hex(),
         },
     });
     let suppression = match &finding.state {
@@ -145,4 +143,19 @@ fn result(audit: &Audit, finding: &Finding) -> Value {
         fields.insert("suppressions".to_owned(), suppression);
     }
     result
+}
+
+fn notification(one: &Unaudited<'_>) -> Value {
+    json!({
+        "level": "warning",
+        "message": {"text": one.text},
+        "locations": [{"physicalLocation": place(one.file, one.line, one.column)}],
+    })
+}
+
+/// A place in a file.
+fn place(file: &str, line: usize, column: usize) -> Value {
+    let file = if file == "-" { "stdin" } else { file };
+    let uri = utf8_percent_encode(&file.replace('\\', "/"), &RESERVED).to_string();
+    json!({"artifactLocation": {"uri": uri}, "region": {"startLine": line, "startColumn": column}})
 }

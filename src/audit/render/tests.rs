@@ -32,18 +32,112 @@ fn audit() -> Audit {
     let mut auditor = Auditor::new(&options);
     auditor.text("dir/a file.yaml", TEXT).unwrap();
     let mut audit = auditor.finish();
-    let known = r#"{"version": 1, "findings": [
-        {"rule": "SC002", "resource": "Pod shop/web", "container": "a\u001b[31m,b:", "field": "spec.containers[].image"},
-        {"rule": "SC007", "resource": "Pod shop/web", "field": "spec.serviceAccountName"}]}"#;
+    let known = r#"{"version": 2, "findings": [
+        {"rule": "SC002", "severity": "medium", "resource": "Pod shop/web", "container": "a\u001b[31m,b:",
+            "field": "spec.containers[a\u001b[31m,b:].image=docker.io/library/web"},
+        {"rule": "SC007", "severity": "low", "resource": "Pod shop/web", "field": "spec.serviceAccountName"}]}"#;
     assert_eq!(Baseline::parse(known).unwrap().apply(&mut audit), 1);
     audit
 }
 
 fn told(format: Format) -> String {
+    written(&audit(), format)
+}
+
+fn written(audit: &Audit, format: Format) -> String {
     let told = Told { version: Version(35), style: Style::Plain, verbose: false, gone: 1 };
     let mut out = Vec::new();
-    write(&audit(), format, &told, &mut out).unwrap();
+    write(audit, format, &told, &mut out).unwrap();
     String::from_utf8(out).unwrap()
+}
+
+/// An audit of what no rule looks at.
+fn unread() -> Audit {
+    let text = "apiVersion: x/v1
+kind: Fleet
+metadata: {name: f}
+spec: {jobs: [{spec: {containers: [{image: a}]}}], a.b: {spec: {containers: [{image: a}]}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: \"a\\x1b[31m\"}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: b}
+spec: {containers: {}}
+---
+kind: Deployment
+---
+- x
+";
+    let options = Options::default();
+    let mut auditor = Auditor::new(&options);
+    auditor.text("dir/a file.yaml", text).unwrap();
+    auditor.finish()
+}
+
+#[test]
+fn text_tells_what_no_rule_looked_at_and_gives_it_no_marks() {
+    expect![[r#"
+        not audited: Fleet f has containers at `spec.jobs[].spec`, which no rule looked at: `--pod-spec-path 'Fleet=spec.jobs[].spec'`
+        not audited: Fleet f has containers at `spec["a.b"].spec`, which no rule looked at
+        not audited: Pod a\x1b[31m describes no pod at `spec`: no rule looked at it
+        not audited: Pod b has no list of containers at `spec.containers`: no rule looked at it
+        not audited: 2 documents are no resources of Kubernetes, the first at dir/a file.yaml:15
+        findings: none; 1 of the baseline no longer there (0 pods, 3 resources)
+    "#]].assert_eq(&written(&unread(), Format::Text));
+}
+
+#[test]
+fn github_warns_of_what_no_rule_looked_at() {
+    let text = written(&unread(), Format::Github);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 5, "{text}");
+    let expect = "::warning file=dir/a file.yaml,line=6,col=1,title=not audited::Pod a\u{1b}[31m describes no pod at `spec`: no rule \
+        looked at it";
+    assert!(lines.contains(&expect), "{text}");
+}
+
+#[test]
+fn sarif_and_json_tell_what_no_rule_looked_at_as_their_schemas_want_it() {
+    let value: Value = serde_json::from_str(&written(&unread(), Format::Sarif)).unwrap();
+    assert_eq!(sarif_errors(&value), Vec::<String>::new());
+    let notifications = value["runs"][0]["invocations"][0]["toolExecutionNotifications"].as_array().unwrap();
+    assert_eq!((notifications.len(), &notifications[0]["level"]), (5, &"warning".into()));
+    let value: Value = serde_json::from_str(&written(&unread(), Format::Json)).unwrap();
+    let validator = jsonschema::validator_for(&serde_json::from_str(&schema()).unwrap()).unwrap();
+    assert!(validator.is_valid(&value));
+    let unread = serde_json::json!({"resource": 1, "field": "spec", "why": "missing"});
+    assert!(value["not_audited"].as_array().unwrap().contains(&unread), "{value}");
+    assert_eq!((&value["no_resources"], value["resources"][1].get("checklist")), (&2.into(), None));
+}
+
+#[test]
+fn junit_skips_what_no_rule_looked_at() {
+    let text = written(&unread(), Format::Junit);
+    assert!(text.contains("tests=\"5\" failures=\"0\" skipped=\"5\""), "{text}");
+    let case = "<testcase classname=\"not audited\" name=\"dir/a file.yaml:10\">\n      \
+        <skipped message=\"Pod b has no list of containers at `spec.containers`: no rule looked at it\"/>";
+    assert!(text.contains(case), "{text}");
+}
+
+#[test]
+fn fingerprints_tell_elements_of_a_list_apart() {
+    let options = Options::default();
+    let mut auditor = Auditor::new(&options);
+    let volumes = "volumes: [{name: a, emptyDir: {}}, {name: b, emptyDir: {}}]";
+    let text =
+        format!("apiVersion: v1\nkind: Pod\nspec:\n  containers: [{{name: a, image: b}}]\n  {volumes}\n");
+    auditor.text("x", &text).unwrap();
+    let value: Value = serde_json::from_str(&written(&auditor.finish(), Format::Sarif)).unwrap();
+    let results = value["runs"][0]["results"].as_array().unwrap();
+    let prints: std::collections::BTreeSet<&str> = results
+        .iter()
+        .filter(|result| result["ruleId"] == "FS007")
+        .map(|result| result["partialFingerprints"]["kilnFinding/v2"].as_str().unwrap())
+        .collect();
+    assert_eq!(prints.len(), 2);
 }
 
 #[test]
@@ -101,18 +195,21 @@ fn json_holds_to_its_schema_and_says_what_does_not_count() {
     assert_eq!(value["resources"][0]["pod_security_standard"], "baseline");
 }
 
+/// Why `value` is no SARIF.
+fn sarif_errors(value: &Value) -> Vec<String> {
+    // The pattern as published has a bracket too many, and is no regular expression.
+    let text = include_str!("../../../testdata/sarif-schema-2.1.0.json").replace("{2}]?$", "{2}$");
+    let validator = jsonschema::validator_for(&serde_json::from_str(&text).unwrap()).unwrap();
+    validator.iter_errors(value).map(|error| error.to_string()).collect()
+}
+
 #[test]
 fn sarif_holds_to_the_schema_of_oasis_and_suppresses_what_does_not_count() {
     let value: Value = serde_json::from_str(&told(Format::Sarif)).unwrap();
-    // The pattern as published has a bracket too many, and is no regular expression.
-    let text = include_str!("../../../testdata/sarif-schema-2.1.0.json").replace("{2}]?$", "{2}$");
-    let schema: Value = serde_json::from_str(&text).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
-    assert!(errors.is_empty(), "{errors:?}");
+    assert_eq!(sarif_errors(&value), Vec::<String>::new());
     let mut broken = value.clone();
     broken["runs"][0]["results"][0]["level"] = "bad".into();
-    assert!(!validator.is_valid(&broken));
+    assert!(!sarif_errors(&broken).is_empty());
     let results = value["runs"][0]["results"].as_array().unwrap();
     let of = |rule: &str| results.iter().find(|result| result["ruleId"] == rule).unwrap();
     let place = &of("SC001")["locations"][0]["physicalLocation"];

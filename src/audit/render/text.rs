@@ -9,6 +9,7 @@ use super::super::checklist::{Mark, Point};
 use super::super::resource::Standard;
 use super::super::rules::RULES;
 use super::super::{Audit, Finding, State};
+use super::unaudited::unaudited;
 use super::{Told, message};
 use crate::finding::Severity;
 use crate::report::{columns, count, safe};
@@ -112,14 +113,8 @@ fn undecided(audit: &Audit, told: &Told, out: &mut dyn Write) -> io::Result<()> 
 }
 
 fn unread(audit: &Audit, told: &Told, out: &mut dyn Write) -> io::Result<()> {
-    for (number, path) in &audit.unread {
-        let Some(resource) = audit.resources.get(*number) else { continue };
-        let text = format!(
-            "{} has containers at `{path}`, which no rule looked at: `--pod-spec-path {}={path}`",
-            resource.title(),
-            resource.kind
-        );
-        writeln!(out, "{} {}", told.style.heading("not audited:"), safe(&text))?;
+    for one in unaudited(audit) {
+        writeln!(out, "{} {}", told.style.heading("not audited:"), safe(&one.text))?;
     }
     Ok(())
 }

@@ -45,6 +45,9 @@ pub(super) const PR002: Rule = Rule {
     maps: &["checklist 4", "PSS allowPrivilegeEscalation", "KSV-0001", "CKV_K8S_20", "C-0016"],
     point: Some(Point::NoEscalation),
     check: Check::Pod(|subject, found| {
+        if subject.is_windows() {
+            return found.void();
+        }
         violated(subject, found, &["allowPrivilegeEscalation"], "`allowPrivilegeEscalation` is not false");
     }),
 };

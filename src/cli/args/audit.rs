@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, ValueEnum};
 
 use super::RegistryArgs;
-use crate::audit::resource::PodSpecPath;
+use crate::audit::place::PodSpecPath;
 use crate::audit::{Platform, render};
 use crate::finding::Severity;
 use crate::kube::Version;
@@ -70,7 +70,7 @@ pub(in crate::cli) struct AskedArgs {
     /// What runs the pods
     #[arg(long, value_enum, default_value_t, value_name = "PLATFORM", help_heading = "What is asked")]
     pub(in crate::cli) platform: PlatformArg,
-    /// Where a kind that kiln does not know has its pods: Fleet=spec.template.spec
+    /// Where a kind that kiln does not know has its pods: Fleet=spec.groups[].template.spec; may be given several times
     #[arg(long, value_name = "KIND=FIELDS", help_heading = "What is asked")]
     pub(in crate::cli) pod_spec_path: Vec<PodSpecPath>,
     /// What a pod names NAME is the image SOURCE, as kiln names images; may be given several times

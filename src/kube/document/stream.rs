@@ -2,10 +2,13 @@
 //!
 //! Knows nothing of kinds: any document that is a mapping with a list `items` is handed out so.
 
+use std::sync::Arc;
+
 use granit_parser::{Event, Span};
+use serde_json::Value;
 
 use super::json::Json;
-use super::{DocumentError, Field, Form, Kind, Mapping, Name, Node, Origin, Reader, place};
+use super::{DocumentError, Field, Form, Kind, Mapping, Name, Node, Origin, Reader, place, said};
 
 /// A document, or a member of its list `items`.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +17,8 @@ pub struct Part {
     pub document: usize,
     /// Number of the member, from 0; none for the document itself, which comes last and has no members any more.
     pub item: Option<usize>,
+    /// What stands before the list in the document that it is a member of; none for the document itself.
+    pub before: Option<Arc<Value>>,
     /// What it says.
     pub root: Node,
 }
@@ -47,6 +52,7 @@ struct List {
     start: Span,
     last: Span,
     count: usize,
+    before: Arc<Value>,
 }
 
 impl<'t> Stream<'t> {
@@ -90,7 +96,7 @@ impl<'t> Stream<'t> {
                     Event::DocumentEnd => place(&span, &span),
                     event => self.reader.node(event, &span)?,
                 };
-                return Ok(Some(Part { document: self.documents - 1, item: None, root }));
+                return Ok(Some(Part { document: self.documents - 1, item: None, before: None, root }));
             };
             if let Some(list) = &mut within.list {
                 let (event, span) = self.reader.needed(&list.last)?;
@@ -98,8 +104,9 @@ impl<'t> Stream<'t> {
                 if event != Event::SequenceEnd {
                     let item = Some(list.count);
                     list.count += 1;
+                    let before = Some(Arc::clone(&list.before));
                     let root = self.reader.node(event, &span)?;
-                    return Ok(Some(Part { document: self.documents - 1, item, root }));
+                    return Ok(Some(Part { document: self.documents - 1, item, before, root }));
                 }
                 within.last = span;
                 if let Some(List { name, start, .. }) = within.list.take() {
@@ -114,13 +121,14 @@ impl<'t> Stream<'t> {
                     let Some(Within { start, mapping, .. }) = self.within.take() else { continue };
                     let kind = Kind::Fields(mapping.finish());
                     let root = Node { kind, form: Form::Block, ..place(&start, &end) };
-                    return Ok(Some(Part { document: self.documents - 1, item: None, root }));
+                    return Ok(Some(Part { document: self.documents - 1, item: None, before: None, root }));
                 }
                 Ok((name, is_merge)) => {
                     let (event, span) = self.reader.needed(&name.span)?;
                     within.last = span;
                     if name.text == "items" && matches!(event, Event::SequenceStart(_, 0, _)) {
-                        within.list = Some(List { name, start: span, last: span, count: 0 });
+                        let before = Arc::new(said(&within.mapping.fields));
+                        within.list = Some(List { name, start: span, last: span, count: 0, before });
                         continue;
                     }
                     let value = self.reader.node(event, &span)?;
@@ -145,13 +153,23 @@ impl Iterator for Stream<'_> {
     }
 }
 
+/// The list of members in a text of JSON while that is read.
+struct MemberList {
+    name: String,
+    /// Where the name stands.
+    at: Node,
+    /// Where the list begins.
+    start: Node,
+    count: usize,
+    before: Arc<Value>,
+}
+
 /// The parts of a text of JSON.
 struct Members<'t> {
     json: Json<'t>,
     root: Node,
     fields: Vec<Field>,
-    /// The name of the list of members, where it stands, and how many there were.
-    list: Option<(String, Node, Node, usize)>,
+    list: Option<MemberList>,
     is_over: bool,
 }
 
@@ -172,15 +190,16 @@ impl<'t> Members<'t> {
             return Some(None);
         }
         loop {
-            if let Some((_, _, _, count)) = &mut self.list {
-                if self.json.item(*count == 0)? {
-                    let item = Some(*count);
-                    *count += 1;
+            if let Some(list) = &mut self.list {
+                if self.json.item(list.count == 0)? {
+                    let item = Some(list.count);
+                    list.count += 1;
+                    let before = Some(Arc::clone(&list.before));
                     let root = self.json.member(MAX_DEPTH)?;
-                    return Some(Some(Part { document: 0, item, root }));
+                    return Some(Some(Part { document: 0, item, before, root }));
                 }
-                let (name, at, value, _) = self.list.take()?;
-                let value = self.json.finish(&value, Kind::List(Vec::new()), Form::Flow);
+                let MemberList { name, at, start, .. } = self.list.take()?;
+                let value = self.json.finish(&start, Kind::List(Vec::new()), Form::Flow);
                 self.add(name, at, value);
                 continue;
             }
@@ -189,7 +208,8 @@ impl<'t> Members<'t> {
                 let root = std::mem::replace(&mut self.root, Node::nowhere());
                 let root = self.json.finish(&root, kind, Form::Flow);
                 self.is_over = true;
-                return self.json.is_over().then_some(Some(Part { document: 0, item: None, root }));
+                let part = Part { document: 0, item: None, before: None, root };
+                return self.json.is_over().then_some(Some(part));
             };
             if self.fields.iter().any(|field| field.name == name) {
                 return None;
@@ -197,7 +217,8 @@ impl<'t> Members<'t> {
             self.json.blank();
             let value = self.json.place();
             if name == "items" && self.json.take(b'[') {
-                self.list = Some((name, at, value, 0));
+                let before = Arc::new(said(&self.fields));
+                self.list = Some(MemberList { name, at, start: value, count: 0, before });
                 continue;
             }
             let value = self.json.value(MAX_DEPTH)?;

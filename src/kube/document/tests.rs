@@ -131,6 +131,18 @@ fn members_of_a_list_come_one_by_one_and_the_document_last() {
 }
 
 #[test]
+fn members_come_with_what_stands_before_their_list() {
+    let list = "{\"kind\": \"List\", \"items\": [{\"a\": 1}], \"more\": 2}";
+    for text in
+        [list.to_owned(), "kind: List\nitems:\n- a: 1\nmore: 2\n".to_owned(), format!("{list}\n---\nb: 1\n")]
+    {
+        let before: Vec<Option<Value>> =
+            Stream::new(&text).map(|part| part.unwrap().before.map(|before| (*before).clone())).collect();
+        assert_eq!(before[..2], [Some(json!({"kind": "List"})), None], "{text}");
+    }
+}
+
+#[test]
 fn columns_of_a_text_of_one_line_are_counted_once() {
     let items = vec!["{\"ü\": [1, 2, 3], \"b\": \"c\"}"; 100_000].join(", ");
     let text = format!("{{\"list\": [{items}]}}");
