@@ -12,7 +12,7 @@ mod image;
 mod kyverno;
 mod map;
 mod pairs;
-mod psa;
+pub(super) mod psa;
 mod tetragon;
 mod vap;
 
