@@ -2,15 +2,17 @@
 //!
 //! Does not make them: that is `kube::generate`'s.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 
 use super::args::{GenerateArgs, ImageArgs, OutputFormat};
-use super::hardened::{know, read};
+use super::hardened::{know, one_stdin, read};
 use super::output::{Target, World};
 use super::{Failure, Outcome, Pipeline};
-use crate::kube::generate::{self, ConfigFile, GenerateError, Kind, NamedText, Options, Wish};
+use crate::kube::generate::{
+    self, ConfigFile, GenerateError, KUSTOMIZATION_HEAD, Kind, NamedText, Options, Wish,
+};
 
 /// Most bytes of a file that are read: how much of it a cluster takes is told with what it has.
 const MAX_FILE: u64 = 64 << 20;
@@ -23,6 +25,8 @@ pub(super) fn run(
     let (kind, image) = positions(args.first.as_deref(), args.second.as_deref(), &args.subject)?;
     // Before an image is read: a directory that is not there is known now.
     let place = place(args.output.as_deref(), args.format)?;
+    let files = args.set_config.iter().map(|(_, file)| file).chain(&args.subject.manifest);
+    one_stdin(files.map(PathBuf::as_path))?;
     let configs = args.set_config.iter().map(|(path, file)| {
         let bytes = read(file, MAX_FILE).map_err(|error| error.within("--set-config".to_owned()))?;
         Ok(ConfigFile { path: path.clone(), bytes })
@@ -115,9 +119,31 @@ fn place(output: Option<&Path>, format: OutputFormat) -> Result<Place<'_>, Failu
         (OutputFormat::Kustomize, None) => {
             Err(Failure::usage(anyhow!("`--format kustomize` writes a directory: expected it as `-o DIR`")))
         }
-        (OutputFormat::Kustomize, Some(directory)) => Ok(Place::Directory(directory)),
+        (OutputFormat::Kustomize, Some(directory)) => {
+            spare(directory)?;
+            Ok(Place::Directory(directory))
+        }
         (_, output) => Ok(Place::File(Target::prepare(output.unwrap_or(Path::new("-")))?)),
     }
+}
+
+/// Names under which kustomize looks for what says what a directory is.
+const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// Fails where `directory` is somebody else's for kustomize: what it lists would be lost.
+fn spare(directory: &Path) -> Result<(), Failure> {
+    for name in KUSTOMIZATIONS {
+        let file = directory.join(name);
+        let is_ours = || {
+            let text = read(&file, MAX_FILE).map(String::from_utf8);
+            matches!(text, Ok(Ok(text)) if text.starts_with(KUSTOMIZATION_HEAD))
+        };
+        if file.exists() && !(name == KUSTOMIZATIONS[0] && is_ours()) {
+            let error = anyhow!("`{}` is not kiln's: it would be replaced", file.display());
+            return Err(Failure::usage(error).hint("give a directory of its own, and list that in yours"));
+        }
+    }
+    Ok(())
 }
 
 /// Writes `files`; the last, which names the others, when they are there.

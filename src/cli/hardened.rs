@@ -14,7 +14,7 @@ use crate::digest::BlobDigest;
 use crate::kube::generate::{GenerateError, Image, Manifests, name_for};
 use crate::kube::pod::RunAs;
 use crate::manifest::{Manifest, ManifestIndex, ParseManifestError, PlatformManifest, United};
-use crate::reference::Reference;
+use crate::reference::{Reference, STDIO};
 
 /// Most bytes of a writable manifest that is read, or of an index of some: real ones have some ten KiB for each platform.
 const MAX_MANIFEST: u64 = 64 << 20;
@@ -147,10 +147,10 @@ fn digest_of(name: &str) -> Option<BlobDigest> {
 }
 
 /// A platform, what its image says, and the digest of that.
-type Told = (String, Manifest, BlobDigest);
+pub(super) type Told = (String, Manifest, BlobDigest);
 
 /// The writable manifest in a file, or those of an index, and whether it is one.
-fn read_manifests(file: &Path) -> Result<(Vec<Told>, bool), Failure> {
+pub(super) fn read_manifests(file: &Path) -> Result<(Vec<Told>, bool), Failure> {
     let within = || format!("--manifest `{}`", file.display());
     let bytes = read(file, MAX_MANIFEST).map_err(|error| error.within("--manifest".to_owned()))?;
     let text = String::from_utf8(bytes).map_err(|error| Failure::input(error).within(within()))?;
@@ -166,6 +166,14 @@ fn read_manifests(file: &Path) -> Result<(Vec<Told>, bool), Failure> {
     Ok((vec![(String::new(), manifest, BlobDigest::of(text.as_bytes()))], false))
 }
 
+/// Fails where more than one of `files` is stdin, which is read to its end by the first.
+pub(super) fn one_stdin<'a>(files: impl Iterator<Item = &'a Path>) -> Result<(), Failure> {
+    if files.filter(|file| file.as_os_str() == STDIO).count() > 1 {
+        return Err(Failure::usage(anyhow!("`{STDIO}` stands there twice: stdin is read once")));
+    }
+    Ok(())
+}
+
 /// No more than `limit` bytes of a file; `-` is stdin.
 pub(super) fn read(file: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
     let limited = |input: &mut dyn Read| {
@@ -176,7 +184,7 @@ pub(super) fn read(file: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
         }
         Ok(bytes)
     };
-    let bytes = if file.as_os_str() == "-" {
+    let bytes = if file.as_os_str() == STDIO {
         limited(&mut std::io::stdin().lock())
     } else {
         std::fs::File::open(file).and_then(|mut opened| limited(&mut opened))

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use super::args::PolicyArgs;
+use super::hardened::{Told, one_stdin, read_manifests};
 use super::output::{Target, World};
 use super::{Failure, Outcome, Pipeline};
+use crate::image::Platform;
 use crate::kube::policy::{self, File, Form, Image, Request, Role};
-use crate::manifest::Manifest;
 use crate::reference::{Reference, RegistryReference};
 
 pub(super) fn run(
@@ -26,6 +27,7 @@ pub(super) fn run(
         namespaces: args.namespace.clone(),
         enforce: args.enforce.map(Into::into),
         exempt: args.exempt.clone(),
+        app: args.app.clone(),
     };
     let mut files = policy::render(&request).map_err(Failure::usage)?;
     if !args.with_tests {
@@ -51,7 +53,7 @@ fn form(args: &PolicyArgs) -> Form {
     }
 }
 
-/// The images that are named, each with its manifest.
+/// The images that are named, each with its manifest; one for each platform, which the library unites.
 fn images(args: &PolicyArgs, pipeline: &dyn Pipeline) -> Result<Vec<Image>, Failure> {
     if args.manifest.len() != args.image_name.len() {
         return Err(Failure::usage(anyhow!(
@@ -64,18 +66,31 @@ fn images(args: &PolicyArgs, pipeline: &dyn Pipeline) -> Result<Vec<Image>, Fail
     // Before anything is read.
     let references =
         args.image.iter().map(|image| registry_name(image)).collect::<Result<Vec<_>, Failure>>()?;
+    one_stdin(args.manifest.iter().map(PathBuf::as_path))?;
+    let mut add = |reference: &RegistryReference, all: Vec<Told>| {
+        images.extend(all.iter().map(|(_, manifest, _)| Image::new(reference, manifest)));
+    };
     for (image, reference) in args.image.iter().zip(&references) {
-        let registry = args.registry.clone().into();
-        let text = pipeline.writable_manifest(image, args.platform.as_deref(), &registry)?;
-        images.push(Image::new(reference, &parse(&text, image)?));
+        let mut all = pipeline.describe(image, &args.registry.clone().into())?.manifests;
+        if let Some(wanted) = &args.platform {
+            all = nearest(all, &wanted.parse().map_err(Failure::usage)?);
+            if all.is_empty() {
+                return Err(Failure::input(anyhow!("`{image}` has no writable manifest for `{wanted}`")));
+            }
+        }
+        add(reference, all);
     }
     for (path, reference) in args.manifest.iter().zip(&args.image_name) {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read `{}`", path.display()))
-            .map_err(Failure::input)?;
-        images.push(Image::new(reference, &parse(&text, &path.display().to_string())?));
+        add(reference, read_manifests(path)?.0);
     }
     Ok(images)
+}
+
+/// The manifest of the image that a machine of the platform `wanted` runs.
+fn nearest(all: Vec<Told>, wanted: &Platform) -> Vec<Told> {
+    let distance = |(platform, _, _): &Told| wanted.distance(&platform.parse().ok()?);
+    let found = all.into_iter().filter_map(|told| Some((distance(&told)?, told)));
+    found.min_by_key(|(distance, _)| *distance).map(|(_, told)| told).into_iter().collect()
 }
 
 /// The name under which pods have the image.
@@ -87,10 +102,6 @@ fn registry_name(image: &str) -> Result<RegistryReference, Failure> {
         ))
         .hint("write its manifest with `kiln manifest show`, and give `--manifest FILE --image-name NAME`")),
     }
-}
-
-fn parse(text: &str, whose: &str) -> Result<Manifest, Failure> {
-    Manifest::parse(text).with_context(|| whose.to_owned()).map_err(Failure::input)
 }
 
 fn is_directory(path: &Path) -> bool {

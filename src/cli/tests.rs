@@ -389,18 +389,50 @@ fn policies_of_an_image_come_from_its_manifest_in_the_registry() {
     let done = ran(&["policy", "vap", "--image", "registry.example/hardened/web:1"]);
     assert_eq!((done.status, done.err.as_str()), (0, ""));
     for part in
-        ["kind: ValidatingAdmissionPolicyBinding", "registry.example/hardened/web\n", "/var/lib/nginx\n"]
+        ["kind: ValidatingAdmissionPolicyBinding", "'registry.example/hardened/web'", "'/var/lib/nginx'"]
     {
         assert!(done.out.contains(part), "{part}: {}", done.out);
     }
     // An image that has none, and one that pods cannot name.
     let none = ran(&["policy", "vap", "--image", "registry.example/plain"]);
     assert_eq!((none.status, none.out.as_str()), (3, ""));
-    assert!(none.err.starts_with("error: registry.example/plain: writable manifest"), "{}", none.err);
+    assert_eq!(none.err, "error: registry.example/plain has no writable manifest\n");
     let local = ran(&["policy", "vap", "--image", "oci:dir"]);
     assert_eq!(local.status, 2);
     assert!(local.err.contains("hint: write its manifest with `kiln manifest show`"), "{}", local.err);
     let source =
         ran(&["policy", "map", "--kube-version", "1.36", "--image", "registry.example/hardened/web:1"]);
     assert_eq!(source.status, 0, "{}", source.err);
+}
+
+#[test]
+fn policies_of_an_index_allow_what_the_images_of_all_its_platforms_need() {
+    let of = |more: &[&str]| ran(&[&["policy", "kyverno", "--image", "registry.example/all"], more].concat());
+    assert!(of(&[]).out.contains("'/var/lib/arm'"), "{}", of(&[]).out);
+    assert!(of(&["--platform", "linux/arm64"]).out.contains("'/var/lib/arm'"));
+    assert!(!of(&["--platform", "linux/amd64/v3"]).out.contains("'/var/lib/arm'"));
+    assert_eq!(of(&["--platform", "linux/s390x"]).status, 3);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("index.json");
+    let manifest = crate::manifest::tests::manifest();
+    let index = crate::manifest::ManifestIndex::new(vec![crate::manifest::PlatformManifest {
+        platform: "linux/amd64".into(),
+        image: "sha256:x".into(),
+        manifest,
+    }]);
+    std::fs::write(&file, index.render()).unwrap();
+    let from =
+        |file: &str| ran(&["policy", "vap", "--manifest", file, "--image-name", "registry.example/web"]);
+    let done = from(text(&file));
+    assert!(done.out.contains("'/var/lib/nginx'"), "{}", done.err);
+    std::fs::write(&file, "{}").unwrap();
+    let wrong = from(text(&file));
+    assert_eq!(wrong.status, 3);
+    assert!(wrong.err.starts_with("error: --manifest `"), "{}", wrong.err);
+    let name = ["--image-name", "registry.example/web"];
+    let twice = ran(&[&["policy", "vap", "--manifest", "-", "--manifest", "-"], &name[..], &name].concat());
+    assert_eq!(
+        (twice.status, twice.err.as_str()),
+        (2, "error: `-` stands there twice: stdin is read once\n")
+    );
 }

@@ -12,6 +12,8 @@ mod feature;
 mod helm;
 mod kind;
 mod render;
+mod schedule;
+mod sticky;
 mod template;
 mod workload;
 
@@ -32,7 +34,7 @@ pub use demand::{Demand, ParseDemandError};
 pub use error::GenerateError;
 pub use helm::helm_values;
 pub use kind::Kind;
-pub use render::NamedText;
+pub use render::{KUSTOMIZATION_HEAD, NamedText};
 
 use feature::Gate;
 
@@ -257,6 +259,10 @@ pub fn generate(manifest: &Manifest, options: &Options) -> Result<Generated, Gen
     let mut gate = Gate::new(options.version);
     let mut notes = Vec::new();
     let made = template::template(manifest, kind, options, &mut gate, &mut notes)?;
+    notes.extend(made.claims.note(match kind {
+        Kind::DaemonSet => "a StatefulSet gives each pod a claim",
+        _ => "a StatefulSet gives each pod a claim, `--claims` this kind",
+    }));
     let mut objects = around::before(&made, kind, options)?;
     objects.extend(made.configs.iter().cloned());
     objects.extend(made.claims.objects(options));

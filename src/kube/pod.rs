@@ -60,6 +60,9 @@ const SOURCE_KEY: &str = "kiln.dev/source";
 /// The annotation that names the writable manifest, where there is one.
 pub(super) const MANIFEST_KEY: &str = "kiln.dev/writable-manifest";
 
+/// Names of the init containers, unless the app is called so.
+pub(super) const INIT_NAMES: [&str; 2] = [seeding::NAME, preparing::NAME];
+
 /// Longest name of a pod that is also a host name: a DNS label, RFC 1123.
 pub(super) const MAX_LABEL: usize = 63;
 
@@ -158,6 +161,15 @@ pub(super) fn literal(text: &str) -> String {
         }
     }
     out
+}
+
+/// Whether `text` is a DNS label, RFC 1123: lower case, digits and inner hyphens, at most 63 characters.
+pub fn is_dns_label(text: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.len() <= MAX_LABEL
+        && text.bytes().next().is_some_and(is_word)
+        && text.bytes().last().is_some_and(is_word)
+        && text.bytes().all(|byte| is_word(byte) || byte == b'-')
 }
 
 /// `text` as a DNS label: lower case, digits and inner hyphens; `app` where nothing is left.

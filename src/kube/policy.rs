@@ -12,7 +12,7 @@ mod image;
 mod kyverno;
 mod map;
 mod pairs;
-mod psa;
+pub(super) mod psa;
 mod tetragon;
 mod vap;
 
@@ -96,6 +96,8 @@ pub struct Request {
     pub enforce: Option<Enforce>,
     /// Beginnings of images' names that are let through.
     pub exempt: Vec<String>,
+    /// What the workload of the image is called, where it is not what `kiln generate` calls it.
+    pub app: Option<String>,
 }
 
 /// A document.
@@ -212,6 +214,12 @@ fn check(request: &Request) -> Result<(), PolicyError> {
     }
     if !request.exempt.is_empty() && !request.images.is_empty() && engine != Engine::Falco {
         return wrong("--exempt", "the rules of an image hold for its containers only, and for all of them");
+    }
+    if request.app.is_some() && engine != Engine::Tetragon {
+        return wrong("--app", "it knows images, whatever runs them");
+    }
+    if request.app.is_some() && request.images.len() != 1 {
+        return wrong("--app", "it is what the workload of one image is called: expected that image alone");
     }
     match (engine, request.enforce) {
         (_, Some(_)) if mends => return wrong("--enforce", "it mends pods and refuses none"),

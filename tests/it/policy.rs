@@ -139,6 +139,12 @@ fn nonsense_is_one_error_before_anything_is_read() {
         (&["falco", "--enforce", "deny"], "Falco only tells"),
         (&["vap", "--image", "oci:dir"], "is in no registry"),
         (&["vap", "--manifest", manifest], "one `--image-name` for each `--manifest`"),
+        (&["vap", "--app", "web"], "`--app` means nothing to `vap`"),
+        (
+            &["tetragon", "--app", "web"],
+            "`--app` means nothing to `tetragon`: it is what the workload of one",
+        ),
+        (&["tetragon", "--app", "Web"], "expected lower-case letters"),
         (&["vap", "--kube-version", "1.29"], "1.30 on"),
         (&["vap", "--kube-version", "2"], "expected a version of Kubernetes"),
         (&["vap", "--namespace", "A_b"], "expected lower-case letters"),
@@ -182,6 +188,36 @@ fn stdout_has_what_a_directory_has_but_the_tests_and_is_the_same_each_time() {
     let gatekeeper = documents(&run(&["gatekeeper"]));
     let kinds: Vec<&str> = gatekeeper.iter().map(|document| text(document, "/kind")).collect();
     assert_eq!(kinds[..2], ["ConstraintTemplate"; 2], "what defines a kind comes before what uses it");
+}
+
+/// What a repository may be called at most, all of it a label.
+const LONG: &str =
+    "registry.example/department-of-long-names/team-with-a-long-name/service-with-a-long-name-of-its-own";
+
+#[test]
+fn names_fit_where_they_go_and_tell_long_repositories_apart() {
+    let other = format!("{LONG}-and-more");
+    for engine in
+        [&["gatekeeper"][..], &["kyverno"], &["kyverno", "--legacy"], &["kyverno", "--mutate"], &["vap"]]
+    {
+        let files = written_for(engine, &[LONG, &other]);
+        let mut names = Vec::new();
+        for document in files.iter().filter(|(path, _)| !path.contains("tests/")).flat_map(|(_, all)| all) {
+            let name = document.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+            // The webhook of Gatekeeper and the definitions of Kyverno take no more of constraints and rules.
+            let is_own = document["apiVersion"].as_str().is_some_and(|api| !api.starts_with("templates."));
+            if is_own && !["Test", "Suite", "Pod", "AdmissionReview"].contains(&text(document, "/kind")) {
+                assert!(name.len() <= 63, "{engine:?}: {name}");
+                names.push(name.to_owned());
+            }
+            for rule in items(document, "/spec/rules") {
+                assert!(text(rule, "/name").len() <= 63, "{rule}");
+            }
+        }
+        names.sort();
+        names.dedup();
+        assert!(names.len() > 1, "{engine:?}: {names:?}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, ValueEnum};
 
 use super::RegistryArgs;
-use super::values::{env_from, env_variable, extra, label, object_name, port, set_config};
+use super::values::{env_from, env_variable, extra, label, object_name, pod_image, port, set_config};
 use crate::kube::Version;
 use crate::kube::generate::{ClusterPlatform, Demand, EnvSource, Extra, Port};
 use crate::path::ImagePath;
@@ -87,7 +87,7 @@ pub(in crate::cli) struct GenerateArgs {
     #[command(flatten)]
     pub(in crate::cli) subject: ImageArgs,
     /// The source image as the cluster has it, where an init container of it does what only that can
-    #[arg(long, value_name = "NAME[@DIGEST]", help_heading = "The image")]
+    #[arg(long, value_name = "NAME[@DIGEST]", value_parser = pod_image, help_heading = "The image")]
     pub(in crate::cli) source_image: Option<String>,
     /// Say nothing but errors
     #[arg(short, long)]
@@ -101,7 +101,7 @@ pub(in crate::cli) struct ImageArgs {
     #[arg(long, value_name = "FILE", help_heading = "The image")]
     pub(in crate::cli) manifest: Option<PathBuf>,
     /// The image as the cluster has it; of one that is read its digest comes from there
-    #[arg(long, value_name = "NAME[@DIGEST]", help_heading = "The image")]
+    #[arg(long, value_name = "NAME[@DIGEST]", value_parser = pod_image, help_heading = "The image")]
     pub(in crate::cli) image: Option<String>,
     #[command(flatten)]
     pub(in crate::cli) registry: RegistryArgs,

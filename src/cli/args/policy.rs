@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, ValueEnum};
 
 use super::RegistryArgs;
-use super::values::platform;
+use super::values::{image_name, label, object_name, platform};
 use crate::kube::Version;
 use crate::kube::policy::{Enforce, Engine};
 use crate::reference::RegistryReference;
@@ -18,7 +18,9 @@ use crate::reference::RegistryReference;
     after_help = "Without an image the rules are for every image: a read-only root file system in every kind of container, and images \
     pinned by digest. With images they are for those: writable mounts only where their writable manifests have them, and for Falco \
     and Tetragon writes elsewhere, programs from where they write, and tools that they do not have. Several manifests of one \
-    repository are united.\n\n\
+    repository are united, and those of an index.\n\n\
+    Pods are checked, not what makes them: of a Deployment whose pods break a rule nothing is said before its pods are refused, in \
+    the events of its ReplicaSet.\n\n\
     --with-tests adds what each policy accepts and rejects: for `gator verify`, `kyverno test`, and `kubectl apply --dry-run=server`; \
     for Falco and Tetragon as events."
 )]
@@ -35,7 +37,7 @@ pub(in crate::cli) struct PolicyArgs {
     /// What the image of a manifest is called in the cluster, one for each `--manifest`, in order: HOST/REPO:TAG@DIGEST
     #[arg(long, value_name = "NAME", value_parser = image_name, help_heading = "Images")]
     pub(in crate::cli) image_name: Vec<RegistryReference>,
-    /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
+    /// Only this image of an index: OS/ARCH[/VARIANT] [default: all of them together]
     #[arg(long, value_name = "PLATFORM", value_parser = platform, requires = "image", help_heading = "Images")]
     pub(in crate::cli) platform: Option<String>,
     /// The cluster's version, for what not every one has
@@ -43,7 +45,7 @@ pub(in crate::cli) struct PolicyArgs {
     pub(in crate::cli) kube_version: Version,
     /// Where the rules hold; may be given several times [default: for every image production and staging, for named ones
     /// everywhere; Falco and Tetragon everywhere]
-    #[arg(long, value_name = "NAMESPACE", value_parser = namespace)]
+    #[arg(long, value_name = "NAMESPACE", value_parser = label)]
     pub(in crate::cli) namespace: Vec<String>,
     /// What becomes of a pod that breaks a rule [default: deny; Falco and Tetragon audit]
     #[arg(long, value_enum, value_name = "HOW")]
@@ -51,6 +53,9 @@ pub(in crate::cli) struct PolicyArgs {
     /// Let through images whose name begins so, as it is written in pods; may be given several times
     #[arg(long, value_name = "IMAGE-PREFIX", value_parser = prefix)]
     pub(in crate::cli) exempt: Vec<String>,
+    /// tetragon: what the workload of the image is called, as in `kiln generate --name` [default: from the image's name]
+    #[arg(long, value_name = "NAME", value_parser = object_name)]
+    pub(in crate::cli) app: Option<String>,
     /// psa: the standard of whichever version the cluster has, also after an upgrade
     #[arg(long, conflicts_with_all = ["mutate", "legacy"])]
     pub(in crate::cli) latest: bool,
@@ -122,28 +127,6 @@ impl From<PolicyEnforce> for Enforce {
             PolicyEnforce::Warn => Self::Warn,
             PolicyEnforce::Audit => Self::Audit,
         }
-    }
-}
-
-/// Only its form.
-fn image_name(text: &str) -> Result<RegistryReference, String> {
-    let name = text.strip_prefix("docker://").unwrap_or(text);
-    RegistryReference::parse(name)
-        .ok_or_else(|| "expected a name in a registry, `HOST/REPO[:TAG][@sha256:DIGEST]`".into())
-}
-
-/// A DNS label, RFC 1123.
-fn namespace(text: &str) -> Result<String, String> {
-    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let is_label = !text.is_empty()
-        && text.len() <= 63
-        && text.bytes().all(|byte| word(byte) || byte == b'-')
-        && text.bytes().next().is_some_and(word)
-        && text.bytes().last().is_some_and(word);
-    if is_label {
-        Ok(text.to_owned())
-    } else {
-        Err("expected lower-case letters, digits and inner hyphens".into())
     }
 }
 

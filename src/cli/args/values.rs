@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use super::Platforms;
 use crate::kube::generate::{EnvSource, Extra, MAX_NAME, Port, Protocol, is_name};
-use crate::kube::pod::dns_label;
+use crate::kube::pod::is_dns_label;
 use crate::observe::{Exercise, parse_url};
 use crate::path::ImagePath;
 use crate::plan::Level;
+use crate::reference::RegistryReference;
 use crate::sandbox::stage::Stage;
 
 pub(super) fn level(text: &str) -> Result<Level, String> {
@@ -107,10 +108,22 @@ pub(super) fn object_name(text: &str) -> Result<String, String> {
 
 /// A label of DNS: a namespace's or a container's name.
 pub(super) fn label(text: &str) -> Result<String, String> {
-    if !text.is_empty() && dns_label(text) == text {
+    if is_dns_label(text) {
         return Ok(text.to_owned());
     }
     Err("expected lower-case letters, digits and inner hyphens, at most 63 characters".into())
+}
+
+/// An image's name in a registry; only its form.
+pub(super) fn image_name(text: &str) -> Result<RegistryReference, String> {
+    RegistryReference::parse(text.strip_prefix("docker://").unwrap_or(text))
+        .ok_or_else(|| "expected a name in a registry, `HOST/REPO[:TAG][@sha256:DIGEST]`".into())
+}
+
+/// The same as pods have it: as it is written, without a transport.
+pub(super) fn pod_image(text: &str) -> Result<String, String> {
+    image_name(text)?;
+    Ok(text.strip_prefix("docker://").unwrap_or(text).to_owned())
 }
 
 pub(super) fn extra(text: &str) -> Result<Extra, String> {

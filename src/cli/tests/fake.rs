@@ -157,14 +157,21 @@ impl Pipeline for Fake {
             .to_vec())
     }
 
-    /// The manifest of the tests; of `oci:all` for two platforms that do not run as the same user.
+    /// The manifest of the tests; of what is called `all` for two platforms, which do not run as the same user and do not write to
+    /// the same directories; none of what is called `plain`.
     fn describe(&self, image: &str, _: &registry::Settings) -> Result<Described, Failure> {
+        if image.ends_with("plain") {
+            return Err(Failure::input(anyhow::anyhow!("{image} has no writable manifest")));
+        }
         let manifest = manifest::tests::manifest();
         let digest = BlobDigest::of(manifest.render().as_bytes());
         let mut manifests = vec![("linux/amd64".to_owned(), manifest.clone(), digest)];
-        if image == "oci:all" {
+        if image.ends_with("all") {
             let mut other = manifest;
             other.process.uid = 34;
+            let mut path = other.paths[0].clone();
+            path.path = "/var/lib/arm".to_owned();
+            other.paths.push(path);
             manifests.push(("linux/arm64".to_owned(), other, digest));
         }
         let source = Some(BlobDigest::of(b"source"));

@@ -15,7 +15,7 @@ fn kind_is_an_argument_that_may_be_left_out() {
         assert!(ran.out.contains(kind), "{}", ran.out);
         let image = format!("image: registry.example/web:1@{}\n", BlobDigest::of(b"image"));
         assert!(ran.out.contains(&image) && ran.out.contains("  name: web\n"), "{}", ran.out);
-        assert!(ran.err.lines().all(|line| line.starts_with("note: Kubernetes 1.3")), "{}", ran.err);
+        assert!(ran.err.lines().all(|line| line.starts_with("note: `--kube-version 1.3")), "{}", ran.err);
     }
     for (arguments, expected) in [
         (&["generate"][..], "expected a hardened image"),
@@ -31,6 +31,19 @@ fn kind_is_an_argument_that_may_be_left_out() {
         (&["generate", "oci:a", "--name", "Web"], "lower-case letters"),
         (&["generate", "oci:a", "--namespace", "a_b"], "inner hyphens, at most 63"),
         (&["generate", "oci:a", "--with", "ingress"], "expected `service`"),
+        (&["generate", "oci:a", "--namespace", "a-"], "inner hyphens, at most 63"),
+        (&["generate", "oci:a", "--image", "Foo Bar!"], "expected a name in a registry"),
+        (&["generate", "oci:a", "--image", "web@sha256:12"], "expected a name in a registry"),
+        (&["generate", "oci:a", "--source-image", "oci:base"], "expected a name in a registry"),
+        (&["debug-profile", "oci:a", "--image", "Foo Bar!"], "expected a name in a registry"),
+        (
+            &["generate", "oci:a", "--set-config", "/etc/a=-", "--set-config", "/etc/b=-"],
+            "stands there twice: stdin is read once",
+        ),
+        (
+            &["generate", "--manifest", "-", "--image", "a", "--set-config", "/etc/a=-"],
+            "stands there twice: stdin is read once",
+        ),
         (&["generate", "oci:a", "--port", "0"], "a number from 1 to 65535"),
         (&["generate", "oci:a", "--env-from", "pod/x"], "expected `configmap/NAME`"),
         (&["generate", "oci:a", "--env", "1=x"], "no digit first"),
@@ -67,6 +80,10 @@ fn image_without_a_name_in_a_cluster_is_told_and_quiet_tells_nothing() {
     let quiet = ran(&["generate", "oci:some/web", "-q", "--image", "registry.example/x"]);
     assert_eq!((quiet.status, quiet.err.as_str()), (0, ""));
     assert!(quiet.out.contains("image: registry.example/x@sha256:") && quiet.out.contains("  name: x\n"));
+    let transport = ran(&["generate", "oci:some/web", "-q", "--image", "docker://registry.example/x:1"]);
+    assert!(transport.out.contains("image: registry.example/x:1@sha256:"), "{}", transport.out);
+    // What is a label stays one, however many hyphens it has.
+    assert_eq!(ran(&["generate", "oci:some/web", "-q", "--namespace", "a--b"]).status, 0);
 }
 
 #[test]
@@ -146,6 +163,22 @@ fn documents_go_to_files_that_appear_whole() {
     let list = std::fs::read_to_string(at("web/kustomization.yaml")).unwrap();
     for name in expected.iter().filter(|name| **name != "kustomization.yaml") {
         assert!(list.contains(&format!("- {name}\n")), "{list}");
+    }
+    // Its own directory it replaces, and no other.
+    assert_eq!(with(&["--format", "kustomize", "-o", text(&at("web"))]).status, 0);
+    for (name, content) in [
+        ("kustomization.yaml", "resources:\n- ours.yaml\n"),
+        ("kustomization.yml", "resources: []\n"),
+        ("Kustomization", ""),
+    ] {
+        let directory = at("ours");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join(name), content).unwrap();
+        let spared = with(&["--format", "kustomize", "-o", text(&directory)]);
+        assert_eq!(spared.status, 2, "{name}");
+        assert!(spared.err.contains("is not kiln's: it would be replaced"), "{}", spared.err);
+        assert_eq!(std::fs::read_to_string(directory.join(name)).unwrap(), content);
+        std::fs::remove_dir_all(&directory).unwrap();
     }
     assert_eq!(with(&["-o", text(&at("web.yaml"))]).status, 0);
     assert_eq!(std::fs::read_to_string(at("web.yaml")).unwrap(), with(&[]).out);

@@ -17,6 +17,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::feature::{Gate, UNHEALTHY_EVICTION};
 use super::template::Made;
 use super::{ClusterPlatform, Extra, GenerateError, Kind, Object, Options};
+use crate::kube::policy::psa;
 use crate::kube::version::Version;
 
 /// The label that pods are found by.
@@ -91,13 +92,10 @@ pub(super) fn before(made: &Made, kind: Kind, options: &Options) -> Result<Vec<O
 
 fn namespace(options: &Options) -> Result<Object, GenerateError> {
     let name = options.namespace.as_ref().ok_or(GenerateError::NoNamespace)?;
-    let version = options.version.min(Version::NEWEST);
-    let mut labels = BTreeMap::from([("app.kubernetes.io/managed-by".to_owned(), "kiln".to_owned())]);
-    for mode in ["audit", "enforce", "warn"] {
-        labels.insert(format!("pod-security.kubernetes.io/{mode}"), "restricted".to_owned());
-        // Of a fixed version: an update of the cluster must not refuse pods that were fine before.
-        labels.insert(format!("pod-security.kubernetes.io/{mode}-version"), format!("v{version}"));
-    }
+    // Of a fixed version: an update of the cluster must not refuse pods that were fine before.
+    let version = format!("v{}", options.version.min(Version::NEWEST));
+    let mut labels = psa::labels(&["audit", "enforce", "warn"], &version);
+    labels.insert("app.kubernetes.io/managed-by".to_owned(), "kiln".to_owned());
     let namespace = Namespace {
         metadata: ObjectMeta { name: Some(name.clone()), labels: Some(labels), ..ObjectMeta::default() },
         ..Namespace::default()

@@ -83,6 +83,14 @@ impl Claims {
         lost.map(|claim| claim.path.as_str()).collect()
     }
 
+    /// What is to be known of data that go with the pod, and `what` keeps them.
+    pub(super) fn note(&self, what: &str) -> Option<String> {
+        let lost = self.lost().join(", ");
+        (!lost.is_empty()).then(|| {
+            format!("{lost}: data that must outlive the pod are in an emptyDir and go with it; {what}")
+        })
+    }
+
     /// Puts them in the place of `spec`'s `emptyDir`s.
     pub(super) fn put(&self, spec: &mut PodSpec, options: &Options) {
         let Some(volumes) = spec.volumes.as_mut().filter(|_| self.is_any()) else { return };

@@ -16,6 +16,9 @@ use crate::path::{Escaped, ImagePath};
 /// Most bytes that a ConfigMap holds (`k8s.io/api/core/v1`, `MaxSecretSize`).
 pub const MAX_CONFIG: usize = 1 << 20;
 
+/// Most bytes of annotations (`k8s.io/apimachinery`, `TotalAnnotationSizeLimitB`), where `kubectl apply` keeps the object.
+const MAX_ANNOTATIONS: usize = 256 << 10;
+
 /// Longest part of a ConfigMap's name that the file's own gives.
 const MAX_STEM: usize = 24;
 
@@ -104,6 +107,16 @@ fn one(file: &ConfigFile, path: String, options: &Options) -> Result<Mounted, Ge
             ..VolumeMount::default()
         },
         comment: "config: of a ConfigMap, in place of what the image has".to_owned(),
+    })
+}
+
+/// What is to be known of a ConfigMap that does not fit into an annotation of its own.
+pub(super) fn note(object: &Object) -> Option<String> {
+    (object.value.to_string().len() >= MAX_ANNOTATIONS).then(|| {
+        format!(
+            "the ConfigMap `{}` is too large for what `kubectl apply` notes of it: `kubectl apply --server-side`",
+            object.name
+        )
     })
 }
 

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::GenerateError;
-use crate::kube::given::expand::quantity as bytes;
+use crate::kube::given::expand::{quantity as bytes, thousandths};
 use crate::kube::pod::{self, Room};
 
 /// One resource that a user asks for.
@@ -107,20 +107,6 @@ impl FromStr for Demand {
     }
 }
 
-/// Thousandths of a processor: `2`, `0.25`, `250m`.
-fn thousandths(text: &str) -> Option<u64> {
-    if let Some(number) = text.strip_suffix('m') {
-        return number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())?;
-    }
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || fraction.len() > 3 || !is_number(whole) || !is_number(fraction) {
-        return None;
-    }
-    let fraction: u64 = format!("{fraction:0<3}").parse().ok()?;
-    whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(fraction)
-}
-
 /// What a container with volumes of that `room` asks for, with the user's `demands`; the last of several counts.
 pub(super) fn resources(room: &Room, demands: &[Demand]) -> Result<ResourceRequirements, GenerateError> {
     let mut resources = pod::resources(room);
@@ -213,7 +199,9 @@ mod tests {
             ("requests.cpu=250m", 250),
             ("limits.cpu=1.5", 1500),
             ("limits.cpu=2", 2000),
+            ("limits.cpu=1k", 1_000_000),
             ("limits.memory=1Gi", 1 << 30),
+            ("limits.memory=1e9", 1_000_000_000),
             ("requests.ephemeral-storage=2G", 2_000_000_000),
         ] {
             assert_eq!(text.parse::<Demand>().unwrap().amount, amount, "{text}");

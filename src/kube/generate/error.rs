@@ -30,7 +30,9 @@ pub enum GenerateError {
     #[error("a CronJob needs `--schedule`, such as `--schedule '0 3 * * *'`")]
     NoSchedule,
     /// A schedule that cron does not read.
-    #[error("`--schedule`: expected five fields such as `0 3 * * *`, or `@daily` and the like, found `{0}`")]
+    #[error(
+        "`--schedule`: expected five fields such as `0 3 * * 0`, or `@daily`, `@every 1h` and the like, found `{0}`"
+    )]
     Schedule(String),
     /// A Service before nothing.
     #[error("`--with service`: the manifest names no port: `--port N` does")]
@@ -77,9 +79,9 @@ pub enum GenerateError {
         /// Why.
         why: &'static str,
     },
-    /// A wish that the version cannot fulfil.
+    /// A wish that clusters of the version need not fulfil.
     #[error(
-        "`{option}`: Kubernetes {version} has no `{field}`, which is there from 1.{since} on: `--kube-version 1.{since}`"
+        "`{option}`: `{field}` is written for Kubernetes 1.{since} and newer, found {version}: `--kube-version 1.{since}`"
     )]
     Lacks {
         /// What was asked for.

@@ -44,6 +44,14 @@ pub(super) const USER_NAMESPACE: Feature = Feature {
     gives: "`--userns` gives the pod users of its own, where its nodes can",
 };
 
+/// Directories of volumes have a mode (KEP-5502). Alpha in 1.37, so that a cluster drops the field unless its gate is open, which
+/// does no harm.
+pub(super) const STICKY: Feature = Feature {
+    field: "emptyDir.mode: 1023",
+    since: 37,
+    gives: "files in `/tmp` are their owners' to remove, where the feature gate EmptyDirVolumeMode is open",
+};
+
 /// Mounts have flags (KEP-5855). Alpha in 1.37, so that a cluster drops the field unless its gate is open, and an app that loads
 /// libraries it has unpacked to a volume would not start: only by wish.
 pub(super) const NO_EXEC: Feature = Feature {
@@ -88,14 +96,11 @@ impl Gate {
         Ok(is_wished)
     }
 
-    /// What newer versions would add, by version.
+    /// What is written for newer versions only, by version.
     pub(super) fn notes(mut self) -> Vec<String> {
         self.missed.sort_by_key(|feature| (feature.since, feature.field));
         let note = |feature: &&Feature| {
-            format!(
-                "Kubernetes 1.{} adds `{}`, which {} lacks: {}",
-                feature.since, feature.field, self.version, feature.gives
-            )
+            format!("`--kube-version 1.{}` adds `{}`: {}", feature.since, feature.field, feature.gives)
         };
         self.missed.iter().map(note).collect()
     }

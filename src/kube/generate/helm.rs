@@ -30,6 +30,7 @@ pub fn helm_values(manifest: &Manifest, options: &Options) -> Result<(String, Ve
     refuse(kind, options)?;
     let (mut gate, mut notes) = (Gate::new(options.version), Vec::new());
     let made = template::template(manifest, kind, options, &mut gate, &mut notes)?;
+    notes.extend(made.claims.note("a StatefulSet gives each pod a claim, and the chart makes none"));
     let deployment = workload::workload(&made, kind, options, &mut gate).value;
     let at = |pointer: &str| deployment.pointer(pointer).filter(|value| !value.is_null()).cloned();
     let of_pod = |field: &str| at(&format!("/spec/template/spec/{field}"));
@@ -39,6 +40,10 @@ pub fn helm_values(manifest: &Manifest, options: &Options) -> Result<(String, Ve
             if let Some(port) = value.pointer_mut(pointer) {
                 *port = json!(PORT);
             }
+        }
+        if let Some(probe) = value.as_object_mut().filter(|probe| probe.contains_key("tcpSocket")) {
+            // Helm merges the chart's own values into these, and a probe that asks in two ways is refused.
+            probe.insert("httpGet".to_owned(), Value::Null);
         }
         Some(value)
     };

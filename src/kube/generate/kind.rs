@@ -4,6 +4,7 @@
 
 use std::str::FromStr;
 
+use super::schedule::is_schedule;
 use super::{Extra, GenerateError, Options, Wish, claims};
 use crate::manifest::Manifest;
 
@@ -104,17 +105,4 @@ impl FromStr for Kind {
         let mut all = Self::ALL.into_iter();
         all.find(|kind| kind.name().eq_ignore_ascii_case(text)).ok_or_else(|| ParseKindError(text.to_owned()))
     }
-}
-
-/// What cron reads, by its form: five fields, or one of its words.
-fn is_schedule(text: &str) -> bool {
-    if let Some(word) = text.strip_prefix('@') {
-        return matches!(
-            word,
-            "yearly" | "annually" | "monthly" | "weekly" | "daily" | "midnight" | "hourly"
-        );
-    }
-    let fields: Vec<&str> = text.split_ascii_whitespace().collect();
-    let is_field = |field: &&str| field.chars().all(|c| c.is_ascii_alphanumeric() || "*/,-?".contains(c));
-    fields.len() == 5 && fields.iter().all(is_field)
 }

@@ -11,6 +11,9 @@ use crate::json;
 use crate::kube::document;
 use crate::kube::pod::plain_yaml;
 
+/// What a directory for kustomize says first, by which it is known to be nobody else's.
+pub const KUSTOMIZATION_HEAD: &str = "# Written by kiln generate, which replaces it.\n";
+
 /// A file's name and what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedText {
@@ -49,7 +52,8 @@ impl Generated {
             "kind": "Kustomization",
             "resources": names,
         });
-        files.push(NamedText { name: "kustomization.yaml".to_owned(), text: plain_yaml(&kustomization) });
+        let text = format!("{KUSTOMIZATION_HEAD}{}", plain_yaml(&kustomization));
+        files.push(NamedText { name: "kustomization.yaml".to_owned(), text });
         files
     }
 }

@@ -14,7 +14,7 @@ use super::claims::Claims;
 use super::config::{self, Mounted};
 use super::feature::{Gate, NO_EXEC, STRICT_GROUPS, USER_NAMESPACE};
 use super::{
-    ClusterPlatform, EnvSource, GenerateError, Kind, Manifests, Object, Options, Wish, around, demand,
+    ClusterPlatform, EnvSource, GenerateError, Kind, Manifests, Object, Options, Wish, around, demand, sticky,
 };
 use crate::evidence::{Evidence, EvidenceKind};
 use crate::kube::pod::comments::Comments;
@@ -39,6 +39,8 @@ pub(super) struct Made {
     pub(super) comments: Comments,
     /// Whether nothing on a volume may be executed.
     pub(super) no_exec: bool,
+    /// Names of the volumes in which files are their owners' to remove.
+    pub(super) sticky: Vec<String>,
 }
 
 impl Made {
@@ -74,7 +76,11 @@ pub(super) fn template(
     let told = with_ports(manifest, options)?;
     let claims = Claims::of(&told, kind, options);
     let files = config::mounted(&told, options)?;
-    let env = environment(options)?;
+    let mut env = environment(options)?;
+    if let Some((variable, note)) = sticky::directory(&told, &env) {
+        env.push(variable);
+        notes.push(note);
+    }
     let room = Room::of(told.paths.iter().filter(|path| !claims.hold(path)));
     let resources = demand::resources(&room, &options.demands)?;
     let no_exec = gate.wished(&NO_EXEC, "--noexec", options.wishes.contains(&Wish::NoExec))?;
@@ -111,10 +117,12 @@ pub(super) fn template(
     if options.wishes.contains(&Wish::Explicit) {
         say_again(&mut spec);
     }
-    tell(&told, &claims, options, notes);
+    tell(&told, options, notes);
+    notes.extend(files.iter().filter_map(|file| config::note(&file.object)));
     let comments = comments(&told, &claims, &files, options);
     let configs = files.into_iter().map(|file| file.object).collect();
-    Ok(Made { annotations, spec, configs, claims, comments, no_exec })
+    let sticky = sticky::volumes(&told, &claims, gate);
+    Ok(Made { annotations, spec, configs, claims, comments, no_exec, sticky })
 }
 
 fn pod_options(options: &Options) -> PodOptions {
@@ -245,20 +253,18 @@ fn secure(
 }
 
 fn debug_recipe(options: &Options) -> String {
+    let platform = match options.platform {
+        ClusterPlatform::Kubernetes => "",
+        ClusterPlatform::OpenShift => " --platform openshift",
+    };
     format!(
-        "kiln debug-profile {image} -o debug.yaml; kubectl debug -it POD --target={name} --image=IMAGE --profile=restricted --custom=debug.yaml",
+        "kiln debug-profile {image}{platform} -o debug.yaml; kubectl debug -it POD --target={name} --image=IMAGE --profile=restricted --custom=debug.yaml",
         image = options.image.name,
         name = options.name
     )
 }
 
-fn tell(manifest: &Manifest, claims: &Claims, options: &Options, notes: &mut Vec<String>) {
-    if !claims.lost().is_empty() {
-        notes.push(format!(
-            "{}: data that must outlive the pod are in an emptyDir and go with it; a StatefulSet gives each pod a claim, `--claims` this kind",
-            claims.lost().join(", ")
-        ));
-    }
+fn tell(manifest: &Manifest, options: &Options, notes: &mut Vec<String>) {
     if options.platform == ClusterPlatform::OpenShift {
         notes.push(
             "on OpenShift the namespace gives user and groups: what the app reads in the image must be readable for group 0 or for everybody, and what it makes is its own"

@@ -117,6 +117,78 @@ fn data_that_must_outlive_the_pod_make_a_stateful_set_of_it() {
     let lost = made(&with_data(), &options(Kind::Deployment));
     assert!(lost.notes[0].starts_with("/srv/data: data that must outlive the pod"), "{:?}", lost.notes);
     assert!(lost.yaml().contains("# These data must outlive the pod, and here they go with it.\n"));
+    assert!(lost.notes[0].ends_with("`--claims` this kind"), "{:?}", lost.notes);
+    // What a kind or a format cannot be asked for, it is not told to ask for.
+    let everywhere = made(&with_data(), &options(Kind::DaemonSet));
+    assert!(everywhere.notes[0].ends_with("a StatefulSet gives each pod a claim"), "{:?}", everywhere.notes);
+    let (_, notes) = helm_values(&with_data(), &options(Kind::Deployment)).unwrap();
+    assert!(notes[0].starts_with("/srv/data") && !notes.concat().contains("--claims"), "{notes:?}");
+}
+
+/// A manifest of a Ruby image with a volume at `/tmp`, which is sticky in the image.
+fn with_ruby() -> Manifest {
+    let mut manifest = manifest();
+    let mut tmp = manifest.paths.iter().find(|path| path.path == "/run").unwrap().clone();
+    (tmp.path, tmp.mode) = ("/tmp".to_owned(), "1777".to_owned());
+    manifest.paths.push(tmp);
+    manifest.recipes = vec!["ruby".to_owned()];
+    manifest
+}
+
+#[test]
+fn sticky_directories_stay_so_where_the_version_can_make_them() {
+    let at = |minor, manifest: &Manifest| {
+        made(manifest, &Options { version: Version(minor), ..options(Kind::Deployment) })
+    };
+    let modes = |made: &Generated| -> Vec<(String, Value)> {
+        let volumes = template(made)["spec"]["volumes"].as_array().unwrap();
+        let mode = |volume: &Value| Some(volume["emptyDir"].get("mode")?.clone());
+        volumes
+            .iter()
+            .filter_map(|volume| Some((volume["name"].as_str()?.to_owned(), mode(volume)?)))
+            .collect()
+    };
+    let new = at(37, &with_ruby());
+    let [(name, mode)] = &modes(&new)[..] else { panic!("{}", new.yaml()) };
+    // A decimal number: octal ones are not the same to every reader.
+    assert!(name.starts_with("w-tmp-") && *mode == 1023, "{name} {mode}");
+    assert!(new.yaml().contains("mode: 1023\n"));
+    let old = at(36, &with_ruby());
+    assert!(
+        modes(&old).is_empty() && old.notes.concat().contains("`emptyDir.mode: 1023`"),
+        "{:?}",
+        old.notes
+    );
+    let mut plain = with_ruby();
+    for path in &mut plain.paths {
+        path.mode = "0755".to_owned();
+    }
+    assert!(modes(&at(37, &plain)).is_empty());
+    assert!(!at(36, &plain).notes.concat().contains("emptyDir.mode"));
+}
+
+#[test]
+fn ruby_gets_a_directory_for_temporary_files_that_it_takes() {
+    let tmpdir = |manifest: &Manifest, options: &Options| {
+        let made = made(manifest, options);
+        let env = template(&made)["spec"]["containers"][0]["env"].as_array().unwrap().clone();
+        let found = env.iter().find(|variable| variable["name"] == "TMPDIR").cloned();
+        let is_told = made.notes.iter().any(|note| note.starts_with("Ruby takes no temporary directory"));
+        (found.map(|variable| variable["value"].as_str().unwrap().to_owned()), is_told)
+    };
+    let plain = options(Kind::Deployment);
+    for minor in [30, 37] {
+        let options = Options { version: Version(minor), ..plain.clone() };
+        assert_eq!(tmpdir(&with_ruby(), &options), (Some("/dev/shm".to_owned()), true), "{minor}");
+    }
+    // Somebody else's word goes before, and who has no Ruby has no need.
+    let named = Options { env: vec![("TMPDIR".to_owned(), "/run".to_owned())], ..plain.clone() };
+    assert_eq!(tmpdir(&with_ruby(), &named), (Some("/run".to_owned()), false));
+    let mut of_image = with_ruby();
+    of_image.paths[0].evidence[0].detail = "TMPDIR=/run".to_owned();
+    assert_eq!(tmpdir(&of_image, &plain), (None, false));
+    let other = Manifest { recipes: vec!["nginx".to_owned()], ..with_ruby() };
+    assert_eq!(tmpdir(&other, &plain), (None, false));
 }
 
 impl Options {
@@ -238,6 +310,12 @@ fn files_are_mounted_where_the_app_reads_and_nowhere_else() {
         let error = refused(&manifest(), &with(paths.iter().map(|path| config(path, b"x")).collect()));
         assert!(error.contains(expected), "{error}");
     }
+    // What `kubectl apply` keeps in an annotation is more than the file.
+    for (bytes, is_told) in [(200 << 10, false), (256 << 10, true)] {
+        let map = made(&manifest(), &with(vec![config("/etc/a", &vec![b'x'; bytes])]));
+        let is_note = |note: &String| note.contains("`kubectl apply --server-side`");
+        assert_eq!(map.notes.iter().any(is_note), is_told, "{bytes}: {:?}", map.notes);
+    }
     let large = refused(&manifest(), &with(vec![config("/etc/a", &vec![b'x'; MAX_CONFIG])]));
     assert_eq!(large, "`--set-config`: /etc/a: 1048576 bytes, and a ConfigMap holds no more than 1048576");
 }
@@ -279,6 +357,8 @@ fn openshift_gives_ids_itself() {
         assert!(!text.contains(field), "{field}: {text}");
     }
     assert!(text.contains("runAsNonRoot: true") && made.notes[0].contains("group 0"), "{:?}", made.notes);
+    // The one who looks into it is nobody of the image's either.
+    assert!(text.contains(" --platform openshift -o debug.yaml; kubectl debug "), "{text}");
     let app = &template(&made)["spec"]["containers"][0];
     assert_eq!(app["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
 }
@@ -296,7 +376,7 @@ fn what_a_version_lacks_is_left_out_and_told() {
     {
         assert!(!old.yaml().contains(field), "{field}");
         assert!(
-            old.notes.iter().any(|note| note.contains(field) && note.contains("which 1.30 lacks")),
+            old.notes.iter().any(|note| note.starts_with("`--kube-version 1.3") && note.contains(field)),
             "{:?}",
             old.notes
         );
@@ -304,7 +384,10 @@ fn what_a_version_lacks_is_left_out_and_told() {
     }
     assert!(at(37, BTreeSet::new()).unwrap().notes.is_empty());
     let error = at(36, [Wish::NoExec].into()).unwrap_err().to_string();
-    assert!(error.contains("Kubernetes 1.36 has no `bindMountOptions`"), "{error}");
+    assert!(
+        error.contains("`bindMountOptions` is written for Kubernetes 1.37 and newer, found 1.36"),
+        "{error}"
+    );
     assert!(at(35, [Wish::UserNamespace].into()).is_err() && at(24, BTreeSet::new()).is_err());
     let strict = at(37, [Wish::NoExec, Wish::UserNamespace].into()).unwrap();
     let spec = &template(&strict)["spec"];
@@ -329,6 +412,11 @@ fn kinds_are_asked_for_what_they_have() {
         (
             Kind::CronJob,
             Options { schedule: Some("daily".into()), ..options(Kind::CronJob) },
+            "expected five fields",
+        ),
+        (
+            Kind::CronJob,
+            Options { schedule: Some("0 3 * * 7".into()), ..options(Kind::CronJob) },
             "expected five fields",
         ),
         (
@@ -381,6 +469,47 @@ fn values_have_the_shape_of_helm_create() {
         Options { wishes: [Wish::Claims].into(), ..options(Kind::Deployment) },
     ] {
         assert!(helm_values(&manifest(), &wrong).is_err());
+    }
+}
+
+/// `over` merged into `values` as Helm does it: maps field by field, and what is nothing takes away.
+fn helm_merged(values: &mut Value, over: &Value) {
+    let (Value::Object(fields), Value::Object(others)) = (&mut *values, over) else {
+        *values = over.clone();
+        return;
+    };
+    for (name, other) in others {
+        if other.is_null() {
+            fields.remove(name);
+        } else {
+            helm_merged(fields.entry(name.clone()).or_insert(Value::Null), other);
+        }
+    }
+}
+
+#[test]
+fn values_over_those_of_helm_create_ask_each_probe_in_one_way() {
+    // What `helm create` writes of probes.
+    let chart = serde_json::json!({
+        "livenessProbe": { "httpGet": { "path": "/", "port": "http" } },
+        "readinessProbe": { "httpGet": { "path": "/", "port": "http" } },
+    });
+    let mut asked_by_connection = with_data();
+    asked_by_connection.probe = Some(crate::manifest::ProbeEntry::Tcp);
+    let mut asked_once = with_data();
+    (asked_once.probe, asked_once.ports[0].evidence[0].kind) = (None, crate::evidence::EvidenceKind::Config);
+    let mut silent = with_data();
+    (silent.probe, silent.ports) = (None, Vec::new());
+    for (manifest, count) in [(with_data(), 2), (asked_by_connection, 2), (asked_once, 1), (silent, 0)] {
+        let (text, _) = helm_values(&manifest, &options(Kind::Deployment)).unwrap();
+        let mut values = chart.clone();
+        helm_merged(&mut values, &document::read(&text).unwrap()[0].root.value());
+        let probes = ["livenessProbe", "readinessProbe", "startupProbe"].map(|name| values[name].clone());
+        for probe in probes.iter().filter(|probe| !probe.is_null()) {
+            let ways = ["httpGet", "tcpSocket"].iter().filter(|way| !probe[**way].is_null()).count();
+            assert_eq!(ways, 1, "{probe}");
+        }
+        assert_eq!(probes[..2].iter().filter(|probe| !probe.is_null()).count(), count, "{text}");
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::feature::{CLAIM_RETENTION, Gate};
 use super::template::Made;
-use super::{Kind, Object, Options, around, object};
+use super::{Kind, Object, Options, around, object, sticky};
 use crate::kube::workload as known;
 
 /// Pods of a Deployment, so that one can go without the app being away.
@@ -42,6 +42,9 @@ pub(super) fn workload(made: &Made, kind: Kind, options: &Options, gate: &mut Ga
     };
     if made.no_exec {
         bind_strictly(&mut value, kind);
+    }
+    if !made.sticky.is_empty() {
+        make_sticky(&mut value, kind, &made.sticky);
     }
     Object { kind: kind.name(), name: options.name.clone(), value, comments: made.comments.clone() }
 }
@@ -145,11 +148,27 @@ fn asked(options: &Options) -> Option<i32> {
     options.replicas.map(|replicas| i32::try_from(replicas).unwrap_or(i32::MAX))
 }
 
+/// The spec of the pods of a workload.
+fn pod_spec(value: &mut Value, kind: Kind) -> Option<&mut Value> {
+    let place = known::of(kind.name()).map_or(&[][..], |workload| workload.template);
+    place.iter().try_fold(value, |at, key| at.get_mut(*key))?.get_mut("spec")
+}
+
+/// Makes the volumes `names` sticky. The types have no such field yet.
+fn make_sticky(value: &mut Value, kind: Kind, names: &[String]) {
+    let spec = pod_spec(value, kind);
+    let volumes = spec.and_then(|spec| spec.get_mut("volumes")?.as_array_mut()).into_iter().flatten();
+    for volume in volumes {
+        let is_named = volume["name"].as_str().is_some_and(|name| names.iter().any(|known| known == name));
+        if let Some(fields) = volume.get_mut("emptyDir").and_then(Value::as_object_mut).filter(|_| is_named) {
+            fields.insert("mode".to_owned(), json!(sticky::MODE));
+        }
+    }
+}
+
 /// Lets nothing be executed on what containers can write to. The types have no such field yet.
 fn bind_strictly(value: &mut Value, kind: Kind) {
-    let place = known::of(kind.name()).map_or(&[][..], |workload| workload.template);
-    let template = place.iter().try_fold(value, |at, key| at.get_mut(*key));
-    let Some(spec) = template.and_then(|template| template.get_mut("spec")) else { return };
+    let Some(spec) = pod_spec(value, kind) else { return };
     for list in ["containers", "initContainers"] {
         let containers = spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
         let mounts = containers

@@ -116,7 +116,7 @@ fn name(value: &impl serde::Serialize) -> String {
 }
 
 /// `text` without what could end a comment or act on a terminal: YAML 1.1 also breaks lines at NEL, LS and PS.
-fn printable(text: &str) -> String {
+pub(in crate::kube) fn printable(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         let is_unsafe = c.is_control()

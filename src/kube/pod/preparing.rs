@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Container;
 use crate::manifest::Manifest;
 
 /// Its name, unless the app is called so.
-const NAME: &str = "kiln-prepare";
+pub(super) const NAME: &str = "kiln-prepare";
 
 /// The init container that goes with the app's `container`, of the image `source`; none where nothing is to be prepared.
 pub(super) fn container(manifest: &Manifest, container: &Container, source: &str) -> Option<Container> {

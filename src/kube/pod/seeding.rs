@@ -11,7 +11,7 @@ use crate::path::ImagePath;
 use crate::seed;
 
 /// Its name, unless the app is called so.
-const NAME: &str = "kiln-seed";
+pub(super) const NAME: &str = "kiln-seed";
 
 /// The init container that goes with the app's `container`, where it must be of the image `source`; none where nothing is to be
 /// filled.

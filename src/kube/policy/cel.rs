@@ -9,12 +9,23 @@ use serde_json::{Value, json};
 pub(super) struct Dialect {
     /// The pod.
     pub(super) object: &'static str,
+    /// Whether it also asks of pods that go.
+    pub(super) deletions: Deletions,
     /// A list of images' names that are let through, if any can be; what ends in `*` is a beginning.
     pub(super) exempt: Option<String>,
     /// A list of the image's names, without tag and digest.
     pub(super) repositories: String,
     /// A list of the paths where it may have writable mounts.
     pub(super) writable: String,
+}
+
+/// Whether an engine asks of pods that go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deletions {
+    /// It may: what goes must not be held back by what it is.
+    Asked,
+    /// Its document names what it asks of.
+    Unasked,
 }
 
 /// Rules that belong together, and what they are made of.
@@ -168,10 +179,13 @@ pub(super) fn runs_image(object: &str, repositories: &str) -> String {
     KINDS.iter().map(of).collect::<Vec<_>>().join(" ||\n")
 }
 
-/// Whether the container `c` is of one of `repositories`.
+/// What may follow the name of a repository: nothing, a tag, a digest. A port is followed by a path.
+const BEHIND_NAME: &str = "r'^([:@][^/]*)?$'";
+
+/// Whether the container `c` is of one of `repositories`, which are in lower case: hosts are the same in any.
 pub(super) fn runs(repositories: &str) -> String {
     format!(
-        "has(c.image) &&\n  {repositories}.exists(r, c.image == r || c.image.startsWith(r + ':') || c.image.startsWith(r + '@'))"
+        "has(c.image) &&\n  {repositories}.exists(r, c.image.lowerAscii().startsWith(r) &&\n    c.image.substring(size(r)).matches({BEHIND_NAME}))"
     )
 }
 
@@ -185,22 +199,26 @@ fn not_exempt(dialect: &Dialect) -> &'static str {
     "!(has(c.image) && variables.exemptImages.exists(e,\n    e.endsWith('*') ? c.image.startsWith(e.substring(0, size(e) - 1)) : c.image == e)) &&\n  "
 }
 
-/// The containers that a request brings: those of a pod that is there already cannot be changed, and an ephemeral one stays.
+/// The containers that a request brings: of a pod that is there already those that are new or get another image, for nothing else
+/// of them can change.
 fn containers(dialect: &Dialect) -> Vec<(String, String)> {
     let object = dialect.object;
-    let list = |field: &str| {
-        let text = format!("!variables.isUpdate && has({object}.spec.{field}) ? {object}.spec.{field} : []");
-        (field.to_owned(), text)
+    let asks = |name: &str, operation: &str| {
+        (name.to_owned(), format!("has(request.operation) && request.operation == '{operation}'"))
     };
-    let ephemeral = format!(
-        "!has({object}.spec.ephemeralContainers) ? [] :\n  {object}.spec.ephemeralContainers.filter(c, !(variables.isUpdate &&\n    has(oldObject.spec.ephemeralContainers) &&\n    oldObject.spec.ephemeralContainers.exists(old, old.name == c.name)))"
-    );
-    let mut variables = vec![
-        ("isUpdate".to_owned(), "has(request.operation) && request.operation == 'UPDATE'".to_owned()),
-        list("containers"),
-        list("initContainers"),
-        ("ephemeralContainers".to_owned(), ephemeral),
-    ];
+    let (gone, none) = match dialect.deletions {
+        Deletions::Asked => (Some(asks("isDelete", "DELETE")), "variables.isDelete || "),
+        Deletions::Unasked => (None, ""),
+    };
+    let list = |Kind { field, .. }: &Kind| {
+        let text = format!(
+            "{none}!has({object}.spec.{field}) ? [] :\n  {object}.spec.{field}.filter(c, !(variables.isUpdate && has(oldObject.spec.{field}) &&\n    oldObject.spec.{field}.exists(old, old.name == c.name &&\n      (has(old.image) ? old.image : '') == (has(c.image) ? c.image : ''))))"
+        );
+        ((*field).to_owned(), text)
+    };
+    let mut variables = vec![asks("isUpdate", "UPDATE")];
+    variables.extend(gone);
+    variables.extend(KINDS.iter().map(list));
     variables.extend(dialect.exempt.clone().map(|exempt| ("exemptImages".to_owned(), exempt)));
     variables
 }
@@ -261,9 +279,4 @@ pub(super) fn quoted(text: &str) -> String {
     }
     out.push('\'');
     out
-}
-
-/// The lines of a text of the cluster's, as a list of CEL.
-pub(super) fn lines(text: &str) -> String {
-    format!("{text}.split('\\n').map(line, line.trim()).filter(line, line != '')")
 }

@@ -9,9 +9,10 @@ use serde::ser::{SerializeMap as _, SerializeSeq as _, Serializer};
 use serde_json::Value;
 
 use super::{File, Role};
+use crate::kube::pod::comments::printable;
 
 /// Fields in the order in which people write them; others come after them, by name.
-const ORDER: [&str; 48] = [
+const ORDER: [&str; 47] = [
     "apiVersion",
     "kind",
     "required_engine_version",
@@ -28,8 +29,6 @@ const ORDER: [&str; 48] = [
     "description",
     "policyName",
     "policy",
-    "paramKind",
-    "paramRef",
     "failurePolicy",
     "validationActions",
     "reinvocationPolicy",
@@ -38,6 +37,7 @@ const ORDER: [&str; 48] = [
     "matchResources",
     "matchConditions",
     "podSelector",
+    "containerSelector",
     "call",
     "syscall",
     "expression",
@@ -144,11 +144,4 @@ fn rank(name: &str) -> (bool, usize, Reverse<bool>) {
     let last = LAST.iter().position(|known| *known == name);
     let first = ORDER.iter().position(|known| *known == name);
     (last.is_some(), last.or(first).unwrap_or(ORDER.len()), Reverse(first.is_some()))
-}
-
-/// `text` without what could end a comment: YAML 1.1 also breaks lines at NEL, LS and PS.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') { '?' } else { c })
-        .collect()
 }

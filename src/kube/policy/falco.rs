@@ -36,12 +36,16 @@ const PROGRAMS: [&str; 12] = [
 const SCRATCH: [&str; 6] = ["/tmp", "/var/tmp", "/run", "/var/run", "/dev/shm", "/dev/mqueue"];
 
 /// What can be written to in a container with a read-only root besides its volumes, and what is no file.
-const KERNEL: [&str; 9] = [
+const KERNEL: [&str; 12] = [
     "/dev/fd",
     "/dev/full",
     "/dev/null",
     "/dev/pts",
     "/dev/ptmx",
+    // Memory that processes share: PostgreSQL makes files there at each start.
+    "/dev/shm",
+    "/dev/stderr",
+    "/dev/stdout",
     "/dev/termination-log",
     "/dev/tty",
     "/dev/zero",
@@ -109,6 +113,8 @@ fn of_image(image: &Image, request: &Request) -> [File; 2] {
     let executes: Vec<String> = writable.iter().cloned().chain(["/dev/shm".to_owned()]).collect();
     // The helper fills volumes where the app does not see them.
     writable.extend(image.writable());
+    // Falco has a file's name as it is opened, not what it leads to.
+    writable.extend(image.log_links());
     writable.extend(KERNEL.map(str::to_owned));
     writable.sort();
     writable.dedup();

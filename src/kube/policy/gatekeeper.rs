@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::cel::{self, Dialect, Rules};
+use super::cel::{self, Deletions, Dialect, Rules};
 use super::document::{file, put};
 use super::pairs::{self, Case, Operation, Verdict};
 use super::{Enforce, File, Request, Role};
@@ -93,6 +93,7 @@ impl Template {
         let properties: Map<String, Value> = self.parameters.iter().map(property).collect();
         let rules = (self.rules)(&Dialect {
             object: "variables.anyObject",
+            deletions: Deletions::Asked,
             exempt: self.parameters.iter().any(|(name, _)| *name == EXEMPT.0).then(|| parameter(EXEMPT.0)),
             repositories: parameter("repositories"),
             writable: parameter("writablePaths"),
@@ -155,7 +156,7 @@ impl Template {
                 let object = format!("samples/{constraint}/{}.yaml", case.name);
                 let value = match case.operation {
                     Operation::Create => case.pod.clone(),
-                    Operation::Update | Operation::Ephemeral => case.review(),
+                    _ => case.review(),
                 };
                 files.push(file(format!("{}/{object}", self.name()), Role::Test, &case.comment(), &[value]));
                 let assertions = match &case.verdict {

@@ -7,8 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::catalog::{Catalog, Class};
-use crate::kube::pod::{self, PodOptions, RunAs, dns_label};
-use crate::manifest::Manifest;
+use crate::digest::BlobDigest;
+use crate::kube::generate::name_for;
+use crate::kube::pod::{self, PodOptions, RunAs};
+use crate::manifest::{Manifest, Volume};
+use crate::plan::PathContent;
 use crate::reference::{DOCKER_HUB, RegistryReference, Repository};
 
 /// An image, and what its manifest says.
@@ -21,6 +24,10 @@ pub struct Image {
     writable: BTreeSet<String>,
     /// Where the app itself may write.
     app_writable: BTreeSet<String>,
+    /// Where its files lead to the log streams, which it writes to by those names.
+    log_links: BTreeSet<String>,
+    /// The directories at the top that what it runs lies in.
+    tops: BTreeSet<String>,
     /// File names of catalogued programs that stay, and of the app.
     stays: BTreeSet<String>,
     /// The pod that fits it, as a value.
@@ -35,6 +42,19 @@ pub struct Image {
 const SOURCE: &str =
     "registry.invalid/source@sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
+/// Longest name of its own: Kyverno's rules and Gatekeeper's constraints have 63 characters, `kiln-writable-mounts-` comes before it,
+/// and a number may come after it.
+const MAX_NAME: usize = 38;
+
+/// Digits of a hash that tell names apart.
+const HASH: usize = 8;
+
+/// The port that a registry has where its name has none.
+const HTTPS_PORT: &str = ":443";
+
+/// Directories at the top that are the kernel's.
+const KERNEL: [&str; 3] = ["dev", "proc", "sys"];
+
 /// Stands for a digest that is not given.
 const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -46,7 +66,7 @@ impl Image {
             None => format!("{}@{DIGEST}", reference.name()),
         };
         let options = PodOptions {
-            name: short_name(&reference.repository),
+            name: app_name(&reference.repository),
             image,
             source: String::new(),
             source_image: SOURCE.to_owned(),
@@ -63,16 +83,21 @@ impl Image {
         let app_writable = all("/spec/containers");
         let stays = manifest.residual.iter().map(|program| program.path.as_str());
         let stays = stays.chain(manifest.process.argv.first().map(String::as_str));
+        let log_links = manifest.paths.iter().filter(|path| {
+            path.content == PathContent::LogLinks && path.volume == Volume::None && is_plain(&path.path)
+        });
         Self {
             repository: reference.repository.clone(),
             references: BTreeSet::from([reference.name()]),
             writable: app_writable.iter().cloned().chain(all("/spec/initContainers")).collect(),
             app_writable,
+            log_links: log_links.map(|path| path.path.clone()).collect(),
+            tops: tops(manifest),
             stays: stays.filter_map(|path| path.rsplit('/').next()).map(str::to_owned).collect(),
             pod,
             needs_source: manifest.needs_source(),
             is_ambiguous: false,
-            name: dns_label(&short_path(&reference.repository)),
+            name: own_name(&reference.repository),
         }
     }
 
@@ -91,14 +116,15 @@ impl Image {
         self.is_ambiguous
     }
 
-    /// A DNS label of its own.
+    /// A DNS label of its own, short enough for what stands before it in names.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The label `app.kubernetes.io/name` of the pods that kiln writes.
+    /// What `kiln generate` calls the workload, its pods' label `app.kubernetes.io/name` and the app's container, unless it is told
+    /// another name.
     pub(super) fn app(&self) -> String {
-        short_name(&self.repository)
+        app_name(&self.repository)
     }
 
     /// The names under which manifests came, for comments.
@@ -106,16 +132,27 @@ impl Image {
         self.references.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
     }
 
-    /// All spellings of its name that a pod may have, without tag and digest.
+    /// All spellings of its name that a pod may have, without tag and digest, in lower case; sorted.
     pub(super) fn spellings(&self) -> Vec<String> {
         let Repository { host, path } = &self.repository;
-        if host != DOCKER_HUB {
-            return vec![format!("{host}/{path}")];
-        }
-        let short = path.strip_prefix("library/");
+        let host = host.to_ascii_lowercase();
+        let (hosts, short) = if host == DOCKER_HUB {
+            (vec!["docker.io", "index.docker.io", "registry-1.docker.io"], path.strip_prefix("library/"))
+        } else {
+            (vec![host.strip_suffix(HTTPS_PORT).unwrap_or(&host)], None)
+        };
+        let is_hub = host == DOCKER_HUB;
+        let is_open = |host: &&str| !host.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+        let ports = hosts.iter().filter(|host| is_open(host)).map(|host| format!("{host}{HTTPS_PORT}/"));
+        let hosts: Vec<String> = hosts
+            .iter()
+            .map(|host| format!("{host}/"))
+            .chain(ports)
+            .chain(is_hub.then(String::new))
+            .collect();
         let paths = std::iter::once(path.as_str()).chain(short);
-        let hosts = ["docker.io/", "index.docker.io/", "registry-1.docker.io/", ""];
-        let mut all: Vec<String> = paths.flat_map(|path| hosts.map(|host| format!("{host}{path}"))).collect();
+        let mut all: Vec<String> =
+            paths.flat_map(|path| hosts.iter().map(move |host| format!("{host}{path}"))).collect();
         all.sort();
         all
     }
@@ -128,6 +165,16 @@ impl Image {
     /// Where a process of it may write; sorted.
     pub(super) fn app_writable(&self) -> Vec<String> {
         self.app_writable.iter().cloned().collect()
+    }
+
+    /// Where it opens its logs by names that lead to the log streams; sorted.
+    pub(super) fn log_links(&self) -> Vec<String> {
+        self.log_links.iter().cloned().collect()
+    }
+
+    /// The directories at the top that what it runs lies in, with a `/` at the end; sorted.
+    pub(super) fn tops(&self) -> Vec<String> {
+        self.tops.iter().cloned().collect()
     }
 
     /// File names of the shells and package managers that must not be in it; sorted.
@@ -151,6 +198,8 @@ impl Image {
         self.needs_source |= other.needs_source;
         self.writable.extend(other.writable.iter().cloned());
         self.app_writable.extend(other.app_writable.iter().cloned());
+        self.log_links.extend(other.log_links.iter().cloned());
+        self.tops.extend(other.tops.iter().cloned());
         self.stays.extend(other.stays.iter().cloned());
     }
 }
@@ -187,19 +236,40 @@ pub(super) fn united(images: &[Image]) -> Vec<Image> {
     all
 }
 
-/// Where `container` mounts something. A path with a line break would be two where parameters have a line each: it is nowhere
-/// allowed.
+/// Where `container` mounts something that a rule can name.
 fn mount_paths(container: &Value) -> Vec<String> {
     let mounts = container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
     let paths = mounts.filter_map(|mount| Some(mount.get("mountPath")?.as_str()?.to_owned()));
-    paths.filter(|path| !path.chars().any(char::is_control) && path.trim() == path).collect()
+    paths.filter(|path| is_plain(path)).collect()
 }
 
-/// As kiln names the pod of an image: the last component.
-fn short_name(repository: &Repository) -> String {
-    dns_label(repository.path.rsplit('/').next().unwrap_or_default())
+/// Whether engines that trim, or have a line for each path, take `path` for what it is.
+fn is_plain(path: &str) -> bool {
+    !path.chars().any(char::is_control) && path.trim() == path
 }
 
-fn short_path(repository: &Repository) -> String {
-    repository.path.strip_prefix("library/").unwrap_or(&repository.path).to_owned()
+/// The directories at the top that hold the programs that stay, what starts, and where it starts.
+fn tops(manifest: &Manifest) -> BTreeSet<String> {
+    let process = &manifest.process;
+    let programs = manifest.residual.iter().map(|program| program.path.as_str());
+    let all = programs.chain(process.argv.iter().map(String::as_str)).chain([process.cwd.as_str()]);
+    let top = |path: &str| Some(path.strip_prefix('/')?.split('/').next()?.to_owned());
+    let is_directory = |top: &String| !top.is_empty() && !KERNEL.contains(&top.as_str()) && is_plain(top);
+    all.filter_map(top).filter(is_directory).map(|top| format!("/{top}/")).collect()
+}
+
+/// As `kiln generate` names what runs an image: by the last component.
+fn app_name(repository: &Repository) -> String {
+    name_for(repository.path.rsplit('/').next().unwrap_or_default())
+}
+
+/// A name for rules of the image: its path, which is cut where it is too long, and then told apart by a hash.
+fn own_name(repository: &Repository) -> String {
+    let path = repository.path.strip_prefix("library/").unwrap_or(&repository.path);
+    let name = pod::slug(path, path.len());
+    if name.len() <= MAX_NAME {
+        return if name.is_empty() { "app".to_owned() } else { name };
+    }
+    let hash: String = BlobDigest::of(repository.to_string().as_bytes()).hex().chars().take(HASH).collect();
+    format!("{}-{hash}", pod::slug(path, MAX_NAME - HASH - 1))
 }

@@ -4,10 +4,13 @@
 
 use serde_json::{Value, json};
 
-use super::cel::{self, Dialect, Rules};
+use super::cel::{self, Rules};
 use super::document::{file, put};
 use super::pairs::{self, Case, Operation, Verdict};
 use super::{Enforce, File, Form, Request, Role, vap};
+
+/// The one rule of a `ClusterPolicy`; its name is no label's but is held to a label's length.
+const RULE: &str = "containers";
 
 /// A policy and what shows it.
 struct Policy {
@@ -48,16 +51,8 @@ pub(super) fn files(request: &Request) -> Vec<File> {
 }
 
 fn policies(request: &Request) -> Vec<Policy> {
-    let dialect = |repositories: &[String], writable: &[String]| Dialect {
-        object: "object",
-        exempt: Some(request.exempt_images())
-            .filter(|images| !images.is_empty())
-            .map(|images| cel::list(&images)),
-        repositories: cel::list(repositories),
-        writable: cel::list(writable),
-    };
     if request.images.is_empty() {
-        let plain = dialect(&[], &[]);
+        let plain = vap::dialect(&request.exempt_images(), &[], &[]);
         return vec![
             Policy {
                 name: "kiln-readonly-rootfs".to_owned(),
@@ -87,7 +82,7 @@ fn policies(request: &Request) -> Vec<Policy> {
                 image.references()
             ),
             title: "Allow writable mounts only where the image writes",
-            rules: cel::mounts(&dialect(&repositories, &image.writable())),
+            rules: cel::mounts(&vap::dialect(&[], &repositories, &image.writable())),
             condition: Some(("runs-the-image", cel::runs_image("object", &cel::list(&repositories)))),
             cases: pairs::mounts(image, request),
         }
@@ -157,16 +152,19 @@ impl Policy {
     fn cluster_policy(&self, request: &Request) -> Value {
         let enforce = request.enforce();
         let places = request.places(request.images.is_empty());
-        let any = |kind: &str, operation: &str| {
-            let mut resources = json!({ "kinds": [kind], "operations": [operation] });
+        let any = |kind: &str, operations: &[&str]| {
+            let mut resources = json!({ "kinds": [kind], "operations": operations });
             if !places.is_empty() {
                 put(&mut resources, "/namespaces", json!(places));
             }
             json!({ "resources": resources })
         };
         let mut rule = json!({
-            "name": self.name,
-            "match": { "any": [any("Pod", "CREATE"), any("Pod/ephemeralcontainers", "UPDATE")] },
+            "name": RULE,
+            "match": { "any": [
+                any("Pod", &["CREATE", "UPDATE"]),
+                any("Pod/ephemeralcontainers", &["UPDATE"]),
+            ] },
             "validate": {
                 "failureAction": if enforce == Enforce::Deny { "Enforce" } else { "Audit" },
                 "cel": { "variables": self.rules.variables(), "expressions": self.rules.validations() },
@@ -209,7 +207,7 @@ impl Policy {
             let mut expected =
                 json!({ "policy": self.name, "kind": "Pod", "resources": names, "result": result });
             if form == Form::Legacy {
-                put(&mut expected, "/rule", json!(self.name));
+                put(&mut expected, "/rule", json!(RULE));
             } else {
                 put(&mut expected, "/isValidatingPolicy", json!(true));
             }

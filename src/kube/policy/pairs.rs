@@ -35,6 +35,8 @@ pub(super) enum Operation {
     Update,
     /// It gets an ephemeral container.
     Ephemeral,
+    /// It goes.
+    Delete,
 }
 
 /// What becomes of it.
@@ -69,10 +71,16 @@ impl Case {
             "resource": { "group": "", "version": "v1", "resource": "pods" },
             "name": at(&self.pod, "/metadata/name"),
             "namespace": at(&self.pod, "/metadata/namespace"),
-            "operation": if self.operation == Operation::Create { "CREATE" } else { "UPDATE" },
+            "operation": match self.operation {
+                Operation::Create => "CREATE",
+                Operation::Update | Operation::Ephemeral => "UPDATE",
+                Operation::Delete => "DELETE",
+            },
             "userInfo": { "username": "kiln" },
-            "object": self.pod,
         });
+        if self.operation != Operation::Delete {
+            put(&mut request, "/object", self.pod.clone());
+        }
         if self.operation != Operation::Create {
             put(&mut request, "/oldObject", self.old.clone());
         }
@@ -103,6 +111,37 @@ impl Case {
         put(&mut self.old, "/spec", at(old, "/spec").clone());
         self
     }
+}
+
+/// What becomes of a pod that was there before the policy, and breaks it by its first container: it may be changed, and go, but
+/// no other image comes into it without being looked at.
+fn of_legacy(pod: &Value, message: String) -> [Case; 3] {
+    let mut other = pod.clone();
+    put(&mut other, "/spec/containers/0/image", json!(PINNED));
+    [
+        Case::accepted(
+            "legacy-pod",
+            "it was there before the policy, and what cannot be changed must not keep it from ending",
+            pod.clone(),
+        )
+        .of(Operation::Update, pod),
+        Case::accepted("legacy-pod-goes", "it was there before the policy, and goes", pod.clone())
+            .of(Operation::Delete, pod),
+        Case::rejected(
+            "changed-image",
+            "it was there before the policy, and gets another image",
+            message,
+            pod.clone(),
+        )
+        .of(Operation::Update, &other),
+    ]
+}
+
+/// Where images are let through, a pod of one.
+fn of_exempt(namespace: &str, request: &Request) -> Option<Case> {
+    let image = format!("{}sidecar:1", request.exempt.first()?.trim_end_matches('*'));
+    let spec = json!({ "containers": [container("proxy", &image, None)] });
+    Some(Case::accepted("exempt-pod", "its image is let through", pod(namespace, &spec)))
 }
 
 /// Where the pods of the tests are.
@@ -190,18 +229,9 @@ pub(super) fn rootfs(request: &Request) -> Vec<Case> {
             ephemeral(container("debug", "busybox:1.36", Some(true))),
         )
         .of(Operation::Ephemeral, &json!({ "spec": { "containers": [app()] } })),
-        Case::accepted(
-            "legacy-pod",
-            "it was there before the policy, and what cannot be changed must not keep it from ending",
-            pod(legacy.clone()),
-        )
-        .of(Operation::Update, &json!({ "spec": legacy })),
     ];
-    cases.extend(request.exempt.iter().take(1).map(|prefix| {
-        let image = format!("{}sidecar:1", prefix.trim_end_matches('*'));
-        let why = "its image is let through";
-        Case::accepted("exempt-pod", why, pod(json!({ "containers": [container("proxy", &image, None)] })))
-    }));
+    cases.extend(of_legacy(&pod(legacy), mutable("Container", "app")));
+    cases.extend(of_exempt(&namespace, request));
     cases
 }
 
@@ -253,17 +283,8 @@ pub(super) fn digest(request: &Request) -> Vec<Case> {
             ephemeral(DEBUG),
         )
         .of(Operation::Ephemeral, &json!({ "spec": { "containers": [app()] } })),
-        Case::accepted(
-            "legacy-pod",
-            "it was there before the policy, and what cannot be changed must not keep it from ending",
-            pod(legacy.clone()),
-        )
-        .of(Operation::Update, &json!({ "spec": legacy })),
     ];
-    cases.extend(request.exempt.iter().take(1).map(|prefix| {
-        let image = format!("{}sidecar:1", prefix.trim_end_matches('*'));
-        let why = "its image is let through";
-        Case::accepted("exempt-pod", why, pod(json!({ "containers": [container("proxy", &image, None)] })))
-    }));
+    cases.extend(of_legacy(&pod(legacy), unpinned("Container", "app", "nginx:1.25")));
+    cases.extend(of_exempt(&namespace, request));
     cases
 }

@@ -2,6 +2,8 @@
 //!
 //! Does not ask for a read-only root: the standards have no such control, which is why there are other policies.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::document::file;
@@ -17,27 +19,23 @@ fn modes(enforce: Enforce) -> &'static [&'static str] {
     }
 }
 
+/// Labels that hold a namespace to the restricted standard of `version` in `modes`.
+pub(in crate::kube) fn labels(modes: &[&str], version: &str) -> BTreeMap<String, String> {
+    let pairs = modes.iter().flat_map(|mode| {
+        let key = format!("pod-security.kubernetes.io/{mode}");
+        [(format!("{key}-version"), version.to_owned()), (key, "restricted".to_owned())]
+    });
+    pairs.collect()
+}
+
 pub(super) fn files(request: &Request) -> Vec<File> {
     let version = match request.form {
         Form::Latest => "latest".to_owned(),
         _ => format!("v{}", request.version.min(Version::NEWEST)),
     };
-    let labels: Vec<(String, String)> = modes(request.enforce())
-        .iter()
-        .flat_map(|mode| {
-            let key = format!("pod-security.kubernetes.io/{mode}");
-            [(key.clone(), "restricted".to_owned()), (format!("{key}-version"), version.clone())]
-        })
-        .collect();
+    let labels = labels(modes(request.enforce()), &version);
     let namespaces = request.generic_namespaces();
-    let namespace = |name: &String| {
-        let labels: Value = labels
-            .iter()
-            .map(|(key, value)| (key.clone(), json!(value)))
-            .collect::<serde_json::Map<_, _>>()
-            .into();
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } })
-    };
+    let namespace = |name: &String| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } });
     let preview = |name: &String| {
         format!(
             "\n  kubectl label --dry-run=server --overwrite namespace {name} pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/enforce-version={version}"

@@ -20,6 +20,7 @@ fn request(engine: Engine) -> Request {
         namespaces: Vec::new(),
         enforce: None,
         exempt: Vec::new(),
+        app: None,
     }
 }
 
@@ -104,6 +105,10 @@ fn image_of_docker_hub_is_known_under_every_name_that_pods_give_it() {
         assert!(names.iter().any(|known| known == name), "{name}");
     }
     assert_eq!(image("registry.example:5000/a/b:1").spellings(), ["registry.example:5000/a/b"]);
+    for host in ["registry.example", "registry.example:443", "Registry.Example"] {
+        let names = image(&format!("{host}/a/b:1")).spellings();
+        assert_eq!(names, ["registry.example/a/b", "registry.example:443/a/b"], "{host}");
+    }
 }
 
 #[test]
@@ -174,9 +179,6 @@ fn path_of_the_manifest_cannot_become_another_path_or_a_condition() {
         let files = render(&Request { images: images.clone(), ..request(engine) }).unwrap();
         files.into_iter().filter(|file| file.role == Role::Policy).map(|file| file.text).collect::<String>()
     };
-    let vap = text(Engine::Vap);
-    assert!(!vap.lines().any(|line| line.trim() == "/etc"), "{vap}");
-    assert!(vap.lines().any(|line| line.trim() == "/odd dir"), "{vap}");
     let falco = text(Engine::Falco);
     for (item, is_there) in [
         (r#"- "\"/odd dir\"""#, true),
@@ -189,4 +191,17 @@ fn path_of_the_manifest_cannot_become_another_path_or_a_condition() {
     // A quote of the other kind ends no text of CEL's.
     let kyverno = crate::kube::document::read(&text(Engine::Kyverno)).unwrap()[0].root.value().to_string();
     assert!(kyverno.contains(r#"'/c\"d'"#), "{kyverno}");
+    assert!(kyverno.contains("'/odd dir'") && !kyverno.contains("/etc'"), "{kyverno}");
+}
+
+#[test]
+fn long_names_are_cut_and_told_apart() {
+    let long = |last: &str| format!("registry.example/a-department/a-team-with-a-long-name/a-service-{last}");
+    let names = [long("one"), long("two")].map(|name| image(&name).name().to_owned());
+    assert_ne!(names[0], names[1]);
+    for name in &names {
+        assert!(name.starts_with("a-department-a-team-with-a-lo"), "{name}");
+        assert!(format!("kiln-writable-mounts-{name}-99").len() <= 63, "{name}");
+    }
+    assert_eq!(image("registry.example/a/b").name(), "a-b");
 }

@@ -1,127 +1,128 @@
 //! `ValidatingAdmissionPolicy`, with bindings: the API server enforces the rules itself.
 //!
-//! Where a rule holds stands in its binding, never in the policy; who is let through, and what an image may write to, stands in
-//! a `ConfigMap` that the binding names.
+//! Where a rule holds stands in its binding, never in the policy. There are no parameters: where those are missed, a policy that
+//! holds everywhere would let no pod be made.
 
 use serde_json::{Value, json};
 
-use super::cel::{self, Dialect, Rules};
+use super::cel::{self, Deletions, Dialect, Rules};
 use super::document::{file, put};
 use super::pairs::{self, Case, Operation, Verdict};
 use super::{Enforce, File, Request, Role};
 
-/// Where the parameters are: whoever may write there owns the cluster anyway.
-const PARAMETERS: &str = "kube-system";
+/// A policy with its binding, and what shows it.
+struct Policy {
+    name: String,
+    comment: String,
+    rules: Rules,
+    /// A condition on requests.
+    condition: Option<String>,
+    cases: Vec<Case>,
+}
 
 pub(super) fn files(request: &Request) -> Vec<File> {
+    let mut files = Vec::new();
+    for policy in policies(request) {
+        let name = &policy.name;
+        let values = [policy.value(), binding(name, request)];
+        files.push(file(format!("{name}.yaml"), Role::Policy, &policy.comment, &values));
+        files.extend(tests(name, &policy.cases));
+    }
+    files
+}
+
+fn policies(request: &Request) -> Vec<Policy> {
+    let exempt = request.exempt_images();
+    let generic = |name: &str, what: &str, rules: fn(&Dialect) -> Rules, cases: Vec<Case>| Policy {
+        name: name.to_owned(),
+        comment: format!(
+            "{what}\nChecks pods that are made, containers that get another image, and ephemeral containers that are added: nothing\nelse that it checks can change, and to check it again would only keep a pod's finalizers."
+        ),
+        rules: rules(&dialect(&exempt, &[], &[])),
+        condition: None,
+        cases,
+    };
     if request.images.is_empty() {
-        let mut files = Vec::new();
-        for (name, what, rules, cases) in [
-            (
+        return vec![
+            generic(
                 "kiln-readonly-rootfs",
                 "Every container, init container and ephemeral container has a read-only root file system.",
-                cel::rootfs as fn(&Dialect) -> Rules,
+                cel::rootfs,
                 pairs::rootfs(request),
             ),
-            (
+            generic(
                 "kiln-image-digest",
                 "Every image is pinned by its digest.",
                 cel::digest,
                 pairs::digest(request),
             ),
-        ] {
-            files.push(generic(name, what, rules, request));
-            files.extend(tests(name, &cases));
+        ];
+    }
+    let of_image = |image: &super::Image| {
+        let repositories = image.spellings();
+        Policy {
+            name: format!("kiln-writable-mounts-{}", image.name()),
+            comment: format!(
+                "Containers of {} have a read-only root file system and writable mounts only where the image\nwrites, from its writable manifest.",
+                image.references()
+            ),
+            rules: cel::mounts(&dialect(&[], &repositories, &image.writable())),
+            condition: Some(cel::runs_image("object", &cel::list(&repositories))),
+            cases: pairs::mounts(image, request),
         }
-        return files;
-    }
-    let name = "kiln-writable-mounts";
-    let mut files = vec![for_images(name)];
-    for image in &request.images {
-        let own = format!("{name}-{}", image.name());
-        let config =
-            parameters(&own, &[("repositories", &image.spellings()), ("writablePaths", &image.writable())]);
-        let comment = format!(
-            "Where containers of {} may have writable mounts, from its writable manifest.\nNeeds kiln-writable-mounts.yaml.",
-            image.references()
-        );
-        files.push(file(
-            format!("{own}.yaml"),
-            Role::Policy,
-            &comment,
-            &[config, binding(&own, name, Some(&own), request)],
-        ));
-        files.extend(tests(&own, &pairs::mounts(image, request)));
-    }
-    files
+    };
+    request.images.iter().map(of_image).collect()
 }
 
-fn generic(name: &str, what: &str, rules: fn(&Dialect) -> Rules, request: &Request) -> File {
-    let exempt = request.exempt_images();
-    let is_exempting = !exempt.is_empty();
-    let rules = rules(&Dialect {
+/// What the API server calls things; Kyverno calls them the same.
+pub(super) fn dialect(exempt: &[String], repositories: &[String], writable: &[String]) -> Dialect {
+    Dialect {
         object: "object",
-        exempt: is_exempting.then(|| cel::lines("params.data.exemptImages")),
-        repositories: String::new(),
-        writable: String::new(),
-    });
-    let mut values = vec![policy(name, &rules, is_exempting, None)];
-    if is_exempting {
-        values.push(parameters(name, &[("exemptImages", &exempt)]));
+        deletions: Deletions::Unasked,
+        exempt: (!exempt.is_empty()).then(|| cel::list(exempt)),
+        repositories: cel::list(repositories),
+        writable: cel::list(writable),
     }
-    values.push(binding(name, name, is_exempting.then_some(name), request));
-    let comment = format!(
-        "{what}\nChecks pods that are made, and ephemeral containers that are added: what a pod that is there says cannot be\nchanged, and to check it again would only keep its finalizers."
-    );
-    file(format!("{name}.yaml"), Role::Policy, &comment, &values)
 }
 
-fn for_images(name: &str) -> File {
-    let repositories = cel::lines("params.data.repositories");
-    let rules = cel::mounts(&Dialect {
-        object: "object",
-        exempt: None,
-        repositories: repositories.clone(),
-        writable: cel::lines("params.data.writablePaths"),
-    });
-    let condition =
-        json!([{ "name": "runs-the-image", "expression": cel::runs_image("object", &repositories) }]);
-    let comment = "Containers of an image have a read-only root file system and writable mounts only where the image writes.\nDoes nothing by itself: each image has a binding of its own.";
-    file(format!("{name}.yaml"), Role::Definition, comment, &[policy(name, &rules, true, Some(condition))])
+impl Policy {
+    fn value(&self) -> Value {
+        let mut spec = json!({
+            "failurePolicy": "Fail",
+            "matchConstraints": constraints(),
+            "variables": self.rules.variables(),
+            "validations": self.rules.validations(),
+        });
+        if let Some(expression) = &self.condition {
+            put(
+                &mut spec,
+                "/matchConditions",
+                json!([{ "name": "runs-the-image", "expression": expression }]),
+            );
+        }
+        json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicy",
+            "metadata": { "name": self.name },
+            "spec": spec,
+        })
+    }
 }
 
-fn policy(name: &str, rules: &Rules, has_parameters: bool, conditions: Option<Value>) -> Value {
-    let mut spec = json!({
-        "failurePolicy": "Fail",
-        "matchConstraints": constraints(),
-        "variables": rules.variables(),
-        "validations": rules.validations(),
-    });
-    if has_parameters {
-        put(&mut spec, "/paramKind", json!({ "apiVersion": "v1", "kind": "ConfigMap" }));
-    }
-    if let Some(conditions) = conditions {
-        put(&mut spec, "/matchConditions", conditions);
-    }
-    json!({
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": { "name": name },
-        "spec": spec,
-    })
-}
-
-/// Pods that are made, and ephemeral containers that are added to them.
+/// Pods that are made, images that are put into them, and ephemeral containers that are added to them.
 pub(super) fn constraints() -> Value {
-    let rule = |operation: &str, resource: &str| {
+    let rule = |operations: &[&str], resource: &str| {
         json!({
             "apiGroups": [""],
             "apiVersions": ["v1"],
-            "operations": [operation],
+            "operations": operations,
             "resources": [resource],
         })
     };
-    json!({ "resourceRules": [rule("CREATE", "pods"), rule("UPDATE", "pods/ephemeralcontainers")] })
+    json!({ "resourceRules": [
+        rule(&["CREATE", "UPDATE"], "pods"),
+        rule(&["UPDATE"], "pods/ephemeralcontainers"),
+    ] })
 }
 
 /// Selects the namespaces by the label that the API server gives them.
@@ -133,45 +134,22 @@ pub(super) fn selector(namespaces: &[String]) -> Value {
     }] })
 }
 
-fn binding(name: &str, policy: &str, parameters: Option<&str>, request: &Request) -> Value {
+fn binding(name: &str, request: &Request) -> Value {
     let actions = match request.enforce() {
         Enforce::Deny => json!(["Deny"]),
         Enforce::Warn => json!(["Warn", "Audit"]),
         Enforce::Audit => json!(["Audit"]),
     };
-    let mut spec = json!({ "policyName": policy, "validationActions": actions });
+    let mut spec = json!({ "policyName": name, "validationActions": actions });
     let places = request.places(request.images.is_empty());
     if !places.is_empty() {
         put(&mut spec, "/matchResources", json!({ "namespaceSelector": selector(&places) }));
-    }
-    if let Some(parameters) = parameters {
-        // Whoever takes the parameters away lets nothing through by it.
-        put(
-            &mut spec,
-            "/paramRef",
-            json!({ "name": parameters, "namespace": PARAMETERS, "parameterNotFoundAction": "Deny" }),
-        );
     }
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicyBinding",
         "metadata": { "name": name },
         "spec": spec,
-    })
-}
-
-/// Lists, an item a line.
-fn parameters(name: &str, lists: &[(&str, &[String])]) -> Value {
-    let mut data = json!({});
-    for (key, items) in lists {
-        let lines: Vec<String> = items.iter().map(|item| format!("{item}\n")).collect();
-        put(&mut data, &format!("/{key}"), json!(lines.concat()));
-    }
-    json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": { "name": name, "namespace": PARAMETERS },
-        "data": data,
     })
 }
 
@@ -184,7 +162,7 @@ fn tests(name: &str, cases: &[Case]) -> Vec<File> {
         };
         let (directory, value) = match case.operation {
             Operation::Create => ("pods", case.pod.clone()),
-            Operation::Update | Operation::Ephemeral => ("reviews", case.review()),
+            _ => ("reviews", case.review()),
         };
         file(
             format!("tests/{name}/{directory}/{verdict}-{}.yaml", case.name),
@@ -193,5 +171,6 @@ fn tests(name: &str, cases: &[Case]) -> Vec<File> {
             &[value],
         )
     };
-    cases.iter().map(one).collect()
+    // The policy does not name deletions.
+    cases.iter().filter(|case| case.operation != Operation::Delete).map(one).collect()
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{WEB, Written, items, only_fields, text, written, written_for};
 
@@ -346,4 +346,28 @@ fn tools_that_stay_in_the_image_raise_nothing_and_names_are_as_the_kernel_cuts_t
     let gone = &rules.lists["kiln_team_web_gone"];
     assert!(gone.iter().any(|name| name == "bash") && !gone.iter().any(|name| name == "dash"));
     assert!(gone.iter().any(|name| name == "dpkg-preconfigu") && gone.iter().all(|name| name.len() <= 15));
+}
+
+#[test]
+fn what_hardened_images_do_when_they_start_raises_nothing() {
+    let files = written_for(&["falco"], &[WEB]);
+    let rules = Rules::of(&files["kiln-team-web.yaml"][0]);
+    let outside = |path: &str| {
+        let event = json!({
+            "evt.type": "openat", "evt.res": "SUCCESS", "evt.is_open_write": true, "fd.typechar": "f", "fd.num": 5,
+            "fd.name": path, "container.id": "3ad7b26ded6d",
+            "container.image.repository": "registry.example/team/web",
+        });
+        rules.raises("Write outside the writable paths of team-web", &event)
+    };
+    // Links to the log streams, the streams themselves, and memory that PostgreSQL's processes share.
+    for path in ["/var/log/nginx/access.log", "/dev/stdout", "/dev/stderr", "/dev/shm/PostgreSQL.1"] {
+        assert!(!outside(path), "{path}");
+    }
+    assert!(outside("/var/log/other") && outside("/dev/sda"));
+    let executed = json!({
+        "evt.type": "execve", "evt.res": "SUCCESS", "proc.exepath": "/dev/shm/x", "proc.is_exe_upper_layer": false,
+        "container.id": "3ad7b26ded6d", "container.image.repository": "registry.example/team/web",
+    });
+    assert!(rules.raises("Execution from a writable path of team-web", &executed));
 }

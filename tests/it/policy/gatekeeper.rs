@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::celpolicies::SPELLINGS;
 use super::engine::{native, rego, review_of, selects};
 use super::{WEB, Written, items, only_fields, text, written, written_for};
 
@@ -43,11 +44,26 @@ fn verify(files: &Written) -> usize {
 
 #[test]
 fn both_engines_say_what_the_suites_expect() {
-    assert_eq!(verify(&written(&["gatekeeper"])), 16);
+    assert_eq!(verify(&written(&["gatekeeper"])), 20);
     let exempting = written(&["gatekeeper", "--exempt", "registry.example/istio/", "--namespace", "web"]);
-    assert_eq!(verify(&exempting), 18);
-    assert_eq!(verify(&written_for(&["gatekeeper"], &[WEB])), 9);
-    assert_eq!(verify(&written_for(&["gatekeeper", "--namespace", "web"], &[WEB, "nginx:1"])), 18);
+    assert_eq!(verify(&exempting), 22);
+    assert_eq!(verify(&written_for(&["gatekeeper"], &[WEB])), 12);
+    assert_eq!(verify(&written_for(&["gatekeeper", "--namespace", "web"], &[WEB, "nginx:1"])), 25);
+}
+
+#[test]
+fn image_is_known_however_it_is_spelled_and_no_other_is() {
+    let files = written_for(&["gatekeeper"], &["registry:2", "registry.example/team/web:1"]);
+    let template = &files["k8sallowwritablemounts/template.yaml"][0];
+    let constraints = ["writable-mounts-registry", "writable-mounts-team-web"]
+        .map(|name| &files[&format!("k8sallowwritablemounts/{name}.yaml")][0]);
+    for (image, is_known) in SPELLINGS {
+        let review = review_of(&json!({ "spec": { "containers": [{ "name": "app", "image": image }] } }));
+        for engine in [rego, native] {
+            let said = constraints.map(|constraint| engine(template, constraint, &review)).concat();
+            assert_eq!(said.len(), usize::from(is_known), "{image}: {said:?}");
+        }
+    }
 }
 
 #[test]

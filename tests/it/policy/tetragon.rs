@@ -5,13 +5,13 @@
 
 use serde_json::{Value, json};
 
-use super::{WEB, Written, items, only_fields, text, written, written_for};
+use super::{WEB, Written, items, manifest, only_fields, text, written, written_for, written_with};
 
 /// Fails at whatever the definition does not have.
 fn check(policy: &Value) {
     only_fields(policy, "TracingPolicy", &["apiVersion", "kind", "metadata", "spec"]);
     assert_eq!(policy["apiVersion"], "cilium.io/v1alpha1");
-    only_fields(&policy["spec"], "spec", &["kprobes", "podSelector"]);
+    only_fields(&policy["spec"], "spec", &["kprobes", "podSelector", "containerSelector"]);
     let mut calls: Vec<&str> = Vec::new();
     for probe in items(policy, "/spec/kprobes") {
         only_fields(probe, "a kprobe", &["call", "syscall", "message", "args", "selectors", "tags"]);
@@ -22,7 +22,15 @@ fn check(policy: &Value) {
         let kinds: Vec<&str> = items(probe, "/args").iter().map(|argument| text(argument, "/type")).collect();
         let expected: &[&str] = match text(probe, "/call") {
             "security_file_permission" => &["file", "int"],
-            "security_path_truncate" => &["path"],
+            // Signatures of linux/security.h; of what is made or taken away the directory comes first, as `struct path`.
+            "security_path_chmod"
+            | "security_path_mkdir"
+            | "security_path_rmdir"
+            | "security_path_symlink"
+            | "security_path_truncate"
+            | "security_path_unlink" => &["path"],
+            "security_path_link" => &["nop", "path"],
+            "security_path_rename" => &["path", "nop", "path"],
             "security_bprm_check" => &["linux_binprm"],
             other => panic!("{other}"),
         };
@@ -36,6 +44,8 @@ fn check(policy: &Value) {
             assert!(indices.windows(2).all(|pair| pair[0] != pair[1]), "one filter for each argument");
             for argument in items(selector, "/matchArgs") {
                 only_fields(argument, "matchArgs", &["index", "operator", "values"]);
+                let index = usize::try_from(argument["index"].as_u64().unwrap()).unwrap();
+                assert_ne!(kinds[index], "nop", "what is not read cannot be compared");
                 assert!(["Equal", "Prefix", "Postfix"].contains(&text(argument, "/operator")));
                 assert!(!items(argument, "/values").is_empty());
             }
@@ -60,10 +70,7 @@ fn check(policy: &Value) {
 fn raises(policy: &Value, call: &Value) -> bool {
     let mut probes = items(policy, "/spec/kprobes").iter().filter(|probe| probe["call"] == call["call"]);
     let holds = |argument: &Value| {
-        let found = match argument["index"].as_u64() {
-            Some(0) => text(call, "/path"),
-            _ => text(call, "/access"),
-        };
+        let found = text(call, &format!("/arguments/{}", argument["index"]));
         let any = |test: &dyn Fn(&str) -> bool| {
             items(argument, "/values").iter().any(|value| test(value.as_str().unwrap()))
         };
@@ -113,10 +120,38 @@ fn policy_of_an_image_selects_the_pods_that_kiln_writes_for_it() {
     let files = written_for(&["tetragon"], &[WEB]);
     let policy = &files["kiln-team-web.yaml"][0];
     assert_eq!(policy["kind"], "TracingPolicy");
-    assert_eq!(policy["spec"]["podSelector"], json!({ "matchLabels": { "app.kubernetes.io/name": "web" } }));
+    let selected = |policy: &Value, app: &str| {
+        let label = json!({ "matchLabels": { "app.kubernetes.io/name": app } });
+        assert_eq!(policy["spec"]["podSelector"], label);
+        // Sidecars and what `kubectl debug` brings are not the image's.
+        let own = json!({ "key": "name", "operator": "In", "values": [app, "kiln-seed", "kiln-prepare"] });
+        assert_eq!(policy["spec"]["containerSelector"], json!({ "matchExpressions": [own] }));
+    };
+    selected(policy, "web");
+    let named = written_for(&["tetragon", "--app", "shop-web"], &[WEB]);
+    selected(&named["kiln-team-web.yaml"][0], "shop-web");
+    // As `kiln generate` names what runs it.
+    let digit = written_for(&["tetragon"], &["registry.example/7zip"]);
+    selected(&digit["kiln-7zip.yaml"][0], "app-7zip");
+    let pod = &written_for(&["vap"], &[WEB])["tests/kiln-writable-mounts-team-web/pods/accept-declared-mounts.yaml"]
+        [0];
+    let names = ["/spec/containers/0/name", "/spec/initContainers/0/name"].map(|name| text(pod, name));
+    assert_eq!(names, ["web", "kiln-seed"]);
+    assert!(written(&["tetragon"])["kiln.yaml"][0]["spec"].get("containerSelector").is_none());
     let files = written_for(&["tetragon", "--namespace", "b", "--namespace", "a"], &[WEB]);
     let places: Vec<&str> =
         files["kiln-team-web.yaml"].iter().map(|policy| text(policy, "/metadata/namespace")).collect();
     assert_eq!(places, ["a", "b"]);
     assert!(files["kiln-team-web.yaml"].iter().all(|policy| policy["kind"] == "TracingPolicyNamespaced"));
+}
+
+#[test]
+fn directories_of_the_image_itself_are_watched_and_what_the_kernel_makes_is_not() {
+    let mut manifest = manifest();
+    manifest["process"]["argv"] = json!(["/data/app/server"]);
+    manifest["process"]["cwd"] = json!("/proc");
+    let files = written_with(&manifest, &["tetragon"], &[WEB]);
+    let policy = &files["kiln-team-web.yaml"][0];
+    let call = |path: &str| json!({ "call": "security_file_permission", "arguments": [path, "2"] });
+    assert!(raises(policy, &call("/data/x")) && !raises(policy, &call("/proc/self/oom_score_adj")));
 }

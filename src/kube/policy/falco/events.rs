@@ -170,10 +170,13 @@ pub(super) fn of_image(image: &Image, request: &Request) -> File {
     let below = |top: &String| format!("{top}/x");
     let declared = || writable.iter().map(below);
     let mut silent_writes: Vec<Value> = declared().map(|path| own.open(&path)).collect();
-    silent_writes.extend([own.open("/dev/null"), other.open("/usr/local/x"), own.refused("/etc/passwd")]);
+    silent_writes
+        .extend(["/dev/null", "/dev/stdout", "/dev/stderr", "/dev/shm/x"].map(|path| own.open(path)));
+    silent_writes.extend(image.log_links().iter().map(|top| own.open(&format!("{top}/access.log"))));
+    silent_writes.extend([other.open("/usr/local/x"), own.refused("/etc/passwd")]);
     silent_writes.extend(declared().map(|path| own.rename(&path, &format!("{path}.new"))));
     let mut outside =
-        vec![own.open("/usr/local/x"), own.open("/dev/shm/x"), own.change("unlinkat", "/etc/passwd")];
+        vec![own.open("/usr/local/x"), own.open("/dev/sda"), own.change("unlinkat", "/etc/passwd")];
     outside.extend(declared().map(|path| own.rename(&path, "/usr/local/x")));
     outside.extend(writable.first().map(|top| own.open(&format!("{top}-x"))));
     let mut executed: Vec<Value> = declared().map(|path| own.execute(&path, &[])).collect();

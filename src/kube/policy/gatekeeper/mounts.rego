@@ -27,38 +27,16 @@ violation[{"msg": msg}] {
 
 # The image's containers that the request brings.
 checked[item] {
-    not is_update
-    container := input.review.object.spec.containers[_]
-    is_of_image(container)
-    item := {"label": "Container", "container": container}
+    brought[item]
+    is_of_image(item.container)
 }
 
-checked[item] {
-    not is_update
-    container := input.review.object.spec.initContainers[_]
-    is_of_image(container)
-    item := {"label": "Init container", "container": container}
-}
-
-checked[item] {
-    container := input.review.object.spec.ephemeralContainers[_]
-    not is_there_already(container)
-    is_of_image(container)
-    item := {"label": "Ephemeral container", "container": container}
-}
-
+# Behind the name there is nothing, a tag or a digest: a port is followed by a path. Hosts are the same in any case.
 is_of_image(container) {
-    container.image == input.parameters.repositories[_]
-}
-
-is_of_image(container) {
+    image := lower(container.image)
     repository := input.parameters.repositories[_]
-    startswith(container.image, concat("", [repository, ":"]))
-}
-
-is_of_image(container) {
-    repository := input.parameters.repositories[_]
-    startswith(container.image, concat("", [repository, "@"]))
+    startswith(image, repository)
+    regex.match(`^([:@][^/]*)?$`, substring(image, count(repository), -1))
 }
 
 is_undeclared(mount) {

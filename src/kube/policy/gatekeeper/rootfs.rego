@@ -1,32 +1,11 @@
 package k8srequirereadonlyrootfilesystem
 
 violation[{"msg": msg}] {
-    not is_update
-    container := input.review.object.spec.containers[_]
-    is_mutable(container)
+    brought[item]
+    is_mutable(item.container)
     msg := sprintf(
-        "Container '%v' must set securityContext.readOnlyRootFilesystem to true",
-        [container.name]
-    )
-}
-
-violation[{"msg": msg}] {
-    not is_update
-    container := input.review.object.spec.initContainers[_]
-    is_mutable(container)
-    msg := sprintf(
-        "Init container '%v' must set securityContext.readOnlyRootFilesystem to true",
-        [container.name]
-    )
-}
-
-violation[{"msg": msg}] {
-    container := input.review.object.spec.ephemeralContainers[_]
-    not is_there_already(container)
-    is_mutable(container)
-    msg := sprintf(
-        "Ephemeral container '%v' must set securityContext.readOnlyRootFilesystem to true",
-        [container.name]
+        "%v '%v' must set securityContext.readOnlyRootFilesystem to true",
+        [item.label, item.container.name]
     )
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::document::{at, push, put};
 use super::super::{Image, Request};
-use super::{Case, Operation, PINNED, container, mutable, namespace};
+use super::{Case, Operation, PINNED, container, mutable, namespace, of_legacy};
 
 /// For `cel::mounts`: the pod that kiln writes for the image, and what an intruder would make of it.
 pub(in super::super) fn mounts(image: &Image, request: &Request) -> Vec<Case> {
@@ -37,6 +37,7 @@ pub(in super::super) fn mounts(image: &Image, request: &Request) -> Vec<Case> {
     );
     push(&mut ephemeral, "/spec/volumes", extra());
     let before = json!({ "spec": at(&own, "/spec") });
+    let legacy = with(extra(), json!({ "name": "extra", "mountPath": "/usr/local" }));
     let foreign = container("other", PINNED, Some(false));
     let mut beside =
         with(extra(), json!({ "name": "extra", "mountPath": "/usr/share/more", "readOnly": true }));
@@ -49,7 +50,7 @@ pub(in super::super) fn mounts(image: &Image, request: &Request) -> Vec<Case> {
             "undeclared-mount",
             "a writable mount where the image does not write",
             undeclared("/usr/local"),
-            with(extra(), json!({ "name": "extra", "mountPath": "/usr/local" })),
+            legacy.clone(),
         ),
         Case::accepted(
             "read-only-mount",
@@ -88,6 +89,8 @@ pub(in super::super) fn mounts(image: &Image, request: &Request) -> Vec<Case> {
         )
         .of(Operation::Ephemeral, &before),
     ];
+    cases.extend(of_legacy(&legacy, undeclared("/usr/local")));
+    cases.extend(other_registry(image, &legacy));
     if let Some(path) = image.app_writable().first() {
         let crooked = format!("{path}/../etc");
         cases.push(Case::rejected(
@@ -104,4 +107,17 @@ pub(in super::super) fn mounts(image: &Image, request: &Request) -> Vec<Case> {
         ));
     }
     cases
+}
+
+/// A pod of another registry's image whose host is called like the image: with its port it begins like a name with a tag.
+fn other_registry(image: &Image, pod: &Value) -> Option<Case> {
+    let name = image.spellings().into_iter().find(|name| !name.contains('/'))?;
+    let mut pod = pod.clone();
+    for list in ["/spec/initContainers", "/spec/containers"] {
+        let containers = pod.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
+        for container in containers {
+            put(container, "/image", json!(format!("{name}:5000/team/app:1")));
+        }
+    }
+    Some(Case::accepted("other-registry", "an image of a registry whose host is called so", pod))
 }
