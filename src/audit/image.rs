@@ -7,7 +7,7 @@ use crate::image::Config;
 use crate::manifest::{Manifest, Path, Volume};
 use crate::path::ImagePath;
 use crate::plan::PathContent;
-use crate::rootfs::{Content, Entry, Rootfs};
+use crate::rootfs::{Content, Entry, Kind, Rootfs};
 
 /// Directories in which a name is looked for where the image does not say.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -36,17 +36,6 @@ pub enum Origin {
     Planned,
 }
 
-/// A program in an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Program {
-    /// It is there and may be started.
-    Found,
-    /// It is there, and nobody may start it.
-    NotExecutable,
-    /// It is not there.
-    Missing,
-}
-
 impl Image {
     /// Where a mount at `path` lies, the image's links followed.
     pub fn canonical(&self, path: &str) -> Option<ImagePath> {
@@ -64,29 +53,20 @@ impl Image {
         self.mounted().filter(|(known, _)| path.is_within(known)).map(|(_, entry)| entry).last()
     }
 
-    /// Whether the image has the program `name`, a path or a name in `PATH`.
-    pub(super) fn program(&self, name: &str) -> Program {
-        let find = |path: &str| {
-            let resolved = self.rootfs.resolve(&ImagePath::parse(path.as_bytes()).ok()?)?;
-            self.rootfs.entry(&resolved.path)
+    /// Where the program `name` lies, links followed: from `directory` if it is a path, else in those of `path`. Of several
+    /// the first that somebody may start counts.
+    pub(super) fn find(&self, name: &str, directory: &str, path: &str) -> Option<ImagePath> {
+        let candidates: Vec<String> = match name {
+            name if name.starts_with('/') => vec![name.to_owned()],
+            name if name.contains('/') => vec![format!("/{directory}/{name}")],
+            name => path.split(':').map(|directory| format!("{directory}/{name}")).collect(),
         };
-        let judge = |entry: Option<&Entry>| match entry {
-            Some(entry) if entry.is_directory() => Program::Missing,
-            Some(entry) if entry.mode & 0o111 == 0 => Program::NotExecutable,
-            Some(_) => Program::Found,
-            None => Program::Missing,
-        };
-        if name.contains('/') {
-            let at = if name.starts_with('/') {
-                name.to_owned()
-            } else {
-                format!("{}/{name}", self.config.working_dir)
-            };
-            return judge(find(&at));
-        }
-        let directories = self.search_path().split(':');
-        let found = directories.map(|directory| judge(find(&format!("{directory}/{name}"))));
-        found.min_by_key(|program| *program as u8).unwrap_or(Program::Missing)
+        let resolve = |path: &String| self.rootfs.resolve_from(&ImagePath::root(), path.as_bytes());
+        let found = candidates.iter().filter_map(resolve).map(|resolved| resolved.path);
+        let found: Vec<ImagePath> = found.filter(|path| !self.rootfs.is_directory(path)).collect();
+        let starts =
+            found.iter().find(|path| self.rootfs.entry(path).is_some_and(|entry| entry.mode & 0o111 != 0));
+        starts.or(found.first()).cloned()
     }
 
     /// `PATH`.
@@ -145,5 +125,5 @@ pub(super) fn is_log_directory(path: &Path) -> bool {
 fn is_log_link(entry: &Entry) -> bool {
     const STREAMS: [&[u8]; 6] =
         [b"/dev/stdout", b"/dev/stderr", b"/proc/self/fd/1", b"/proc/self/fd/2", b"/dev/fd/1", b"/dev/fd/2"];
-    matches!(&entry.kind, crate::rootfs::Kind::Symlink(target) if STREAMS.contains(&target.as_ref()))
+    matches!(&entry.kind, Kind::Symlink(target) if STREAMS.contains(&target.as_ref()))
 }

@@ -9,31 +9,35 @@ mod ignores;
 mod mounts;
 pub(super) mod operations;
 mod privilege;
+mod resources;
+mod secrets;
+mod shadow;
 mod supply;
+mod who;
 
 pub use filesystem::CONTAINER_ONLY;
 pub(super) use ignores::{IG001, IG002, IG003};
 pub use mounts::usual;
-pub use privilege::APP_ARMOR;
 
 use super::rule::{Found, Rule};
 use super::subject::Subject;
+pub use crate::kube::pss::APP_ARMOR_ANNOTATION as APP_ARMOR;
 
 /// Every rule.
 pub const RULES: [&Rule; 78] = [
     &filesystem::FS001,
     &mounts::FS002,
     &mounts::FS003,
-    &mounts::FS004,
-    &mounts::FS005,
-    &mounts::FS006,
+    &shadow::FS004,
+    &shadow::FS005,
+    &shadow::FS006,
     &filesystem::FS007,
-    &operations::FS008,
-    &operations::FS009,
+    &resources::FS008,
+    &resources::FS009,
     &filesystem::FS010,
     &mounts::FS011,
     &mounts::FS012,
-    &mounts::FS013,
+    &shadow::FS013,
     &filesystem::FS014,
     &filesystem::FS015,
     &mounts::FS016,
@@ -76,8 +80,8 @@ pub const RULES: [&Rule; 78] = [
     &supply::SC001,
     &supply::SC002,
     &supply::SC003,
-    &supply::SC004,
-    &supply::SC005,
+    &secrets::SC004,
+    &secrets::SC005,
     &supply::SC006,
     &supply::SC007,
     &supply::SC008,
@@ -89,8 +93,8 @@ pub const RULES: [&Rule; 78] = [
     &compatibility::CF004,
     &compatibility::CF005,
     &compatibility::CF006,
-    &operations::RS001,
-    &operations::RS002,
+    &resources::RS001,
+    &resources::RS002,
     &operations::OP001,
     &operations::OP002,
     &operations::OP003,

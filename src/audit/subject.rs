@@ -9,6 +9,8 @@ use super::options::Options;
 use super::resource::{Resource, Role};
 pub(super) use crate::kube::field::{list, number, text, truth, value};
 use crate::kube::pss::Violation;
+use crate::kube::quantity;
+use crate::path::ImagePath;
 
 /// A pod, or the template of one.
 pub(super) struct Subject<'a> {
@@ -23,7 +25,7 @@ pub(super) struct Subject<'a> {
     pub(super) spec: &'a Value,
     pub(super) containers: Vec<Container<'a>>,
     pub(super) volumes: Vec<Volume<'a>>,
-    /// What `restricted` forbids of it.
+    /// What `restricted` forbids of it, and what `baseline` does by controls that `restricted` has not.
     pub(super) violations: Vec<Violation>,
 }
 
@@ -45,11 +47,15 @@ pub(super) struct Container<'a> {
 pub(super) struct Mount<'a> {
     /// `spec.containers[0].volumeMounts[1]`.
     pub(super) at: String,
+    /// As written.
     pub(super) path: &'a str,
+    /// The same as the kubelet makes it.
+    pub(super) place: String,
     pub(super) fields: &'a Value,
     /// The volume's number in the pod; none where it is a claim template's, or nobody's.
     pub(super) volume: Option<usize>,
     pub(super) name: &'a str,
+    /// By itself, or for what its volume is.
     pub(super) is_read_only: bool,
 }
 
@@ -104,20 +110,45 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// The mounts through which a container can write: of any volume of the pod that is not read-only.
+    pub(super) fn writable<'s>(
+        &'s self,
+        container: &'s Container<'a>,
+    ) -> impl Iterator<Item = &'s Mount<'a>> + use<'s, 'a> {
+        container.mounts.iter().filter(|mount| !mount.is_read_only && self.kind_of(mount).is_some())
+    }
+
     /// Names of `volumeClaimTemplates`.
     pub(super) fn claim_templates(&self) -> impl Iterator<Item = &'a str> {
         list(self.whole, "spec.volumeClaimTemplates").filter_map(|(_, claim)| text(claim, "metadata.name"))
     }
 
-    /// Whether the pod runs on Windows, where most of what is asked here means nothing.
+    /// Whether the pod runs on Windows, where most of what is asked here means nothing: it says so, or asks for such nodes.
     pub(super) fn is_windows(&self) -> bool {
-        text(self.spec, "os.name") == Some("windows")
+        let nodes =
+            value(self.spec, "nodeSelector").and_then(|labels| labels.get("kubernetes.io/os")?.as_str());
+        text(self.spec, "os.name").or(nodes) == Some("windows")
     }
 }
 
-/// What can be mounted so that somebody writes through it.
-pub(super) const WRITABLE_KINDS: [&str; 6] =
-    ["emptyDir", "persistentVolumeClaim", "ephemeral", "csi", "hostPath", "nfs"];
+/// The amount at `path`, which may be a text or a number.
+pub(super) fn amount(of: &Value, path: &str) -> Option<f64> {
+    match value(of, path)? {
+        Value::String(text) => quantity::parse(text),
+        value => value.as_f64(),
+    }
+}
+
+/// `path` as the kubelet makes it: absolute, no slash doubled or at the end.
+pub(super) fn absolute(path: &str) -> String {
+    let names: Vec<&str> = path.split('/').filter(|name| !["", "."].contains(name)).collect();
+    format!("/{}", names.join("/"))
+}
+
+/// Whether `path` is `of` or lies below it, both as [`absolute`] has them.
+pub(super) fn is_within(path: &str, of: &str) -> bool {
+    of == "/" || path.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
 
 /// What Kubernetes itself writes, and nobody in the container.
 pub(super) const FIXED_KINDS: [&str; 5] = ["configMap", "secret", "projected", "downwardAPI", "image"];
@@ -146,11 +177,15 @@ fn container<'a>(
         .map(|(index, mount)| {
             let name = text(mount, "name").unwrap_or_default();
             let volume = volumes.iter().position(|volume| volume.name == name);
-            let kind = volume.and_then(|index| volumes.get(index)).map(|volume| volume.kind);
-            let is_fixed = kind.is_some_and(|kind| FIXED_KINDS.contains(&kind));
+            // Claims, and most of what is mounted over the network, can be read-only whatever the mount says.
+            let is_fixed = volume.and_then(|index| volumes.get(index)).is_some_and(|volume| {
+                FIXED_KINDS.contains(&volume.kind) || truth(volume.source, "readOnly") == Some(true)
+            });
+            let path = text(mount, "mountPath").unwrap_or_default();
             Mount {
                 at: format!("{at}.volumeMounts[{index}]"),
-                path: text(mount, "mountPath").unwrap_or_default(),
+                path,
+                place: absolute(path),
                 fields: mount,
                 volume,
                 name,
@@ -185,5 +220,55 @@ impl Container<'_> {
     /// Words of a list at `path`.
     pub(super) fn words(&self, path: &str) -> Vec<&str> {
         list(self.fields, path).filter_map(|(_, word)| word.as_str()).collect()
+    }
+
+    /// The directory that it starts in: its own, else the image's.
+    pub(super) fn working_dir<'c>(&'c self, image: &'c Image) -> &'c str {
+        text(self.fields, "workingDir").unwrap_or(&image.config.working_dir)
+    }
+
+    /// What it starts: its own words where it has any, else the image's, as Kubernetes puts them together.
+    pub(super) fn argv<'c>(&'c self, image: &'c Image) -> Vec<&'c str> {
+        let config = &image.config;
+        let (mut argv, args) = (self.words("command"), self.words("args"));
+        let is_images = argv.is_empty();
+        if is_images {
+            argv.extend(config.entrypoint.iter().map(String::as_str));
+        }
+        if is_images && args.is_empty() {
+            argv.extend(config.cmd.iter().map(String::as_str));
+        }
+        argv.extend(args);
+        argv
+    }
+
+    /// Where the program `name` of the image lies, as the container looks for it.
+    pub(super) fn find(&self, image: &Image, name: &str) -> Option<ImagePath> {
+        let own = list(self.fields, "env").filter(|(_, one)| text(one, "name") == Some("PATH")).last();
+        let path = own.and_then(|(_, one)| text(one, "value")).unwrap_or_else(|| image.search_path());
+        image.find(name, self.working_dir(image), path)
+    }
+
+    /// Whether a volume lies over the program `name`, so that the image does not say what is there.
+    pub(super) fn is_mounted_over(&self, image: &Image, name: &str) -> bool {
+        let directory = if name.starts_with('/') { "" } else { self.working_dir(image) };
+        let path = absolute(&format!("{directory}/{name}"));
+        name.contains('/') && self.mounts.iter().any(|mount| is_within(&path, &mount.place))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_made_absolute_as_the_kubelet_does() {
+        for (path, expect) in
+            [("/a/b", "/a/b"), ("//a//b/", "/a/b"), ("a/./b", "/a/b"), ("/", "/"), ("", "/"), ("./", "/")]
+        {
+            assert_eq!(absolute(path), expect, "{path}");
+        }
+        assert!(is_within("/a/b", "/a") && is_within("/a", "/a") && is_within("/a", "/"));
+        assert!(!is_within("/ab", "/a") && !is_within("/a", "/a/b"));
     }
 }

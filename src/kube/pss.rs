@@ -10,6 +10,7 @@ mod restricted;
 use serde_json::Value;
 
 use super::version::Version;
+pub use baseline::APP_ARMOR_ANNOTATION;
 use pod::Pod;
 
 /// How strict the standard is; `privileged` forbids nothing.

@@ -8,7 +8,7 @@ mod list;
 use std::collections::HashSet;
 
 pub use invocation::{Invocation, invocation};
-pub use list::{Command, commands};
+pub use list::{Command, Joined, commands};
 
 /// Splits `text` into the words of one simple command; `None` where a shell would do more than split and
 /// unquote it (POSIX shell, 2.2 "Quoting", 2.9.1 "Simple Commands").
@@ -210,7 +210,7 @@ pub fn of_healthcheck(test: &[String]) -> Vec<String> {
 
 /// Builtins and keywords of dash, and those of bash that have no program of the same use: a shell never
 /// looks these up in `PATH`.
-fn is_builtin(word: &str) -> bool {
+pub fn is_builtin(word: &str) -> bool {
     const BUILTINS: &[&str] = &[
         "!",
         ".",

@@ -4,12 +4,14 @@
 
 use serde_json::Value;
 
-use super::super::command::{base, changes_files, installs, is_shell, programs};
-use super::super::image::{Image, Program};
+use super::super::command::{Step, base, changed_files, installs, is_shell, only_waits, steps};
+use super::super::image::Image;
 use super::super::resource::Role;
 use super::super::rule::{Check, Fix, Found, NO_IMAGE, Rule};
-use super::super::subject::{Container, Subject, list, number, text, value};
+use super::super::subject::{Container, Subject, absolute, is_within, list, number, text, value};
+use super::who::Who;
 use crate::finding::Severity;
+use crate::plan::command::{Joined, is_builtin};
 
 /// Probes by field.
 const PROBES: [&str; 3] = ["startupProbe", "readinessProbe", "livenessProbe"];
@@ -24,9 +26,9 @@ fn command<'v>(container: &'v Container<'_>, of: &str) -> Option<Vec<&'v str>> {
 
 pub(super) const FS022: Rule = Rule {
     id: "FS022",
-    title: "no probe and no hook changes the image's files",
+    title: "no probe and no `postStart` changes the image's files",
     severity: Severity::Medium,
-    passes: "No `exec` of a probe or a hook runs `rm`, `mv`, `chmod`, `chown`, `ln`, `sed -i` or a package manager.",
+    passes: "No `exec` of a probe or of `postStart` runs `rm`, `mv`, `chmod`, `chown`, `ln`, `sed -i` and the like, but for files in a volume that the container can write, named in full; and none runs a package manager.",
     why: "A startup probe that removes the shell was a way to harden before images were hardened. It needs root and a writable root file system, it leaves a window and other shells, and with a read-only root file system it fails: the kubelet restarts the container for ever.",
     remedy: "Take it out and harden the image: `kiln harden` removes shells and tools for good.",
     fix: Fix::Safe,
@@ -37,23 +39,36 @@ pub(super) const FS022: Rule = Rule {
 
 fn mutating(subject: &Subject<'_>, found: &mut Found) {
     for container in &subject.containers {
-        for of in PROBES.iter().chain(&HOOKS) {
+        // What happens before the end changes nothing that runs.
+        for of in PROBES.iter().chain(&["lifecycle.postStart"]) {
             let Some(argv) = command(container, of) else { continue };
-            let what =
-                programs(&argv).iter().find_map(|words| changes_files(words).or_else(|| installs(words)));
-            if let Some(what) = what {
+            let steps = steps(&argv);
+            let what = steps
+                .iter()
+                .find(|step| changes_image(subject, container, &step.words) || installs(&step.words));
+            if let Some(step) = what {
                 let at = container.field(&format!("{of}.exec.command"));
-                found.container(subject, container, at, format!("the {of} runs `{what}`"));
+                found.container(subject, container, at, format!("the {of} runs `{}`", step.words.join(" ")));
             }
         }
     }
+}
+
+/// Whether a command changes files, and not all of them lie in volumes that the container can write.
+fn changes_image(subject: &Subject<'_>, container: &Container<'_>, words: &[String]) -> bool {
+    let is_in_volume = |file: &&str| {
+        let is_plain = file.starts_with('/') && !file.split('/').any(|name| name == "..");
+        let file = absolute(file);
+        is_plain && subject.writable(container).any(|mount| is_within(&file, &mount.place))
+    };
+    changed_files(words).is_some_and(|files| files.is_empty() || !files.iter().all(is_in_volume))
 }
 
 pub(super) const FS023: Rule = Rule {
     id: "FS023",
     title: "no container installs software at start",
     severity: Severity::Medium,
-    passes: "No `command` or `args` runs a package manager, `pip install` and the like, `chmod`, `sed -i`, or gives what it downloads to a shell.",
+    passes: "No `command` or `args` runs a package manager, `pip install` and the like, nor `chmod` or `sed -i` but for files in a volume that the container can write, named in full; and none pipes what it downloads into a shell.",
     why: "What is installed at start is in no image that anybody scanned, and with a read-only root file system it cannot be installed.",
     remedy: "Do it when the image is built.",
     fix: Fix::None,
@@ -67,18 +82,20 @@ fn installing(subject: &Subject<'_>, found: &mut Found) {
         let mut argv = container.words("command");
         let field = if argv.is_empty() { "args" } else { "command" };
         argv.extend(container.words("args"));
-        let programs = programs(&argv);
-        let downloads = programs.iter().skip(1).zip(programs.iter().skip(2)).find_map(|(from, to)| {
-            let loads = from.first().is_some_and(|name| ["curl", "wget"].contains(&base(name)));
-            (loads && to.first().is_some_and(|name| is_shell(name)))
-                .then(|| format!("{} | {}", from.join(" "), to.join(" ")))
+        let steps = steps(&argv);
+        let is_called =
+            |step: &Step, names: &[&str]| step.words.first().is_some_and(|name| names.contains(&base(name)));
+        let downloads = steps.windows(2).find_map(|pair| {
+            let [from, to] = pair else { return None };
+            let runs = to.joined == Joined::Pipe && to.words.first().is_some_and(|name| is_shell(name));
+            (runs && is_called(from, &["curl", "wget"]))
+                .then(|| format!("{} | {}", from.words.join(" "), to.words.join(" ")))
         });
-        let changes = |words: &Vec<String>| {
-            let opens = words.first().is_some_and(|name| ["chmod", "sed"].contains(&base(name)));
-            changes_files(words).filter(|_| opens)
+        let does = |step: &&Step| {
+            installs(&step.words)
+                || is_called(step, &["chmod", "sed"]) && changes_image(subject, container, &step.words)
         };
-        let what = downloads
-            .or_else(|| programs.iter().find_map(|words| installs(words).or_else(|| changes(words))));
+        let what = downloads.or_else(|| steps.iter().find(does).map(|step| step.words.join(" ")));
         if let Some(what) = what {
             found.container(subject, container, container.field(field), format!("the start runs `{what}`"));
         }
@@ -102,12 +119,12 @@ fn sticky(subject: &Subject<'_>, found: &mut Found) {
     /// 1777.
     const STICKY: i64 = 0o1777;
     for container in subject.own_containers() {
-        for mount in container.mounts.iter().filter(|mount| mount.path.trim_end_matches('/') == "/tmp") {
+        for mount in container.mounts.iter().filter(|mount| mount.place == "/tmp") {
             let Some(image) = container.known else {
                 found.undecided(NO_IMAGE);
                 continue;
             };
-            if image.program("ruby") == Program::Missing {
+            if container.find(image, "ruby").is_none() {
                 continue;
             }
             let set = list(container.fields, "env").find(|(_, one)| text(one, "name") == Some("TMPDIR"));
@@ -122,24 +139,42 @@ fn sticky(subject: &Subject<'_>, found: &mut Found) {
     }
 }
 
-/// What is wrong with the program of `argv` in `image`.
-fn missing(image: &Image, argv: &[&str]) -> Option<String> {
-    let programs = programs(argv);
-    let first = programs.first()?.first()?;
-    let judge = |name: &str| match image.program(name) {
-        Program::Found => None,
-        Program::NotExecutable => Some(format!("`{name}` of the image cannot be started")),
-        Program::Missing => Some(format!("the image has no `{name}`")),
+/// What is wrong with the program `name`, for `who`, or for everybody.
+fn wrong(container: &Container<'_>, image: &Image, who: Option<&Who>, name: &str) -> Option<String> {
+    // What a volume brings, or a variable names, the image does not say.
+    if name.contains("$(") || container.is_mounted_over(image, name) {
+        return None;
+    }
+    let Some(path) = container.find(image, name) else { return Some(format!("the image has no `{name}`")) };
+    if image.rootfs.entry(&path).is_some_and(|entry| entry.mode & 0o111 == 0) {
+        return Some(format!("`{name}` of the image cannot be started"));
+    }
+    let who = who.filter(|who| who.keeps_out(image, &path).is_some())?;
+    Some(format!("`{name}` of the image cannot be started by user {}", who.uid))
+}
+
+/// What is wrong with what a plain text for a shell runs: the steps behind the first, those that the shell has to find.
+fn wrong_within(
+    container: &Container<'_>,
+    image: &Image,
+    who: Option<&Who>,
+    steps: &[Step],
+) -> Option<String> {
+    let moves = steps.iter().any(|step| step.words.first().is_some_and(|name| name == "cd"));
+    let is_name = |name: &str| {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._+-".contains(c);
+        let is_told = name.starts_with('/') || !name.contains('/') || !moves;
+        name.chars().all(is_plain) && is_told && !is_builtin(name)
     };
-    // What else a shell is to run it may have built in.
-    judge(first)
+    let names = steps.iter().skip(1).filter(|step| step.is_sure).filter_map(|step| step.words.first());
+    names.filter(|name| is_name(name)).find_map(|name| wrong(container, image, who, name))
 }
 
 pub(super) const CF001: Rule = Rule {
     id: "CF001",
     title: "the image has what probes run",
     severity: Severity::High,
-    passes: "The program of every `exec` probe is in the image and can be started.",
+    passes: "The program of every `exec` probe is in the image, or in a volume, and the container's user can start it; if it is a shell with a text of plain commands (no branches, loops, `||` or substitutions) so is each of them.",
     why: "A probe that cannot run fails: the pod is never ready, or is restarted for ever.",
     remedy: "Ask by `httpGet`, `tcpSocket` or `grpc`, which need nothing in the image; `kiln fix` converts what it can.",
     fix: Fix::WithImage,
@@ -152,7 +187,7 @@ pub(super) const CF002: Rule = Rule {
     id: "CF002",
     title: "the image has what hooks run",
     severity: Severity::High,
-    passes: "The program of every `exec` hook is in the image and can be started; waiting is the hook's own `sleep`.",
+    passes: "The program of every `exec` hook is in the image, or in a volume, and the container's user can start it; if it is a shell with a text of plain commands (no branches, loops, `||` or substitutions) so is each of them. From Kubernetes 1.30 on a hook that only waits does so by its own `sleep`.",
     why: "A `preStop` that cannot run is skipped: the server is stopped while requests still come in. A `postStart` that cannot run kills the container.",
     remedy: "Use `preStop: {sleep: {seconds: N}}`, which Kubernetes has from 1.30 on.",
     fix: Fix::Safe,
@@ -162,15 +197,30 @@ pub(super) const CF002: Rule = Rule {
 };
 
 fn runnable(subject: &Subject<'_>, found: &mut Found, of: &[&str]) {
+    /// The first version in which hooks wait by themselves.
+    const SLEEPS: u32 = 30;
     for container in subject.own_containers() {
         for of in of {
             let Some(argv) = command(container, of) else { continue };
+            let at = container.field(&format!("{of}.exec.command"));
+            let steps = steps(&argv);
+            if HOOKS.contains(of) && subject.options.version.0 >= SLEEPS && only_waits(&steps) {
+                found.container(
+                    subject,
+                    container,
+                    at,
+                    format!("the {of} waits by a program, not by `sleep`"),
+                );
+                continue;
+            }
             let Some(image) = container.known else {
                 found.undecided(NO_IMAGE);
                 continue;
             };
-            if let Some(why) = missing(image, &argv) {
-                let at = container.field(&format!("{of}.exec.command"));
+            let who = Who::of(subject, container, image);
+            let first = argv.first().and_then(|name| wrong(container, image, who.as_ref(), name));
+            let why = first.or_else(|| wrong_within(container, image, who.as_ref(), &steps));
+            if let Some(why) = why {
                 found.container(subject, container, at, format!("the {of} cannot run: {why}"));
             }
         }
@@ -181,8 +231,8 @@ pub(super) const CF003: Rule = Rule {
     id: "CF003",
     title: "the image has what the pod starts",
     severity: Severity::High,
-    passes: "The first word of every `command` is a program of the image.",
-    why: "A command that begins with `sh -c` does not start on an image without a shell.",
+    passes: "Where the pod has `command` or `args`, the program that these start is in the image, or in a volume, and can be started; if it is a shell with a text of plain commands (no branches, loops, `||` or substitutions) so is each of them, for the container's user.",
+    why: "A command that begins with `sh -c` does not start on an image without a shell, and a text for the shell fails where it comes to a program that the image does not have.",
     remedy: "Start the program itself, with its arguments one by one in `command` and `args`; variables as `$(NAME)`.",
     fix: Fix::None,
     maps: &[],
@@ -192,16 +242,18 @@ pub(super) const CF003: Rule = Rule {
 
 fn startable(subject: &Subject<'_>, found: &mut Found) {
     for container in subject.own_containers() {
-        let argv = container.words("command");
-        if argv.is_empty() {
-            continue;
-        }
+        let has = |field: &str| !container.words(field).is_empty();
+        let Some(field) = ["command", "args"].into_iter().find(|field| has(field)) else { continue };
         let Some(image) = container.known else {
             found.undecided(NO_IMAGE);
             continue;
         };
-        if let Some(why) = missing(image, &argv) {
-            found.container(subject, container, container.field("command"), why);
+        let argv = container.argv(image);
+        let who = Who::of(subject, container, image);
+        // Whether this user may start the first program is another rule's.
+        let first = argv.first().and_then(|name| wrong(container, image, None, name));
+        if let Some(why) = first.or_else(|| wrong_within(container, image, who.as_ref(), &steps(&argv))) {
+            found.container(subject, container, container.field(field), why);
         }
     }
 }
@@ -249,7 +301,7 @@ pub(super) const CF005: Rule = Rule {
     id: "CF005",
     title: "probes ask a port that is there",
     severity: Severity::Medium,
-    passes: "A probe's port is one that the container declares, by name or number, or that the image is known to listen on.",
+    passes: "A probe's port is one that the container declares, by name or number; or it is a number on which the image is known to listen.",
     why: "A probe of a port where nobody listens fails, and so does the pod.",
     remedy: "Declare the port under `ports`, and name it in the probe.",
     fix: Fix::None,
@@ -265,13 +317,17 @@ fn probed_ports(subject: &Subject<'_>, found: &mut Found) {
                 let field = format!("{probe}.{how}.port");
                 let Some(port) = value(container.fields, &field) else { continue };
                 let declared = list(container.fields, "ports").any(|(_, one)| is_port(one, port));
-                let listens = |image: &Image| {
-                    image.manifest.ports.iter().any(|one| {
-                        port.as_u64() == Some(u64::from(one.port))
-                            || port.as_str() == Some(&one.port.to_string())
-                    })
-                };
-                if declared || container.known.is_some_and(listens) {
+                if declared {
+                    continue;
+                }
+                let number = port.as_u64().or_else(|| port.as_str()?.parse().ok());
+                // A port need not be declared, and nobody but the image knows of it then.
+                if number.is_some() && container.known.is_none() {
+                    found.undecided(NO_IMAGE);
+                    continue;
+                }
+                let mut listens = container.known.into_iter().flat_map(|image| &image.manifest.ports);
+                if listens.any(|one| Some(u64::from(one.port)) == number) {
                     continue;
                 }
                 let says = match port.as_str() {

@@ -4,7 +4,7 @@
 
 use super::super::checklist::Point;
 use super::super::rule::{Check, Fix, Found, Rule};
-use super::super::subject::{Subject, text, truth, value};
+use super::super::subject::{FIXED_KINDS, Subject, absolute, amount, is_within, text, truth, value};
 use crate::finding::Severity;
 use crate::kube::field;
 
@@ -40,8 +40,8 @@ pub(super) const FS007: Rule = Rule {
     id: "FS007",
     title: "an `emptyDir` has a size limit",
     severity: Severity::Medium,
-    passes: "Every `emptyDir` has a `sizeLimit`.",
-    why: "Without one a container fills the node's disk, or with `medium: Memory` its memory, and takes other pods with it.",
+    passes: "Every `emptyDir` has a `sizeLimit` that is an amount above 0.",
+    why: "Without one, and 0 is none, a container fills the node's disk, or with `medium: Memory` its memory, and takes other pods with it.",
     remedy: "Set `sizeLimit` to some times what the app was seen to write; kiln records the peak and proposes a limit.",
     fix: Fix::Safe,
     maps: &["kyverno require-emptydir-requests-limits"],
@@ -51,10 +51,13 @@ pub(super) const FS007: Rule = Rule {
 
 fn size_limit(subject: &Subject<'_>, found: &mut Found) {
     for volume in subject.volumes.iter().filter(|volume| volume.kind == "emptyDir") {
-        if value(volume.source, "sizeLimit").is_none() {
-            let message = format!("the `emptyDir` {:?} has no `sizeLimit`", volume.name);
-            found.pod(format!("{}.emptyDir.sizeLimit", volume.at), message);
-        }
+        let how = match value(volume.source, "sizeLimit") {
+            None => "has no `sizeLimit`".to_owned(),
+            Some(_) if amount(volume.source, "sizeLimit").is_some_and(|limit| limit > 0.0) => continue,
+            Some(limit) => format!("has the `sizeLimit` {limit}, which limits nothing"),
+        };
+        let message = format!("the `emptyDir` {:?} {how}", volume.name);
+        found.pod(format!("{}.emptyDir.sizeLimit", volume.at), message);
     }
 }
 
@@ -140,7 +143,7 @@ fn explicit_read_only(subject: &Subject<'_>, found: &mut Found) {
     for container in &subject.containers {
         for mount in &container.mounts {
             let kind = subject.kind_of(mount).unwrap_or_default();
-            let is_fixed = super::super::subject::FIXED_KINDS.contains(&kind);
+            let is_fixed = FIXED_KINDS.contains(&kind);
             if is_fixed && truth(mount.fields, "readOnly") != Some(true) {
                 let message = format!("{} is mounted from a {kind} without `readOnly: true`", mount.path);
                 found.container(subject, container, format!("{}.readOnly", mount.at), message);
@@ -187,7 +190,7 @@ pub(super) const FS018: Rule = Rule {
     id: "FS018",
     title: "nothing of the node is mounted",
     severity: Severity::High,
-    passes: "The pod has no `hostPath` volume. One that a container may write, that is a socket or that holds what belongs to the node (`/`, `/etc`, `/proc`, the container runtime's state) is critical.",
+    passes: "The pod has no `hostPath` volume. One that a container may write, that is a socket or that is, holds or lies in what belongs to the node is critical: its programs, configuration and homes, `/dev`, `/proc`, `/run` and `/sys`, the state of the kubelet, of etcd and of container runtimes.",
     why: "A directory of the node outlives the pod, is shared with others, and is a way out: with the runtime's socket or `/etc` writable, whoever is in the container is on the node.",
     remedy: "Use a claim, an `emptyDir` or a ConfigMap. Where an agent must read the node, mount the one directory it needs, `readOnly: true`.",
     fix: Fix::None,
@@ -197,9 +200,8 @@ pub(super) const FS018: Rule = Rule {
 };
 
 fn host_path(subject: &Subject<'_>, found: &mut Found) {
-    /// What belongs to the node.
-    const SENSITIVE: [&str; 16] = [
-        "/",
+    /// What belongs to the node, with what lies below.
+    const SENSITIVE: [&str; 19] = [
         "/bin",
         "/boot",
         "/dev",
@@ -212,8 +214,12 @@ fn host_path(subject: &Subject<'_>, found: &mut Found) {
         "/sbin",
         "/sys",
         "/usr",
-        "/var/lib/kubelet",
         "/var/lib/containerd",
+        "/var/lib/containers",
+        "/var/lib/crio",
+        "/var/lib/docker",
+        "/var/lib/etcd",
+        "/var/lib/kubelet",
         "/var/run",
     ];
     found.spares_point = true;
@@ -228,13 +234,11 @@ fn host_path(subject: &Subject<'_>, found: &mut Found) {
                 .map(move |mount| (container, mount))
         });
         let writer = mounts.find(|(_, mount)| !mount.is_read_only);
-        let trimmed = match path.trim_end_matches('/') {
-            "" => "/",
-            trimmed => trimmed,
-        };
+        let place = absolute(path);
         let is_socket = text(volume.source, "type") == Some("Socket")
             || path.rsplit_once('.').is_some_and(|(_, end)| end == "sock");
-        let is_sensitive = SENSITIVE.contains(&trimmed) || is_socket;
+        let is_sensitive =
+            is_socket || SENSITIVE.iter().any(|known| is_within(&place, known) || is_within(known, &place));
         let how = match writer {
             Some((container, _)) => format!(", and {} may write it", container.title()),
             None if is_socket => ", a socket: whoever speaks to it acts on the node".to_owned(),

@@ -2,15 +2,15 @@
 //!
 //! Rules only. What Kubernetes' own standards say of it is asked of them.
 
+use serde_json::Value;
+
 use super::super::checklist::Point;
-use super::super::image::Image;
 use super::super::options::Platform;
 use super::super::rule::{Check, Fix, Found, NO_IMAGE, Rule};
-use super::super::subject::{Container, Subject, list, number, text, value};
+use super::super::subject::{Container, Subject, list, number, text, truth, value};
 use super::violated;
-use crate::accounts::Accounts;
+use super::who::{Who, identity};
 use crate::finding::Severity;
-use crate::path::ImagePath;
 
 pub(super) const ID001: Rule = Rule {
     id: "ID001",
@@ -31,8 +31,8 @@ pub(super) const ID002: Rule = Rule {
     id: "ID002",
     title: "containers run as a number that is not 0",
     severity: Severity::High,
-    passes: "`runAsUser` is above 0, at the container or the pod; or it is not set and the image's `USER` is a number above 0.",
-    why: "The kubelet cannot tell whether a name is root's: with `runAsNonRoot: true` and an image whose `USER` is a name the container does not start (`CreateContainerConfigError`).",
+    passes: "`runAsUser` is 0 nowhere, whatever the version and whether or not the pod has users of its own; and where neither the container nor the pod has it, the image's `USER` is a number above 0.",
+    why: "0 is root. The kubelet cannot tell whether a name is root's: with `runAsNonRoot: true` and an image whose `USER` is a name the container does not start (`CreateContainerConfigError`).",
     remedy: "Set `runAsUser` and `runAsGroup` to the numbers that the image's `/etc/passwd` has; hardened images have numbers in `USER`.",
     fix: Fix::WithImage,
     maps: &["checklist 3", "PSS runAsUser", "KSV-0105"],
@@ -51,7 +51,14 @@ fn user(subject: &Subject<'_>, container: &Container<'_>) -> Option<Result<i64, 
 }
 
 fn numeric_user(subject: &Subject<'_>, found: &mut Found) {
-    violated(subject, found, &["runAsUser"], "`runAsUser` is 0: root");
+    let is_root = |fields: &Value| number(fields, "securityContext.runAsUser") == Some(0);
+    let message = "`runAsUser` is 0: root";
+    if is_root(subject.spec) {
+        found.pod("spec.securityContext.runAsUser", message);
+    }
+    for container in subject.containers.iter().filter(|container| is_root(container.fields)) {
+        found.container(subject, container, container.field("securityContext.runAsUser"), message);
+    }
     // On OpenShift the platform sets one.
     if subject.is_windows() || subject.options.platform == Platform::Openshift {
         return;
@@ -101,7 +108,7 @@ fn high_ids(subject: &Subject<'_>, found: &mut Found) {
             ("runAsGroup", process.map(|process| process.gid)),
         ];
         for (field, own) in own {
-            let Some(id) = subject.effective(container, field).and_then(serde_json::Value::as_i64) else {
+            let Some(id) = subject.effective(container, field).and_then(Value::as_i64) else {
                 continue;
             };
             // Root is another rule's.
@@ -150,7 +157,7 @@ fn root_group(subject: &Subject<'_>, found: &mut Found) {
         return found.void();
     }
     for container in &subject.containers {
-        match subject.effective(container, "runAsGroup").map(serde_json::Value::as_i64) {
+        match subject.effective(container, "runAsGroup").map(Value::as_i64) {
             Some(Some(0)) => {
                 found.container(
                     subject,
@@ -162,7 +169,9 @@ fn root_group(subject: &Subject<'_>, found: &mut Found) {
             Some(_) => {}
             None => {
                 // The kubelet takes the group from the image's USER, or from its accounts; 0 where neither says.
-                let gid = container.known.map(|image| own_group(subject, container, image));
+                let gid = container
+                    .known
+                    .map(|image| identity(subject, container, image).map_or(0, |identity| identity.gid));
                 match gid {
                     None => found.undecided(NO_IMAGE),
                     Some(0) => {
@@ -190,22 +199,12 @@ fn root_group(subject: &Subject<'_>, found: &mut Found) {
     }
 }
 
-/// The group that a runtime takes where the pod says none.
-fn own_group(subject: &Subject<'_>, container: &Container<'_>, image: &Image) -> u32 {
-    let accounts = Accounts::read(&image.rootfs);
-    let user = match subject.effective(container, "runAsUser").and_then(serde_json::Value::as_i64) {
-        Some(uid) => uid.to_string(),
-        None => image.config.user.clone(),
-    };
-    accounts.resolve(&user).map_or(0, |user| user.gid)
-}
-
 pub(super) const ID005: Rule = Rule {
     id: "ID005",
     title: "`fsGroup` stands where it is needed, and only there",
     severity: Severity::Low,
-    passes: "A pod that writes to a claim has `fsGroup`, with `fsGroupChangePolicy: OnRootMismatch`; one with nothing but `emptyDir`s has none.",
-    why: "A new claim belongs to root: without `fsGroup` the app cannot write to it. An `emptyDir` is writable for everybody in the pod, and `fsGroup` only makes a slow start of it.",
+    passes: "A pod that writes to a claim has `fsGroup`, with `fsGroupChangePolicy: OnRootMismatch`; one with nothing but `emptyDir`s, or without volumes, has none.",
+    why: "A new claim belongs to root: without `fsGroup` the app cannot write to it. An `emptyDir` everybody in the pod can write as it is: there `fsGroup` adds a group to every process and nothing else.",
     remedy: "Set `fsGroup` to the app's group where there is a claim; leave it out elsewhere.",
     fix: Fix::WithImage,
     maps: &[],
@@ -283,11 +282,11 @@ fn user_namespace(subject: &Subject<'_>, found: &mut Found) {
     /// The first version in which it is stable.
     const SINCE: u32 = 36;
     let host = ["hostNetwork", "hostPID", "hostIPC"];
-    let shares = host.iter().any(|field| super::super::subject::truth(subject.spec, field) == Some(true));
+    let shares = host.iter().any(|field| truth(subject.spec, field) == Some(true));
     if subject.options.version.0 < SINCE || subject.is_windows() || shares {
         return found.void();
     }
-    if super::super::subject::truth(subject.spec, "hostUsers") != Some(false) {
+    if truth(subject.spec, "hostUsers") != Some(false) {
         found.pod("spec.hostUsers", "`hostUsers` is not false: the container's users are the node's");
     }
 }
@@ -327,7 +326,7 @@ pub(super) const ID009: Rule = Rule {
     id: "ID009",
     title: "the user may start the program",
     severity: Severity::High,
-    passes: "The pod's user, group and groups may read and start the image's entrypoint, and pass the directories on the way.",
+    passes: "The pod's user, group and groups may start what the container starts of the image, may read it if it is a script, and may pass the directories on the way.",
     why: "A pod that runs an image as another user than it was built for does not start where the files are for that user only (`permission denied`).",
     remedy: "Run it as the image's own user, or harden the image for this one: `kiln harden --user UID:GID`.",
     fix: Fix::None,
@@ -345,47 +344,17 @@ fn may_start(subject: &Subject<'_>, found: &mut Found) {
             found.undecided(NO_IMAGE);
             continue;
         };
-        let command = container.words("command");
-        let own = image.config.entrypoint.iter().chain(&image.config.cmd).map(String::as_str);
-        let Some(program) = command.first().copied().or_else(|| own.into_iter().next()) else { continue };
-        let Some(Ok(uid)) = user(subject, container) else { continue };
-        let gid = subject.effective(container, "runAsGroup").and_then(serde_json::Value::as_i64);
-        let gid = gid.unwrap_or_else(|| i64::from(own_group(subject, container, image)));
-        let extra =
-            list(subject.spec, "securityContext.supplementalGroups").filter_map(|(_, group)| group.as_i64());
-        let groups: Vec<i64> = extra.chain([gid]).collect();
-        if let Some(path) = closed(image, program, uid, &groups) {
+        let argv = container.argv(image);
+        let Some(program) = argv.first().filter(|name| !container.is_mounted_over(image, name)) else {
+            continue;
+        };
+        let Some(who) = Who::of(subject, container, image) else { continue };
+        // What is not there is another rule's.
+        let closed = container.find(image, program).and_then(|path| who.keeps_out(image, &path));
+        if let Some(path) = closed.filter(|_| who.uid != 0) {
             let at = place(subject, container, "runAsUser");
-            found.container(subject, container, at, format!("user {uid} may not use {path} of the image"));
+            let message = format!("user {} may not use {path} of the image", who.uid);
+            found.container(subject, container, at, message);
         }
     }
-}
-
-/// What on the way to `program` is closed to this user; `None` also where the program is not found, which is another rule's.
-fn closed(image: &Image, program: &str, uid: i64, groups: &[i64]) -> Option<String> {
-    if uid == 0 {
-        return None;
-    }
-    let candidates: Vec<String> = if program.contains('/') {
-        vec![program.to_owned()]
-    } else {
-        image.search_path().split(':').map(|directory| format!("{directory}/{program}")).collect()
-    };
-    let path = candidates.iter().find_map(|path| {
-        let path = ImagePath::parse(path.as_bytes()).ok()?;
-        image.rootfs.resolve(&path).map(|resolved| resolved.path)
-    })?;
-    let bits = |path: &ImagePath| -> u16 {
-        let Some(entry) = image.rootfs.entry(path) else { return 0o5 };
-        if i64::from(entry.uid) == uid {
-            entry.mode >> 6
-        } else if groups.contains(&i64::from(entry.gid)) {
-            entry.mode >> 3
-        } else {
-            entry.mode
-        }
-    };
-    let way = path.ancestors().filter(|directory| !directory.is_root() && bits(directory) & 0o1 == 0);
-    let way = way.last();
-    way.or_else(|| (bits(&path) & 0o1 == 0).then(|| path.clone())).map(|path| path.to_string())
 }

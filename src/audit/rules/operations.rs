@@ -1,4 +1,4 @@
-//! What the pod may use, and what the cluster around it says.
+//! What the cluster around the pod says.
 //!
 //! Rules only. What is in no manifest of the audit is not known, and said so.
 
@@ -6,185 +6,17 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::super::checklist::Point;
-use super::super::resource::{Resource, Role};
+use super::super::resource::Resource;
 use super::super::rule::{Check, Fix, Found, Rule, WholeFound};
-use super::super::subject::{Container, Subject, list, text, value};
+use super::super::subject::{list, text, value};
 use super::super::whole::Whole;
 use crate::finding::Severity;
-use crate::kube::quantity;
-
-/// An amount of a container: `limits.memory`.
-fn amount(container: &Container<'_>, of: &str) -> Option<f64> {
-    let (kind, name) = of.split_once('.')?;
-    let value = value(container.fields, &format!("resources.{kind}"))?.get(name)?;
-    match value {
-        Value::String(text) => quantity::parse(text),
-        value => value.as_f64(),
-    }
-}
-
-fn size_limit(source: &Value) -> Option<f64> {
-    match value(source, "sizeLimit")? {
-        Value::String(text) => quantity::parse(text),
-        value => value.as_f64(),
-    }
-}
-
-pub(super) const FS008: Rule = Rule {
-    id: "FS008",
-    title: "volumes in memory fit into the memory limit",
-    severity: Severity::High,
-    passes: "The `sizeLimit`s of the `emptyDir`s with `medium: Memory` that a container mounts are together at most half of its memory limit, which is set.",
-    why: "What is written to a volume in memory counts to the container's memory: a full `/tmp` ends in the app being killed.",
-    remedy: "Raise the memory limit, lower the `sizeLimit`, or take the node's disk.",
-    fix: Fix::Safe,
-    maps: &[],
-    point: None,
-    check: Check::Pod(memory),
-};
-
-fn memory(subject: &Subject<'_>, found: &mut Found) {
-    for container in subject.own_containers() {
-        let mut sum = 0.0;
-        let mut names = Vec::new();
-        for mount in container.mounts.iter().filter(|mount| !mount.is_read_only) {
-            let Some(volume) = mount.volume.and_then(|index| subject.volumes.get(index)) else { continue };
-            let in_memory = volume.kind == "emptyDir" && text(volume.source, "medium") == Some("Memory");
-            if in_memory && !names.contains(&volume.name) {
-                names.push(volume.name);
-                sum += size_limit(volume.source).unwrap_or_default();
-            }
-        }
-        if names.is_empty() {
-            continue;
-        }
-        let at = container.field("resources.limits.memory");
-        let names = names.join(", ");
-        match amount(container, "limits.memory") {
-            None => {
-                let message = format!("volumes in memory ({names}), and no memory limit");
-                found.container(subject, container, at, message);
-            }
-            Some(limit) if sum > limit / 2.0 => {
-                let message =
-                    format!("the volumes in memory ({names}) may take more than half of the memory limit");
-                found.container(subject, container, at, message);
-            }
-            Some(_) => {}
-        }
-    }
-}
-
-pub(super) const FS009: Rule = Rule {
-    id: "FS009",
-    title: "volumes on disk fit into the ephemeral storage",
-    severity: Severity::Medium,
-    passes: "A pod with `emptyDir`s on disk has requests and limits for `ephemeral-storage` at the containers that write them, together at least the `sizeLimit`s.",
-    why: "The kubelet evicts a pod that uses more than its limit, and without a request it is put on nodes that have no room.",
-    remedy: "Set requests and limits for `ephemeral-storage` to the sum of the limits of the volumes and some room for logs.",
-    fix: Fix::Safe,
-    maps: &["kube-score container-ephemeral-storage-request-and-limit"],
-    point: None,
-    check: Check::Pod(storage),
-};
-
-fn storage(subject: &Subject<'_>, found: &mut Found) {
-    let is_disk = |volume: &&super::super::subject::Volume<'_>| {
-        volume.kind == "emptyDir" && text(volume.source, "medium").is_none_or(|medium| medium != "Memory")
-    };
-    let sum: f64 =
-        subject.volumes.iter().filter(is_disk).filter_map(|volume| size_limit(volume.source)).sum();
-    let mut limits = 0.0;
-    let mut writes = false;
-    for container in subject.containers.iter().filter(|one| matches!(one.role, Role::App | Role::Sidecar)) {
-        limits += amount(container, "limits.ephemeral-storage").unwrap_or_default();
-        let mounts = container.mounts.iter().filter(|mount| !mount.is_read_only);
-        let on_disk =
-            mounts.filter_map(|mount| subject.volumes.get(mount.volume?)).any(|volume| is_disk(&volume));
-        if !on_disk {
-            continue;
-        }
-        writes = true;
-        for kind in ["requests", "limits"] {
-            if amount(container, &format!("{kind}.ephemeral-storage")).is_none() {
-                let at = container.field(&format!("resources.{kind}.ephemeral-storage"));
-                let message = format!("it writes volumes on disk, and `{kind}` has no `ephemeral-storage`");
-                found.container(subject, container, at, message);
-            }
-        }
-    }
-    if writes && found.hits.is_empty() && limits < sum {
-        found.pod(
-            "spec.volumes",
-            "the volumes on disk may grow beyond the limits for `ephemeral-storage`: the pod is evicted",
-        );
-    }
-}
-
-pub(super) const RS001: Rule = Rule {
-    id: "RS001",
-    title: "what a container may use is limited",
-    severity: Severity::Medium,
-    passes: "Every container, init containers and sidecars too, has requests for CPU and memory and a limit for memory. A limit for CPU is a matter of taste and not asked for.",
-    why: "Without a limit one container takes the node's memory, and others are killed for it; without requests the pod is put where there is no room, and is the first to go.",
-    remedy: "Set `resources` to what was measured, with some room.",
-    fix: Fix::Safe,
-    maps: &[
-        "checklist 9",
-        "KSV-0011",
-        "KSV-0015",
-        "KSV-0016",
-        "KSV-0018",
-        "CKV_K8S_10",
-        "CKV_K8S_12",
-        "CKV_K8S_13",
-    ],
-    point: Some(Point::Limits),
-    check: Check::Pod(limited),
-};
-
-fn limited(subject: &Subject<'_>, found: &mut Found) {
-    for container in subject.own_containers() {
-        for of in ["requests.cpu", "requests.memory", "limits.memory"] {
-            if amount(container, of).is_none() {
-                let at = container.field(&format!("resources.{of}"));
-                found.container(subject, container, at, format!("`resources.{of}` is not set"));
-            }
-        }
-    }
-}
-
-pub(super) const RS002: Rule = Rule {
-    id: "RS002",
-    title: "the reason of a crash is seen",
-    severity: Severity::Info,
-    passes: "`terminationMessagePolicy: FallbackToLogsOnError` in every container.",
-    why: "With it the end of the log is in the pod's status: `Read-only file system` is seen by whoever looks at the pod.",
-    remedy: "Set it.",
-    fix: Fix::Safe,
-    maps: &[],
-    point: None,
-    check: Check::Pod(|subject, found| {
-        for container in subject.own_containers() {
-            if text(container.fields, "terminationMessagePolicy") != Some("FallbackToLogsOnError") {
-                let at = container.field("terminationMessagePolicy");
-                found.container(
-                    subject,
-                    container,
-                    at,
-                    "`terminationMessagePolicy` is not `FallbackToLogsOnError`",
-                );
-            }
-        }
-    }),
-};
 
 pub(super) const OP001: Rule = Rule {
     id: "OP001",
     title: "the namespace enforces `restricted`",
     severity: Severity::Medium,
-    passes: "A Namespace has the labels `pod-security.kubernetes.io/enforce`, `warn` and `audit`, all `restricted`, and the version of each pinned.",
+    passes: "A Namespace has the labels `pod-security.kubernetes.io/enforce`, `warn` and `audit`, all `restricted`, and the version of each pinned, as admission takes it: `v1.35`.",
     why: "What is not enforced is not kept: the next manifest may ask for root. `latest` changes with every upgrade: 1.34, 1.35 and 1.37 each added checks.",
     remedy: "`kiln policy psa` writes the labels, and how to see beforehand what they would refuse.",
     fix: Fix::None,
@@ -217,9 +49,22 @@ fn enforced(_: &Resource, value: &Value, found: &mut Found) {
                 found
                     .pod(field, format!("the version of `{mode}` is not pinned: it changes with an upgrade"));
             }
+            Some(version) if !is_pinned(version) => {
+                let message =
+                    format!("the version of `{mode}` is {version:?}, which is none: `v1.35` is one");
+                found.pod(field, message);
+            }
             Some(_) => {}
         }
     }
+}
+
+/// Whether it is a version as Pod Security admission reads it: `v1.` and a number without zeros before it.
+fn is_pinned(version: &str) -> bool {
+    version.strip_prefix("v1.").is_some_and(|minor| {
+        let is_number = !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit());
+        is_number && (minor == "0" || !minor.starts_with('0'))
+    })
 }
 
 pub(super) const OP002: Rule = Rule {
@@ -257,7 +102,7 @@ pub(super) const OP003: Rule = Rule {
     id: "OP003",
     title: "a NetworkPolicy selects the pod",
     severity: Severity::Low,
-    passes: "Where NetworkPolicies are audited with the pods, one of the pod's namespace selects it.",
+    passes: "Where NetworkPolicies are audited with the pods, one of the pod's namespace selects it. It is not decided where one would, and either of the two names no namespace: that is whoever applies it to say.",
     why: "A pod that no policy selects speaks to everything in the cluster, and everything to it.",
     remedy: "`kiln generate --with networkpolicy` writes one that allows the declared ports.",
     fix: Fix::None,
@@ -273,10 +118,13 @@ fn network(whole: &Whole, found: &mut WholeFound) {
         return;
     }
     for pod in &whole.pods {
-        let selects =
-            |network: &(String, Value)| network.0 == pod.namespace && selected(&network.1, &pod.labels);
-        if whole.networks.iter().any(selects) {
+        let selecting = || whole.networks.iter().filter(|(_, selector)| selected(selector, &pod.labels));
+        let is_open = |namespace: &String| namespace.is_empty() || pod.namespace.is_empty();
+        if selecting().any(|(namespace, _)| *namespace == pod.namespace) {
             found.passed.push(pod.resource);
+        } else if selecting().any(|(namespace, _)| is_open(namespace)) {
+            found.undecided.push(pod.resource);
+            found.why = "a pod or a NetworkPolicy names no namespace";
         } else {
             found.hits.push((pod.resource, pod.at, "no NetworkPolicy selects the pod".to_owned()));
         }

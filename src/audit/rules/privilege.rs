@@ -3,10 +3,12 @@
 //! Rules only. What Kubernetes' own standards say of it is asked of them, at the version that is audited for.
 
 use super::super::checklist::Point;
-use super::super::rule::{Check, Fix, Found, Rule};
-use super::super::subject::{Container, Subject, list, number, text, truth, value};
+use super::super::rule::{Check, Fix, Found, NO_IMAGE, Rule};
+use super::super::subject::{Subject, list, number, text, truth, value};
 use super::violated;
+use super::who::is_unprivileged;
 use crate::finding::Severity;
+use crate::kube::pss::APP_ARMOR_ANNOTATION;
 
 /// A rule that is a control of the Pod Security Standards and nothing else.
 macro_rules! control {
@@ -122,7 +124,7 @@ pub(super) const PR005: Rule = Rule {
     id: "PR005",
     title: "`NET_BIND_SERVICE` is not added in vain",
     severity: Severity::Medium,
-    passes: "A container that is not root's does not add `NET_BIND_SERVICE`.",
+    passes: "A container that is not root's does not add `NET_BIND_SERVICE`. Whose it is `runAsUser` says, or `runAsNonRoot: true`, or OpenShift, or the image's `USER`.",
     why: "A user who is not root gets an added capability into the bounding set only: without a file capability, which `allowPrivilegeEscalation: false` ignores, `bind` to a low port is refused all the same.",
     remedy: "Use the sysctl `net.ipv4.ip_unprivileged_port_start`, or a port from 1024 on.",
     fix: Fix::Safe,
@@ -132,22 +134,22 @@ pub(super) const PR005: Rule = Rule {
 };
 
 fn in_vain(subject: &Subject<'_>, found: &mut Found) {
-    for container in subject.containers.iter().filter(|container| is_unprivileged(subject, container)) {
+    for container in &subject.containers {
         for (index, name) in list(container.fields, "securityContext.capabilities.add") {
-            if name.as_str() == Some("NET_BIND_SERVICE") {
-                let field = container.field(&format!("securityContext.capabilities.add[{index}]"));
-                let message = "`NET_BIND_SERVICE` does nothing for a user who is not root";
-                found.container(subject, container, field, message);
+            if name.as_str() != Some("NET_BIND_SERVICE") {
+                continue;
+            }
+            match is_unprivileged(subject, container) {
+                Some(true) => {
+                    let field = container.field(&format!("securityContext.capabilities.add[{index}]"));
+                    let message = "`NET_BIND_SERVICE` does nothing for a user who is not root";
+                    found.container(subject, container, field, message);
+                }
+                Some(false) => {}
+                None => found.undecided(NO_IMAGE),
             }
         }
     }
-}
-
-/// Whether the pod says that the container is not root's.
-fn is_unprivileged(subject: &Subject<'_>, container: &Container<'_>) -> bool {
-    let user = subject.effective(container, "runAsUser").and_then(serde_json::Value::as_i64);
-    let refuses = subject.effective(container, "runAsNonRoot").and_then(serde_json::Value::as_bool);
-    user.is_some_and(|uid| uid > 0) || (user.is_none() && refuses == Some(true))
 }
 
 /// The sysctl that says from which port on anybody may listen.
@@ -157,7 +159,7 @@ pub(super) const PR006: Rule = Rule {
     id: "PR006",
     title: "a low port can be listened on",
     severity: Severity::High,
-    passes: "Where a container that is not root's declares a port below 1024 the pod has the sysctl `net.ipv4.ip_unprivileged_port_start` at that port or below.",
+    passes: "Where a container that is not root's declares a port below 1024 the pod has the sysctl `net.ipv4.ip_unprivileged_port_start` at that port or below. Whose it is `runAsUser` says, or `runAsNonRoot: true`, or OpenShift, or the image's `USER`.",
     why: "Ports below 1024 are root's. Some runtimes open them to all, others do not: the same pod starts on one node and fails with `permission denied` on another.",
     remedy: "Add the sysctl: it is allowed at `restricted`. Or let the app listen on a higher port, and the Service keep the low one.",
     fix: Fix::Safe,
@@ -174,14 +176,20 @@ fn low_port(subject: &Subject<'_>, found: &mut Found) {
         list(subject.spec, "securityContext.sysctls").find(|(_, one)| text(one, "name") == Some(PORT_START));
     let start: i64 =
         sysctl.and_then(|(_, one)| text(one, "value")).and_then(|text| text.parse().ok()).unwrap_or(1024);
-    for container in subject.own_containers().filter(|container| is_unprivileged(subject, container)) {
+    for container in subject.own_containers() {
         for (index, port) in list(container.fields, "ports") {
             let Some(port) = number(port, "containerPort").filter(|port| *port < start.min(1024)) else {
                 continue;
             };
-            let message = format!("port {port} is root's, and no sysctl `{PORT_START}` opens it");
-            let field = container.field(&format!("ports[{index}].containerPort"));
-            found.container(subject, container, field, message);
+            match is_unprivileged(subject, container) {
+                Some(true) => {
+                    let message = format!("port {port} is root's, and no sysctl `{PORT_START}` opens it");
+                    let field = container.field(&format!("ports[{index}].containerPort"));
+                    found.container(subject, container, field, message);
+                }
+                Some(false) => {}
+                None => found.undecided(NO_IMAGE),
+            }
         }
     }
 }
@@ -198,8 +206,8 @@ pub(super) const PR008: Rule = Rule {
     id: "PR008",
     title: "AppArmor is not switched off",
     severity: Severity::Medium,
-    passes: "No `appArmorProfile` is `Unconfined`, and the annotation of before Kubernetes 1.30 (`container.apparmor.security.beta.kubernetes.io/NAME`) is not used.",
-    why: "`Unconfined` takes the runtime's profile away. The annotation is not read by new versions: a pod that relies on it has no profile.",
+    passes: "No `appArmorProfile` is `Unconfined`, nor does the annotation of before Kubernetes 1.30 (`container.apparmor.security.beta.kubernetes.io/NAME`) say so; from 1.30 on, which has the field, the annotation is not used at all.",
+    why: "`Unconfined` takes the runtime's profile away. The annotation is deprecated: the API server still copies it into the field, and need not for ever.",
     remedy: "Leave `appArmorProfile` out, or set `RuntimeDefault`; write what the annotation says as the field.",
     fix: Fix::Safe,
     maps: &["PSS appArmorProfile", "KSV-0002"],
@@ -207,16 +215,19 @@ pub(super) const PR008: Rule = Rule {
     check: Check::Pod(app_armor),
 };
 
-/// What the annotations of before 1.30 begin with.
-pub const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
-
 fn app_armor(subject: &Subject<'_>, found: &mut Found) {
+    /// The first version with the field.
+    const SINCE: u32 = 30;
     violated(subject, found, &["appArmorProfile"], "the AppArmor profile is switched off");
+    if subject.options.version.0 < SINCE {
+        return;
+    }
     let annotations = value(subject.metadata, "annotations").and_then(serde_json::Value::as_object);
-    for (key, _) in annotations.into_iter().flatten().filter(|(key, _)| key.starts_with(APP_ARMOR)) {
+    let keys = annotations.into_iter().flatten().map(|(key, _)| key);
+    for key in keys.filter(|key| key.starts_with(APP_ARMOR_ANNOTATION)) {
         let at = format!("metadata.annotations[\"{key}\"]");
         if !found.hits.iter().any(|hit| hit.field == at) {
-            found.pod(at, format!("the annotation {key} is of before 1.30: new versions do not read it"));
+            found.pod(at, format!("the annotation {key} is deprecated since 1.30: write it as the field"));
         }
     }
 }

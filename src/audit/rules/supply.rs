@@ -1,6 +1,6 @@
-//! Which image runs, and with what configuration.
+//! Which image runs, and what the pod has of the cluster.
 //!
-//! Rules only. A secret that is found is never told.
+//! Rules only.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::super::checklist::Point;
 use super::super::image::Origin;
 use super::super::resource::{Resource, Role};
 use super::super::rule::{Check, Fix, Found, NO_IMAGE, Rule};
-use super::super::subject::{Subject, list, text, truth, value};
+use super::super::subject::{Subject, text, truth};
 use crate::digest::BlobDigest;
 use crate::finding::Severity;
 use crate::reference::RegistryReference;
@@ -128,135 +128,6 @@ fn hardened(subject: &Subject<'_>, found: &mut Found) {
     if let Some(named) = named.filter(|_| !is_of_one && found.hits.is_empty()) {
         let at = "metadata.annotations[\"kiln.dev/writable-manifest\"]";
         found.pod(at, format!("no image of the pod has the writable manifest {named}"));
-    }
-}
-
-pub(super) const SC004: Rule = Rule {
-    id: "SC004",
-    title: "no secret stands in the manifest",
-    severity: Severity::High,
-    passes: "No variable of a container, nor of an image that is at hand, has a value that looks like a secret: by its name (`PASSWORD`, `TOKEN`, `API_KEY`, …) or by its shape (keys of cloud providers, tokens, private keys).",
-    why: "A manifest is in a repository, and `kubectl get pod -o yaml` shows it to everybody who may look.",
-    remedy: "Put it into a Secret and mount that as a file.",
-    fix: Fix::None,
-    maps: &["checklist 6", "C-0012", "kube-linter env-var-secret", "CKV_SECRET"],
-    point: Some(Point::Configuration),
-    check: Check::Pod(literals),
-};
-
-fn literals(subject: &Subject<'_>, found: &mut Found) {
-    for container in &subject.containers {
-        for (index, variable) in list(container.fields, "env") {
-            let name = text(variable, "name").unwrap_or_default();
-            let field = container.field(&format!("env[{index}].value"));
-            if let Some(how) = text(variable, "value").and_then(|value| secret(name, value)) {
-                found.container(subject, container, field, format!("the variable {name} {how}"));
-            }
-        }
-        for (name, value) in container.known.iter().flat_map(|image| &image.config.env) {
-            if let Some(how) = secret(name, value) {
-                let message = format!("the image's variable {name} {how}");
-                found.container(subject, container, container.field("image"), message);
-            }
-        }
-    }
-}
-
-/// Why a variable's value looks like a secret.
-fn secret(name: &str, value: &str) -> Option<&'static str> {
-    /// Parts of names, between underscores.
-    const WORDS: [&str; 9] =
-        ["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "APIKEY", "CREDENTIAL", "CREDENTIALS", "PWD"];
-    /// Parts of names that are two words.
-    const PAIRS: [&str; 4] = ["API_KEY", "ACCESS_KEY", "PRIVATE_KEY", "SECRET_KEY"];
-    /// Ends of names that say something about a secret.
-    const ABOUT: [&str; 13] = [
-        "_FILE",
-        "_PATH",
-        "_NAME",
-        "_ID",
-        "_URL",
-        "_TTL",
-        "_LENGTH",
-        "_ENABLED",
-        "_TYPE",
-        "_POLICY",
-        "_EXPIRY",
-        "_HEADER",
-        "_ENDPOINT",
-    ];
-    /// Beginnings of values that are secrets whatever they are called.
-    const SHAPES: [&str; 10] = [
-        "-----BEGIN",
-        "AKIA",
-        "ASIA",
-        "ghp_",
-        "github_pat_",
-        "glpat-",
-        "xoxb-",
-        "xoxp-",
-        "sk_live_",
-        "eyJhbGciOi",
-    ];
-    /// Shortest of them.
-    const SHORTEST: usize = 16;
-    if SHAPES.iter().any(|shape| value.starts_with(shape)) && value.len() >= SHORTEST {
-        return Some("has the shape of a key or token");
-    }
-    let name = name.to_ascii_uppercase().replace(['-', '.'], "_");
-    // The shell's own.
-    if ["PWD", "OLDPWD"].contains(&name.as_str()) || ABOUT.iter().any(|end| name.ends_with(end)) {
-        return None;
-    }
-    let is_named =
-        name.split('_').any(|word| WORDS.contains(&word)) || PAIRS.iter().any(|pair| name.contains(pair));
-    let says_nothing = value.is_empty()
-        || value.starts_with("$(")
-        || value.starts_with('/')
-        || ["true", "false", "yes", "no", "none", "null", "0", "1"]
-            .contains(&value.to_ascii_lowercase().as_str());
-    (is_named && !says_nothing).then_some("is called like a secret and has a value")
-}
-
-pub(super) const SC005: Rule = Rule {
-    id: "SC005",
-    title: "secrets come as files",
-    severity: Severity::Low,
-    passes: "No variable comes from a Secret: neither by `secretKeyRef` nor by `envFrom`.",
-    why: "Variables are inherited by every child, stand in crash dumps and in `/proc`, and do not change when the Secret does.",
-    remedy: "Mount the Secret as a volume, `readOnly: true`; most software takes `NAME_FILE`.",
-    fix: Fix::None,
-    maps: &["CKV_K8S_35"],
-    point: None,
-    check: Check::Pod(from_secrets),
-};
-
-fn from_secrets(subject: &Subject<'_>, found: &mut Found) {
-    for container in &subject.containers {
-        for (index, variable) in list(container.fields, "env") {
-            if value(variable, "valueFrom.secretKeyRef").is_some() {
-                let name = text(variable, "name").unwrap_or_default();
-                let field = container.field(&format!("env[{index}].valueFrom.secretKeyRef"));
-                found.container(
-                    subject,
-                    container,
-                    field,
-                    format!("the variable {name} comes from a Secret"),
-                );
-            }
-        }
-        for (index, from) in list(container.fields, "envFrom") {
-            if value(from, "secretRef").is_some() {
-                let name = text(from, "secretRef.name").unwrap_or_default();
-                let field = container.field(&format!("envFrom[{index}].secretRef"));
-                found.container(
-                    subject,
-                    container,
-                    field,
-                    format!("all of the Secret {name:?} becomes variables"),
-                );
-            }
-        }
     }
 }
 

@@ -30,27 +30,85 @@ macro_rules! spec {
     };
 }
 
+// Behind the macros, which it uses.
+mod images;
+
 fn filesystem() -> Vec<Case> {
     let mount = |name: &str, path: &str| json!({"name": name, "mountPath": path});
-    let volume = |name: &str| json!({"name": name, "emptyDir": {"sizeLimit": "1Mi"}});
     vec![
         case(&["FS001"], [(container!("securityContext/readOnlyRootFilesystem"), json!(false))]),
         case(&["FS001"], [(container!("securityContext/readOnlyRootFilesystem"), json!("true"))]),
         case(&["FS002"], [(container!("volumeMounts/1"), Value::Null)]),
         case(&["FS002"], [(container!("volumeMounts/0/readOnly"), json!(true))]),
+        // The command that the image starts anyhow, and with other arguments.
+        case(
+            &["FS002"],
+            [
+                (container!("volumeMounts/1"), Value::Null),
+                (container!("command"), json!(["/usr/sbin/nginx"])),
+                (container!("args"), json!(["-g", "daemon off;"])),
+            ],
+        ),
+        case(
+            &[],
+            [
+                (container!("volumeMounts/1"), Value::Null),
+                (container!("command"), json!(["/usr/sbin/nginx", "-t"])),
+            ],
+        ),
         // Around what must be written is enough for the app, and more than it needs.
         case(&["FS003"], [(container!("volumeMounts/1/mountPath"), json!("/var/cache"))]),
         case(&["FS003"], [(container!("volumeMounts/-"), mount("cache", "/opt/other"))]),
         case(&["FS003", "FS004"], [(container!("volumeMounts/-"), mount("cache", "/usr/local/bin"))]),
         case(&["FS003", "FS004", "FS005"], [(container!("volumeMounts/-"), mount("cache", "/etc/"))]),
         case(&["FS003", "FS004", "FS005"], [(container!("volumeMounts/-"), mount("cache", "/opt/plugins"))]),
+        case(&["FS003", "FS004"], [(container!("volumeMounts/-"), mount("cache", "//usr//local/bin"))]),
+        case(&["FS003", "FS004"], [(container!("volumeMounts/-"), mount("cache", "usr/lib"))]),
+        case(
+            &["FS003", "FS004", "FS005", "PR016"],
+            [
+                (spec!("volumes/-"), json!({"name": "block", "rbd": {"image": "x"}})),
+                (container!("volumeMounts/-"), mount("block", "/opt/plugins")),
+            ],
+        ),
+        // Read-only at its source, whatever the mount says.
+        case(
+            &["FS005", "PR016"],
+            [
+                (spec!("volumes/-"), json!({"name": "block", "rbd": {"image": "x", "readOnly": true}})),
+                (container!("volumeMounts/-"), mount("block", "/opt/plugins")),
+            ],
+        ),
         case(&["FS003", "FS005"], [(container!("volumeMounts/-"), mount("cache", "/srv/www"))]),
         case(&["FS003", "FS006"], [(container!("volumeMounts/-"), mount("cache", "/var/log/nginx"))]),
+    ]
+}
+
+fn volumes() -> Vec<Case> {
+    let mount = |name: &str, path: &str| json!({"name": name, "mountPath": path});
+    let volume = |name: &str| json!({"name": name, "emptyDir": {"sizeLimit": "1Mi"}});
+    vec![
         case(&["FS007"], [(spec!("volumes/1/emptyDir"), json!({}))]),
+        case(&["FS007"], [(spec!("volumes/1/emptyDir/sizeLimit"), json!(0))]),
+        case(&["FS007"], [(spec!("volumes/1/emptyDir/sizeLimit"), json!("0"))]),
+        case(&["FS007"], [(spec!("volumes/1/emptyDir/sizeLimit"), json!("64mb"))]),
         case(&["FS008"], [(spec!("volumes/0/emptyDir/sizeLimit"), json!("65Mi"))]),
+        case(&["FS007", "FS008"], [(spec!("volumes/0/emptyDir/sizeLimit"), Value::Null)]),
         case(&["FS008", "RS001"], [(container!("resources/limits/memory"), Value::Null)]),
         case(&["FS009"], [(container!("resources/limits/ephemeral-storage"), json!("63Mi"))]),
-        case(&["FS009"], [(container!("resources/requests/ephemeral-storage"), Value::Null)]),
+        case(&["FS009"], [(container!("resources/requests/ephemeral-storage"), json!("1Ki"))]),
+        // A limit alone is a request too.
+        case(&[], [(container!("resources/requests/ephemeral-storage"), Value::Null)]),
+        case(
+            &["FS009"],
+            [
+                (container!("resources/requests/ephemeral-storage"), Value::Null),
+                (container!("resources/limits/ephemeral-storage"), Value::Null),
+            ],
+        ),
+        // Large pages are no disk.
+        case(&[], [(spec!("volumes/1/emptyDir"), json!({"medium": "HugePages-2Mi", "sizeLimit": "1Gi"}))]),
+        case(&["FS009"], [(spec!("volumes/1/emptyDir"), json!({"medium": "", "sizeLimit": "1Gi"}))]),
         case(&["FS011"], [(container!("volumeMounts/-"), mount("cache", "/var/run/"))]),
         case(&["FS011"], [(container!("volumeMounts/-"), mount("cache", "/run"))]),
         case(
@@ -87,6 +145,15 @@ fn filesystem() -> Vec<Case> {
             &["FS020", "RS001", "RS002"],
             [(spec!("containers/-"), sidecar(&[("cache", "/var/cache/nginx")]))],
         ),
+        case(
+            &["FS003", "FS016", "FS020", "RS001", "RS002"],
+            [
+                ("/kind", json!("StatefulSet")),
+                ("/spec/volumeClaimTemplates", json!([{"metadata": {"name": "files"}}])),
+                (container!("volumeMounts/-"), mount("files", "/srv/files")),
+                (spec!("containers/-"), sidecar(&[("files", "/srv/files")])),
+            ],
+        ),
         case(&["FS021"], [(spec!("securityContext/capabilities"), json!({"drop": ["ALL"]}))]),
     ]
 }
@@ -116,6 +183,41 @@ fn commands() -> Vec<Case> {
             &["FS022", "CF002"],
             [(container!("lifecycle"), json!({"postStart": exec(&["sh", "-c", "chmod -w /etc"])}))],
         ),
+        // A mount by which it cannot be written, and a way out of one by which it can.
+        case(
+            &["FS022", "CF002"],
+            [(container!("lifecycle"), json!({"postStart": exec(&["rm", "/etc/nginx/conf.d/a"])}))],
+        ),
+        case(
+            &["FS022", "CF002"],
+            [(container!("lifecycle"), json!({"postStart": exec(&["rm", "/run/../bin/sh"])}))],
+        ),
+        case(&["FS022", "CF002"], [(container!("lifecycle"), json!({"postStart": exec(&["rm", "ready"])}))]),
+        case(
+            &["CF002"],
+            [(container!("lifecycle"), json!({"postStart": exec(&["ln", "-sf", "/data/a", "/data/b"])}))],
+        ),
+        case(
+            &["CF002"],
+            [(
+                container!("lifecycle"),
+                json!({"preStop": exec(&["sh", "-c", "rm -f /run/ready; sleep 5"]),
+                    "postStart": exec(&["/run/start", "rm", "/x"])}),
+            )],
+        ),
+        case(&["CF002"], [(container!("lifecycle"), json!({"preStop": exec(&["rm", "/bin/bash"])}))]),
+        case(&["CF001"], [(container!("readinessProbe"), exec(&["sh", "-c", "rm -f /run/a && ls /run"]))]),
+        case(&["CF003"], [(container!("command"), json!(["sh", "-c", "sed -i s/a/b/ /run/conf && nginx"]))]),
+        case(
+            &["FS023", "CF003"],
+            [(container!("command"), json!(["sh", "-c", "sed -i s/a/b/ /etc/nginx/nginx.conf && nginx"]))],
+        ),
+        case(
+            &["CF003"],
+            [(container!("command"), json!(["sh", "-c", "curl -so /run/x https://x && sh /app/start.sh"]))],
+        ),
+        case(&["CF003"], [(container!("command"), json!(["npm", "run", "ci"]))]),
+        case(&["FS023", "CF003"], [(container!("command"), json!(["npm", "ci"]))]),
         case(
             &["FS023", "CF003"],
             [(container!("command"), json!(["sh", "-c", "apt-get update && exec nginx"]))],
@@ -139,6 +241,16 @@ fn identity() -> Vec<Case> {
     vec![
         case(&["ID001"], [(spec!("securityContext/runAsNonRoot"), Value::Null)]),
         case(&["ID002"], [(spec!("securityContext/runAsUser"), json!(0))]),
+        // Users of the pod's own change nothing of it, nor does a version that did not ask.
+        case(
+            &["ID002"],
+            [
+                (spec!("hostUsers"), json!(false)),
+                (spec!("securityContext/runAsNonRoot"), json!(false)),
+                (spec!("securityContext/runAsUser"), json!(0)),
+            ],
+        ),
+        Case { minor: 22, ..case(&["ID002"], [(container!("securityContext/runAsUser"), json!(0))]) },
         case(
             &["ID003", "ID004"],
             [
@@ -157,6 +269,10 @@ fn identity() -> Vec<Case> {
 }
 
 fn privilege() -> Vec<Case> {
+    let armor = |profile: &str| {
+        let annotations = json!({"container.apparmor.security.beta.kubernetes.io/app": profile});
+        ("/spec/template/metadata/annotations", annotations)
+    };
     vec![
         case(&["PR001"], [(container!("securityContext/privileged"), json!(true))]),
         case(&["PR002"], [(container!("securityContext/allowPrivilegeEscalation"), Value::Null)]),
@@ -167,13 +283,9 @@ fn privilege() -> Vec<Case> {
         case(&["PR006"], [(spec!("securityContext/sysctls/0/value"), json!("81"))]),
         case(&["PR007"], [(spec!("securityContext/seccompProfile/type"), json!("Unconfined"))]),
         case(&["PR008"], [(spec!("securityContext/appArmorProfile"), json!({"type": "Unconfined"}))]),
-        case(
-            &["PR008"],
-            [(
-                "/spec/template/metadata/annotations",
-                json!({"container.apparmor.security.beta.kubernetes.io/app": "runtime/default"}),
-            )],
-        ),
+        case(&["PR008"], [armor("runtime/default")]),
+        Case { minor: 29, ..case(&[], [armor("runtime/default")]) },
+        Case { minor: 29, ..case(&["PR008"], [armor("unconfined")]) },
         case(&["PR009"], [(container!("securityContext/procMount"), json!("Unmasked"))]),
         case(&["PR010"], [(spec!("securityContext/seLinuxOptions"), json!({"type": "spc_t"}))]),
         case(
@@ -213,6 +325,11 @@ fn supply() -> Vec<Case> {
         ),
         case(&["SC004"], [(container!("env"), variable("DB_PASSWORD", "hunter2"))]),
         case(&["SC004"], [(container!("env"), variable("X", "AKIAIOSFODNN7EXAMPLE"))]),
+        case(&["SC004"], [(container!("env"), variable("DATABASE_URL", "postgres://app:hunter2@db/app"))]),
+        case(&["SC004"], [(container!("args"), json!(["--admin-password=hunter2"]))]),
+        case(&["SC004"], [(container!("args"), json!(["--admin-password", "hunter2"]))]),
+        case(&[], [(container!("args"), json!(["--admin-password=$(PASSWORD)", "--token-ttl", "forever"]))]),
+        case(&[], [(container!("env"), variable("TOKEN_REFRESH_INTERVAL", "30s"))]),
         case(&[], [(container!("env"), variable("DB_PASSWORD_FILE", "/run/secrets/p"))]),
         case(&[], [(container!("env"), variable("DB_PASSWORD", "$(FROM_ELSEWHERE)"))]),
         case(&["SC005"], [(container!("env"), from)]),
@@ -221,6 +338,9 @@ fn supply() -> Vec<Case> {
         case(&["SC007"], [(spec!("serviceAccountName"), json!("default"))]),
         case(&["SC008"], [(spec!("enableServiceLinks"), Value::Null)]),
         case(&["RS001"], [(container!("resources/requests/cpu"), Value::Null)]),
+        case(&["RS001"], [(container!("resources/requests/cpu"), json!("0"))]),
+        // A limit alone is a request too.
+        case(&[], [(container!("resources/requests/memory"), Value::Null)]),
         case(&["RS002"], [(container!("terminationMessagePolicy"), json!("File"))]),
     ]
 }
@@ -235,6 +355,11 @@ fn versions() -> Vec<Case> {
         (container!("volumeMounts/2/bindMountOptions"), options),
         (spec!("hostUsers"), json!(false)),
     ];
+    // The pod's own limit instead of the container's.
+    let of_pod = || {
+        let limits = json!({"limits": {"memory": "128Mi"}});
+        vec![(container!("resources/limits/memory"), Value::Null), (spec!("resources"), limits)]
+    };
     vec![
         at(37, case(&["FS010", "ID007"], [])),
         at(37, case(&[], bound)),
@@ -242,11 +367,16 @@ fn versions() -> Vec<Case> {
         at(36, case(&[], [(spec!("hostUsers"), json!(false))])),
         at(34, case(&[], [(spec!("securityContext/supplementalGroupsPolicy"), Value::Null)])),
         at(33, case(&[], [(container!("readinessProbe/httpGet/host"), json!("example.com"))])),
+        at(33, case(&["FS008", "RS001"], of_pod())),
+        at(34, case(&[], of_pod())),
     ]
 }
 
 fn all_cases() -> Vec<Case> {
-    [filesystem(), commands(), identity(), privilege(), supply(), versions()].into_iter().flatten().collect()
+    [filesystem(), volumes(), commands(), identity(), privilege(), supply(), versions()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 #[test]
@@ -281,16 +411,18 @@ fn every_rule_has_a_case_that_breaks_it() {
     }
 }
 
+/// What is found in the workload with `edits`, its image having `files` more and changed otherwise.
+fn with(files: &str, change: &dyn Fn(&mut Image), edits: &[Edit]) -> Vec<&'static str> {
+    let mut options = options(35);
+    let mut image = image(files);
+    change(&mut image);
+    let name = options.images.keys().next().unwrap().clone();
+    options.images.insert(name, image);
+    found(&audited(&edited(good(), edits).to_string(), &options))
+}
+
 #[test]
 fn what_an_image_declares_needs_a_mount_and_what_it_speaks_a_place() {
-    let with = |files: &str, change: &dyn Fn(&mut Image), edits: &[Edit]| {
-        let mut options = options(35);
-        let mut image = image(files);
-        change(&mut image);
-        let name = options.images.keys().next().unwrap().clone();
-        options.images.insert(name, image);
-        found(&audited(&edited(good(), edits).to_string(), &options))
-    };
     let volume = |image: &mut Image| image.config.volumes = vec!["/var/lib/more".into()];
     assert_eq!(with("", &volume, &[]), ["FS013"]);
     let covered = |image: &mut Image| image.config.volumes = vec!["/data/".into()];
@@ -354,6 +486,9 @@ fn documents_around_the_pod_are_held_to_their_rules() {
     };
     assert_eq!(found_in(namespace("latest")), ["OP001"]);
     assert_eq!(found_in(namespace("v1.35")), Vec::<&str>::new());
+    for none in ["1.35", "banana", "", "v1.035", "v1."] {
+        assert_eq!(found_in(namespace(none)), ["OP001"], "{none}");
+    }
     let role = |resource: &str| {
         json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "r"},
             "rules": [{"apiGroups": [""], "resources": [resource], "verbs": ["get", "create"]}]})
@@ -380,6 +515,12 @@ fn pods_are_held_against_the_policies_beside_them() {
     assert_eq!(with(network("shop", "web")), Vec::<&str>::new());
     assert_eq!(with(network("shop", "db")), ["OP003"]);
     assert_eq!(with(network("other", "web")), ["OP003"]);
+    // Whoever applies it may say another namespace than the pod's.
+    assert_eq!(with(network("", "db")), ["OP003"]);
+    let text = format!("{}\n---\n{}\n", good(), network("", "web"));
+    let audit = audited(&text, &options(35));
+    assert_eq!(found(&audit), Vec::<&str>::new());
+    assert_eq!(audit.tally(rules::rule("OP003").unwrap()).undecided, 1);
     assert_eq!(with(policy("readOnlyRootFilesystem of containers")), ["OP002"]);
     assert_eq!(with(policy("readOnlyRootFilesystem of ephemeralContainers")), Vec::<&str>::new());
 }
@@ -400,6 +541,24 @@ fn what_can_be_written_of_the_node_is_critical_and_fails_the_checklist() {
     let plain = json!({"path": "/srv/data"});
     assert_eq!(severity(mount(true), plain.clone()), (Severity::High, checklist::Mark::Holds));
     assert_eq!(severity(mount(false), plain), (Severity::Critical, checklist::Mark::Broken));
+    for path in [
+        "/",
+        "//etc/",
+        "/var",
+        "/var/lib",
+        "/run/containerd",
+        "/var/lib/docker/overlay2",
+        "/var/lib/kubelet/pki",
+        "/etc/kubernetes",
+        "/proc/1/root",
+    ] {
+        let host = json!({"path": path});
+        assert_eq!(severity(mount(true), host), (Severity::Critical, checklist::Mark::Holds), "{path}");
+    }
+    for path in ["/var/log", "/var/log/pods", "/var/lib/app", "/etcd", "/mnt"] {
+        let host = json!({"path": path});
+        assert_eq!(severity(mount(true), host), (Severity::High, checklist::Mark::Holds), "{path}");
+    }
     let socket = json!({"path": "/run/containerd/containerd.sock"});
     assert_eq!(severity(mount(true), socket), (Severity::Critical, checklist::Mark::Holds));
 }

@@ -49,8 +49,9 @@ const SELINUX_TYPES: [(u32, &str); 5] = [
     (31, "container_engine_t"),
 ];
 
+/// What annotations that name a profile of `AppArmor` begin with, of before there was a field; a container's name follows.
+pub const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
 /// Annotations of before there were fields.
-const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
 const SECCOMP_ANNOTATION: &str = "seccomp.security.alpha.kubernetes.io/pod";
 const SECCOMP_ANNOTATION_OF: &str = "container.seccomp.security.alpha.kubernetes.io/";
 

@@ -9,6 +9,24 @@ pub struct Command {
     pub words: Vec<String>,
     /// It takes the shell's place: `exec` stood before it.
     pub exec: bool,
+    /// What stands between it and the command before it.
+    pub joined: Joined,
+}
+
+/// What joins a command to the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Joined {
+    /// Nothing but an end: `;`, `&`, a new line, or the beginning of the text.
+    #[default]
+    End,
+    /// `&&`: it runs where that one succeeds.
+    And,
+    /// `||`: it runs where that one fails.
+    Or,
+    /// `|`: it reads what that one prints.
+    Pipe,
+    /// It stands in a branch, a loop, a function or parentheses, or behind `!` and the like.
+    Inside,
 }
 
 /// Words before a command that are no part of it.
@@ -49,22 +67,32 @@ pub fn commands(text: &str) -> Vec<Command> {
                 while chars.next_if(|c| matches!(c, '<' | '>' | '&' | '-' | '|' | ' ')).is_some() {}
                 reader.is_target = true;
             }
-            '$' if chars.next_if_eq(&'(').is_some() => reader.end_command(),
+            '$' if chars.next_if_eq(&'(').is_some() => reader.join(Joined::Inside),
             '(' => {
                 // `name()`
                 if chars.next_if_eq(&')').is_some() {
                     reader.word = None;
                     reader.words.clear();
-                } else {
-                    reader.end_command();
                 }
+                reader.join(Joined::Inside);
             }
             ')' => reader.close(),
             ';' => {
-                reader.end_command();
+                reader.join(Joined::End);
                 reader.is_pattern |= chars.next_if_eq(&';').is_some();
             }
-            '\n' | '&' | '|' | '`' => reader.end_command(),
+            // Behind an operator the line may end.
+            '\n' => reader.end_command(),
+            '`' => reader.join(Joined::Inside),
+            '&' => {
+                let is_and = chars.next_if_eq(&'&').is_some();
+                reader.join(if is_and { Joined::And } else { Joined::End });
+            }
+            '|' => {
+                // `|&` reads what goes to the error stream, too.
+                let next = chars.next_if(|c| matches!(c, '|' | '&'));
+                reader.join(if next == Some('|') { Joined::Or } else { Joined::Pipe });
+            }
             c if c.is_whitespace() => reader.end_word(),
             c => reader.word.get_or_insert_default().push(c),
         }
@@ -78,6 +106,8 @@ struct Reader {
     list: Vec<Command>,
     words: Vec<String>,
     word: Option<String>,
+    /// How the next command is joined to the last.
+    joined: Joined,
     /// The next word is where a redirection leads.
     is_target: bool,
     /// A pattern of `case` is read, up to its `)`.
@@ -101,6 +131,12 @@ impl Reader {
         }
     }
 
+    /// Ends a command at what joins the next one to it.
+    fn join(&mut self, joined: Joined) {
+        self.end_command();
+        self.joined = joined;
+    }
+
     fn end_command(&mut self) {
         self.end_word();
         self.is_target = false;
@@ -110,11 +146,18 @@ impl Reader {
         }
         let mut words = words.into_iter().peekable();
         let mut exec = false;
+        if words.peek().is_none() {
+            return;
+        }
+        let mut joined = std::mem::take(&mut self.joined);
         loop {
             let is_before = |word: &String| {
                 KEYWORDS.contains(&word.as_str()) || is_assignment(word) || (exec && word.starts_with('-'))
             };
             if let Some(word) = words.next_if(is_before) {
+                if KEYWORDS.contains(&word.as_str()) {
+                    joined = Joined::Inside;
+                }
                 // `exec -a NAME`
                 if exec && word == "-a" {
                     words.next();
@@ -127,7 +170,7 @@ impl Reader {
         }
         let words: Vec<String> = words.collect();
         if !words.is_empty() {
-            self.list.push(Command { words, exec });
+            self.list.push(Command { words, exec, joined });
         }
     }
 
@@ -139,6 +182,7 @@ impl Reader {
         } else {
             self.end_command();
         }
+        self.joined = Joined::Inside;
     }
 }
 
@@ -171,6 +215,20 @@ mod tests {
         check("( a; { b; } )", &["a", "b"]);
         check("x=$(a b) y=1 c", &["a|b", "c"]);
         check("a `b c`", &["a", "b|c"]);
+    }
+
+    #[test]
+    fn it_is_told_what_joins_a_command_to_the_one_before() {
+        use Joined::{And, End, Inside, Or, Pipe};
+        let joined = |text: &str| -> Vec<Joined> { commands(text).iter().map(|one| one.joined).collect() };
+        assert_eq!(joined("a && b || c; d | e & f\ng"), [End, And, Or, End, Pipe, End, End]);
+        assert_eq!(joined("a &&\n b |\n\n c |& d"), [End, And, Pipe, Pipe]);
+        assert_eq!(joined("a 2>&1 >x && b"), [End, And]);
+        assert_eq!(joined("if a; then b; else c; fi"), [Inside, Inside, Inside, End]);
+        assert_eq!(joined("! a; (b; c); d $(e)"), [Inside, Inside, End, End, Inside]);
+        assert_eq!(joined("case x in y) a;; z) b;; esac"), [Inside, Inside]);
+        assert_eq!(joined("f() { a; }"), [Inside]);
+        assert_eq!(joined("command -v a && b"), [Inside, And]);
     }
 
     #[test]

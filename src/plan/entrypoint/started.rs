@@ -35,7 +35,7 @@ impl Walk<'_, '_> {
     }
 
     fn started(&self, command: Command) -> Option<Started> {
-        let Command { words, exec } = command;
+        let Command { words, exec, .. } = command;
         let mut rest = words.clone();
         for _ in 0..MAX_WRAPPERS {
             let (path, file) = self.find(rest.first().filter(|word| !word.contains('$'))?)?;
