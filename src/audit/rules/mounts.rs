@@ -8,6 +8,7 @@ use super::super::resource::Role;
 use super::super::rule::{Check, Fix, Found, NO_IMAGE, Rule};
 use super::super::subject::{Container, Mount, Subject, is_within, truth};
 use super::shadow::is_filled;
+use crate::evidence::Confidence;
 use crate::finding::Severity;
 use crate::manifest::Persistence;
 use crate::path::ImagePath;
@@ -16,7 +17,7 @@ pub(super) const FS002: Rule = Rule {
     id: "FS002",
     title: "what the app must write is writable",
     severity: Severity::High,
-    passes: "Every path that the image's writable manifest names lies at or below a mount that the container can write. It is not decided where the pod starts another command than the image: what that writes is not known.",
+    passes: "Every path that the image's writable manifest names lies at or below a mount that the container can write. It is not decided where the pod starts another command than the image: what that writes is not known. A path that is only likely to be written weighs little.",
     why: "With a read-only root file system an app that cannot write where it must dies with `Read-only file system`, often not at start but with the first upload or the first rotated log.",
     remedy: "Mount an `emptyDir` there, or a claim where the data must outlive the pod. `kiln fix` adds what is missing.",
     fix: Fix::WithImage,
@@ -48,14 +49,19 @@ fn declared(subject: &Subject<'_>, found: &mut Found) {
                 continue;
             }
             let why = path.evidence.first().map(|known| format!(" ({}: {})", known.source, known.detail));
-            let message = format!("{} must be writable{}", path.path, why.unwrap_or_default());
+            let is_likely = path.confidence == Confidence::Likely;
+            let must = if is_likely { "is likely to have to be" } else { "must be" };
+            let message = format!("{} {must} writable{}", path.path, why.unwrap_or_default());
             found.container(subject, container, container.field("volumeMounts"), message);
+            if is_likely {
+                found.weighs(Severity::Low);
+            }
         }
     }
 }
 
 /// Whether the pod starts something else than the image does; other arguments for the same are not.
-fn runs_another(container: &Container<'_>, image: &Image) -> bool {
+pub(super) fn runs_another(container: &Container<'_>, image: &Image) -> bool {
     let config = &image.config;
     let own = if config.entrypoint.is_empty() { &config.cmd } else { &config.entrypoint };
     let command = container.words("command");
@@ -68,7 +74,7 @@ pub(super) const FS003: Rule = Rule {
     id: "FS003",
     title: "nothing is writable that need not be",
     severity: Severity::Medium,
-    passes: "Every mount that the container can write is one that the image's writable manifest names, or lies below one.",
+    passes: "Every mount that the container can write is one that the image's writable manifest names, or lies below one. One over links to the log streams is FS006's.",
     why: "Each writable directory is one more place for an intruder's files. What the app does not write should not be there for others to write.",
     remedy: "Mount it `readOnly: true` or leave it out. If the app needs it, harden the image with `--writable PATH` so that it is recorded, or name the reason in `kiln.dev/ignore`.",
     fix: Fix::None,
@@ -85,7 +91,8 @@ fn undeclared(subject: &Subject<'_>, found: &mut Found) {
                 continue;
             };
             let Some(at) = image.canonical(mount.path) else { continue };
-            if image.around(&at).is_some() {
+            // What hides links to the log streams is another rule's.
+            if image.around(&at).is_some() || !image.content(&at).log_links.is_empty() {
                 continue;
             }
             let message = match image.mounted().find(|(path, _)| path.is_within(&at)) {

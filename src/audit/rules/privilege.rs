@@ -2,9 +2,12 @@
 //!
 //! Rules only. What Kubernetes' own standards say of it is asked of them, at the version that is audited for.
 
+use std::collections::BTreeSet;
+
 use super::super::checklist::Point;
 use super::super::rule::{Check, Fix, Found, NO_IMAGE, Rule};
 use super::super::subject::{Subject, list, number, text, truth, value};
+use super::mounts::runs_another;
 use super::violated;
 use super::who::is_unprivileged;
 use crate::finding::Severity;
@@ -159,7 +162,7 @@ pub(super) const PR006: Rule = Rule {
     id: "PR006",
     title: "a low port can be listened on",
     severity: Severity::High,
-    passes: "Where a container that is not root's declares a port below 1024 the pod has the sysctl `net.ipv4.ip_unprivileged_port_start` at that port or below. Whose it is `runAsUser` says, or `runAsNonRoot: true`, or OpenShift, or the image's `USER`.",
+    passes: "Where a container that is not root's declares a port below 1024, or its image is known to listen on one, the pod has the sysctl `net.ipv4.ip_unprivileged_port_start` at that port or below. Whose it is `runAsUser` says, or `runAsNonRoot: true`, or OpenShift, or the image's `USER`.",
     why: "Ports below 1024 are root's. Some runtimes open them to all, others do not: the same pod starts on one node and fails with `permission denied` on another.",
     remedy: "Add the sysctl: it is allowed at `restricted`. Or let the app listen on a higher port, and the Service keep the low one.",
     fix: Fix::Safe,
@@ -176,16 +179,23 @@ fn low_port(subject: &Subject<'_>, found: &mut Found) {
         list(subject.spec, "securityContext.sysctls").find(|(_, one)| text(one, "name") == Some(PORT_START));
     let start: i64 =
         sysctl.and_then(|(_, one)| text(one, "value")).and_then(|text| text.parse().ok()).unwrap_or(1024);
+    let is_low = |port: &i64| *port < start.min(1024);
     for container in subject.own_containers() {
-        for (index, port) in list(container.fields, "ports") {
-            let Some(port) = number(port, "containerPort").filter(|port| *port < start.min(1024)) else {
-                continue;
-            };
+        let declared = list(container.fields, "ports").filter_map(|(index, port)| {
+            Some((format!("ports[{index}].containerPort"), number(port, "containerPort")?))
+        });
+        // The app listens there whether the pod says so or not.
+        let known = container.known.filter(|image| !runs_another(container, image));
+        let listens = known.into_iter().flat_map(|image| &image.manifest.ports);
+        let listens = listens.map(|port| ("ports".to_owned(), i64::from(port.port)));
+        let mut low: Vec<(String, i64)> = declared.chain(listens).filter(|(_, port)| is_low(port)).collect();
+        let mut seen = BTreeSet::new();
+        low.retain(|(_, port)| seen.insert(*port));
+        for (field, port) in low {
             match is_unprivileged(subject, container) {
                 Some(true) => {
                     let message = format!("port {port} is root's, and no sysctl `{PORT_START}` opens it");
-                    let field = container.field(&format!("ports[{index}].containerPort"));
-                    found.container(subject, container, field, message);
+                    found.container(subject, container, container.field(&field), message);
                 }
                 Some(false) => {}
                 None => found.undecided(NO_IMAGE),
