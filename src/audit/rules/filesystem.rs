@@ -190,7 +190,7 @@ pub(super) const FS018: Rule = Rule {
     id: "FS018",
     title: "nothing of the node is mounted",
     severity: Severity::High,
-    passes: "The pod has no `hostPath` volume. One that a container may write, that is a socket or that is, holds or lies in what belongs to the node is critical: its programs, configuration and homes, `/dev`, `/proc`, `/run` and `/sys`, the state of the kubelet, of etcd and of container runtimes.",
+    passes: "The pod has no `hostPath` volume. One that a container may write, that is a socket or that is, holds or lies in what belongs to the node is critical: its programs, configuration and homes, `/dev`, `/proc`, `/run` and `/sys`, the state of the kubelet, of etcd and of container runtimes; but not what every node has alike and a container only reads: certificates of authorities, the time zone, the kernel's modules.",
     why: "A directory of the node outlives the pod, is shared with others, and is a way out: with the runtime's socket or `/etc` writable, whoever is in the container is on the node.",
     remedy: "Use a claim, an `emptyDir` or a ConfigMap. Where an agent must read the node, mount the one directory it needs, `readOnly: true`.",
     fix: Fix::None,
@@ -222,6 +222,16 @@ fn host_path(subject: &Subject<'_>, found: &mut Found) {
         "/var/lib/kubelet",
         "/var/run",
     ];
+    /// What tells nothing of the node.
+    const ALIKE: [&str; 7] = [
+        "/etc/localtime",
+        "/etc/timezone",
+        "/etc/ssl/certs",
+        "/lib/modules",
+        "/usr/lib/modules",
+        "/usr/share/ca-certificates",
+        "/usr/share/zoneinfo",
+    ];
     found.spares_point = true;
     for (index, volume) in subject.volumes.iter().enumerate().filter(|(_, volume)| volume.kind == "hostPath")
     {
@@ -237,8 +247,9 @@ fn host_path(subject: &Subject<'_>, found: &mut Found) {
         let place = absolute(path);
         let is_socket = text(volume.source, "type") == Some("Socket")
             || path.rsplit_once('.').is_some_and(|(_, end)| end == "sock");
-        let is_sensitive =
-            is_socket || SENSITIVE.iter().any(|known| is_within(&place, known) || is_within(known, &place));
+        let is_sensitive = is_socket
+            || SENSITIVE.iter().any(|known| is_within(&place, known) || is_within(known, &place))
+                && !ALIKE.iter().any(|known| is_within(&place, known));
         let how = match writer {
             Some((container, _)) => format!(", and {} may write it", container.title()),
             None if is_socket => ", a socket: whoever speaks to it acts on the node".to_owned(),

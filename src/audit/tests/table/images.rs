@@ -125,6 +125,11 @@ fn low_ports_and_capabilities_go_by_the_images_user_where_the_pod_says_none() {
     assert_eq!(silent("101", &[]), ["PR006"]);
     assert_eq!(silent("www-data", &[]), ["PR006"]);
     assert_eq!(silent("101", std::slice::from_ref(&bind)), ["PR005", "PR006"]);
+    // The image listens there whether the pod says so or not, unless the pod starts something else.
+    let undeclared: Edit = (container!("ports"), Value::Null);
+    assert_eq!(silent("101", std::slice::from_ref(&undeclared)), ["PR006"]);
+    let other: Edit = (container!("command"), json!(["/usr/bin/data"]));
+    assert_eq!(silent("101", &[undeclared, other]), NONE);
     assert_eq!(silent("", &[bind]), NONE);
     assert_eq!(silent("0", &[]), NONE);
 }
@@ -202,4 +207,22 @@ fn pods_that_ask_for_windows_are_of_windows() {
     };
     assert_eq!(with("", &|_| {}, &edits("linux")), ["FS001"]);
     assert_eq!(with("", &|_| {}, &edits("windows")), NONE);
+}
+
+#[test]
+fn path_that_is_only_likely_to_be_written_weighs_little() {
+    let severity = |confidence: Confidence| {
+        let mut options = options(35);
+        for known in options.images.values_mut() {
+            for path in &mut known.manifest.paths {
+                path.confidence = confidence;
+            }
+        }
+        let audit =
+            audited(&edited(good(), &[(container!("volumeMounts/1"), Value::Null)]).to_string(), &options);
+        let finding = audit.open().find(|finding| finding.rule.id == "FS002").unwrap();
+        (finding.severity, finding.message.contains("likely"))
+    };
+    assert_eq!(severity(Confidence::Proven), (Severity::High, false));
+    assert_eq!(severity(Confidence::Likely), (Severity::Low, true));
 }
