@@ -20,7 +20,8 @@ mod subject;
 pub mod value;
 mod whole;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -108,15 +109,15 @@ pub struct Finding {
     /// Number of the container in the resource, if it is one's.
     pub container: Option<usize>,
     /// From the resource's top: `spec.template.spec.containers[0].image`.
-    pub field: Box<str>,
+    pub field: Arc<str>,
     /// The same with names in place of numbers, if it has any: what the baseline knows it by.
-    named: Option<Box<str>>,
+    named: Option<Arc<str>>,
     /// Where it stands, or the nearest around it: from 1.
     pub line: usize,
     /// From 1, characters.
     pub column: usize,
     /// What is wrong, in one line.
-    pub message: Box<str>,
+    pub message: Arc<str>,
     /// Whether it counts.
     pub state: State,
 }
@@ -138,12 +139,20 @@ pub struct Auditor<'o> {
     audit: Audit,
     whole: Whole,
     annotations: Vec<Annotation>,
+    /// Texts of findings: what is wrong with one of ten thousand pods is wrong with most.
+    texts: HashSet<Arc<str>>,
 }
 
 impl<'o> Auditor<'o> {
     /// One that has seen nothing.
     pub fn new(options: &'o Options) -> Self {
-        Self { options, audit: Audit::default(), whole: Whole::default(), annotations: Vec::new() }
+        Self {
+            options,
+            audit: Audit::default(),
+            whole: Whole::default(),
+            annotations: Vec::new(),
+            texts: HashSet::new(),
+        }
     }
 
     /// Audits the documents in `text`, of the file `name`. What stands before an error is audited.
@@ -310,6 +319,16 @@ impl<'o> Auditor<'o> {
         (standard, violations)
     }
 
+    /// The text that is kept for all that say the same.
+    fn shared(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.texts.get(text) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = text.into();
+        self.texts.insert(Arc::clone(&new));
+        new
+    }
+
     /// Remembers what a rule found in a resource: below `prefix`, and in containers from number `first` on.
     fn found(
         &mut self,
@@ -334,16 +353,18 @@ impl<'o> Auditor<'o> {
         for Hit { container, field, message, severity } in found.hits {
             let field = format!("{prefix}{field}");
             let (line, column) = place.node.nearest(&field);
+            let named = baseline::named(place.value, &field).map(|named| self.shared(&named));
+            let (field, message) = (self.shared(&field), self.shared(&message));
             self.audit.findings.push(Finding {
                 rule,
                 severity: severity.unwrap_or(rule.severity),
                 resource: place.resource,
                 container: container.map(|container| container + first),
-                named: baseline::named(place.value, &field),
-                field: field.into(),
+                field,
+                named,
                 line,
                 column,
-                message: message.into(),
+                message,
                 state: State::Open,
             });
         }

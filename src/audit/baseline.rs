@@ -126,7 +126,7 @@ pub fn fingerprint(audit: &Audit, finding: &Finding) -> String {
 
 /// The field at `path` of `value`, members of lists by what they are called: `spec.volumes[data=/srv].hostPath.path`. An image has its
 /// repository behind it: tags and digests change with every release. `None` where that is `path` itself.
-pub(super) fn named(value: &Value, path: &str) -> Option<Box<str>> {
+pub(super) fn named(value: &Value, path: &str) -> Option<String> {
     if !path.contains('[') {
         return None;
     }
@@ -151,7 +151,7 @@ pub(super) fn named(value: &Value, path: &str) -> Option<Box<str>> {
         let repository = RegistryReference::parse(image).map(|reference| reference.repository.to_string());
         text.extend(["=", repository.as_deref().unwrap_or(image)]);
     }
-    Some(text.into())
+    Some(text)
 }
 
 /// What a member of a list is called, and for a path of the node which.

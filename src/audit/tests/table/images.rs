@@ -1,6 +1,7 @@
 //! What rules know of a pod by its image, and what they leave open without it.
 
 use super::*;
+use crate::evidence::Confidence;
 
 /// A shell and what it may start, besides.
 const SHELL: &str = "
