@@ -21,7 +21,7 @@ use crate::profile::Probe;
 use crate::registry;
 use crate::sandbox::stage::{COMMAND, Stage};
 
-pub(super) use audit::{AskedArgs, AuditArgs, AuditFormat, PssLevel};
+pub(super) use audit::{AskedArgs, AuditArgs, AuditFormat, PssLevel, known_image, rule};
 pub(super) use fix::{FixArgs, PatchKind};
 pub(super) use generate::{DebugFormat, DebugProfileArgs, GenerateArgs, ImageArgs, OutputFormat};
 pub(super) use policy::PolicyArgs;

@@ -2,6 +2,8 @@
 //!
 //! Reads and writes files; what is mended, and how, is not decided here.
 
+mod helm;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
@@ -12,7 +14,8 @@ use super::manifests;
 use super::output::{Target, World};
 use super::{Failure, Outcome, Pipeline};
 use crate::finding::Severity;
-use crate::fix::{Changed, Fixed, Note, Reach, fix, patch};
+use crate::fix::patch::{self, PatchError};
+use crate::fix::{Changed, Fixed, Note, Reach, fix};
 use crate::kube;
 use crate::report::safe;
 
@@ -21,6 +24,10 @@ pub(super) fn run(
     pipeline: &dyn Pipeline,
     world: &mut World<'_>,
 ) -> Result<Outcome, Failure> {
+    if let Some(directory) = &args.helm_plugin {
+        helm::write(args, directory, world)?;
+        return Ok(Outcome::Clean);
+    }
     let many = args.write || args.diff || args.patch.is_some();
     if args.write && args.paths.iter().any(|path| path.as_os_str() == "-") {
         return Err(Failure::usage(anyhow!("`--write` changes files, and `-` is none")));
@@ -82,9 +89,13 @@ fn tell(file: &Path, fixed: &Fixed, quiet: bool, world: &mut World<'_>) {
 /// Gives out what was mended, as it was asked for.
 fn give(args: &FixArgs, all: &[(PathBuf, String, Fixed)], world: &mut World<'_>) -> Result<(), Failure> {
     if args.write {
-        for (file, text, fixed) in all.iter().filter(|(_, text, fixed)| *text != fixed.text) {
-            let _ = text;
-            Target::prepare(file)?.write(&fixed.text, world)?;
+        let changed = || all.iter().filter(|(_, text, fixed)| *text != fixed.text);
+        // Before one is changed it is clear that each can be; and not all are open at once.
+        for (file, ..) in changed() {
+            drop(Target::prepare_change(file)?);
+        }
+        for (file, _, fixed) in changed() {
+            Target::prepare_change(file)?.write(&fixed.text, world)?;
         }
         return Ok(());
     }
@@ -92,54 +103,43 @@ fn give(args: &FixArgs, all: &[(PathBuf, String, Fixed)], world: &mut World<'_>)
         let text: String = all.iter().map(|(file, text, fixed)| diff(file, text, &fixed.text)).collect();
         return world.say(&text);
     }
-    let changed = || all.iter().flat_map(|(_, _, fixed)| &fixed.changed);
-    match args.patch {
-        Some(PatchKind::Json6902) => {
-            let patches: Vec<Value> = changed().map(json6902).collect();
-            world.say(&format!("{:#}\n", json!(patches)))
+    let Some(kind) = args.patch else {
+        return world.say(all.first().map_or("", |(_, _, fixed)| fixed.text.as_str()));
+    };
+    let mut patches = Vec::new();
+    for (file, _, fixed) in all {
+        for changed in &fixed.changed {
+            patches.push(patch_of(kind, changed).map_err(|error| {
+                let failure = Failure::input(error).within(format!("`{}`", file.display()));
+                failure.hint("`--write` and `--diff` need no name, and `--patch json6902` takes every kind")
+            })?);
         }
-        Some(PatchKind::Strategic) => {
-            let patches = changed().map(|Changed { before, after }| patch::strategic(before, after));
-            let texts: Vec<String> = patches.map(|patch| kube::to_yaml(&patch)).collect();
+    }
+    match kind {
+        PatchKind::Json6902 => world.say(&format!("{:#}\n", json!(patches))),
+        PatchKind::Strategic => {
+            let texts: Vec<String> = patches.iter().map(kube::to_yaml).collect();
             world.say(&texts.join("---\n"))
         }
-        Some(PatchKind::Kustomize) => {
-            let patches: Vec<Value> = changed()
-                .map(|changed| {
-                    let operations = patch::json6902(&changed.before, &changed.after);
-                    json!({"target": target(&changed.after), "patch": kube::to_yaml(&json!(operations))})
-                })
-                .collect();
-            let kustomization = json!({
-                "apiVersion": "kustomize.config.k8s.io/v1beta1",
-                "kind": "Kustomization",
-                "patches": patches,
-            });
-            world.say(&kube::to_yaml(&kustomization))
-        }
-        None => world.say(all.first().map_or("", |(_, _, fixed)| fixed.text.as_str())),
+        PatchKind::Kustomize => world.say(&kube::to_yaml(&json!({
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "patches": patches,
+        }))),
     }
 }
 
-fn json6902(Changed { before, after }: &Changed) -> Value {
-    json!({"target": target(after), "patch": patch::json6902(before, after)})
-}
-
-/// What a patch is about, as kustomize names it.
-fn target(resource: &Value) -> Value {
-    let text = |pointer: &str| resource.pointer(pointer).and_then(Value::as_str);
-    let api_version = text("/apiVersion").unwrap_or_default();
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let mut target = json!({"version": version, "kind": text("/kind"), "name": text("/metadata/name")});
-    if let Some(fields) = target.as_object_mut() {
-        if !group.is_empty() {
-            fields.insert("group".to_owned(), json!(group));
+/// What changed of a resource, as one member of what is printed.
+fn patch_of(kind: PatchKind, Changed { before, after }: &Changed) -> Result<Value, PatchError> {
+    let target = patch::target(after)?;
+    Ok(match kind {
+        PatchKind::Json6902 => json!({"target": target, "patch": patch::json6902(before, after)}),
+        PatchKind::Kustomize => {
+            let operations = json!(patch::json6902(before, after));
+            json!({"target": target, "patch": kube::to_yaml(&operations)})
         }
-        if let Some(namespace) = text("/metadata/namespace") {
-            fields.insert("namespace".to_owned(), json!(namespace));
-        }
-    }
-    target
+        PatchKind::Strategic => patch::strategic(before, after)?,
+    })
 }
 
 /// What differs, as `diff -u` tells it.

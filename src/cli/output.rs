@@ -4,7 +4,7 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -94,6 +94,33 @@ impl Target {
             let result = file.as_file().set_permissions(private);
             let result = result.with_context(|| format!("cannot write `{}`", path.display()));
             result.map_err(Failure::input)?;
+        }
+        Ok(target)
+    }
+
+    /// As [`Self::prepare`], for a file that is changed: it keeps its owner and its mode, and one that may not be written is
+    /// an error.
+    pub(super) fn prepare_change(path: &Path) -> Result<Self, Failure> {
+        let result = Self::open_change(path);
+        result.with_context(|| format!("cannot write `{}`", path.display())).map_err(Failure::input)
+    }
+
+    fn open_change(path: &Path) -> io::Result<Self> {
+        let old = std::fs::metadata(path)?;
+        if old.is_file() {
+            // Root may write what nobody may: it is asked for all the same.
+            if old.permissions().readonly() {
+                return Err(io::Error::new(ErrorKind::PermissionDenied, "it is read-only"));
+            }
+            OpenOptions::new().write(true).open(path)?;
+        }
+        let target = Self::open(path)?;
+        if let Self::New(Pending { file, .. }) = &target {
+            let own = file.as_file().metadata()?;
+            if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
+                fchown(file.as_file(), Some(old.uid()), Some(old.gid()))?;
+            }
+            file.as_file().set_permissions(old.permissions())?;
         }
         Ok(target)
     }
@@ -199,6 +226,28 @@ mod tests {
         Target::prepare_private(&path).unwrap().write("text", &mut world()).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "text");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn changed_file_keeps_its_mode_and_its_owner_and_a_read_only_one_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pod.yaml");
+        std::fs::write(&path, "old").unwrap();
+        for mode in [0o600, 0o664, 0o4755] {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            // Root alone can give a file away.
+            let is_given = std::os::unix::fs::chown(&path, Some(12), Some(34)).is_ok();
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            Target::prepare_change(&path).unwrap().write("new", &mut world()).unwrap();
+            let metadata = std::fs::metadata(&path).unwrap();
+            assert_eq!(metadata.permissions().mode() & 0o7777, mode);
+            assert!(!is_given || (metadata.uid(), metadata.gid()) == (12, 34));
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
+        }
+        std::fs::set_permissions(&path, Permissions::from_mode(0o444)).unwrap();
+        let failure = Target::prepare_change(&path).unwrap_err().render(Style::Plain);
+        assert!(failure.contains("pod.yaml`: it is read-only"), "{failure}");
+        assert_eq!(names(directory.path()), ["pod.yaml"]);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::kube::workload;
+
 /// The operations that make `after` of `before`.
 pub fn json6902(before: &Value, after: &Value) -> Vec<Value> {
     let mut out = Vec::new();
@@ -68,8 +70,13 @@ fn escape(key: &str) -> String {
 
 /// What of `after` differs from `before`, as a strategic merge patch of Kubernetes: lists by the name of their members, what goes
 /// is `null`, or `$patch: delete` in a list.
-pub fn strategic(before: &Value, after: &Value) -> Value {
-    let mut patch = difference(before, after).unwrap_or_else(|| json!({}));
+pub fn strategic(before: &Value, after: &Value) -> Result<Value, PatchError> {
+    let text = |pointer: &str| after.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let group = text("/apiVersion").split_once('/').map_or("", |(group, _)| group);
+    if workload::of(text("/kind")).is_none_or(|workload| workload.group != group) {
+        return Err(PatchError::Kind { kind: text("/kind").to_owned() });
+    }
+    let mut patch = difference(before, after, "").unwrap_or_else(|| json!({}));
     if let Some(fields) = patch.as_object_mut() {
         for key in ["apiVersion", "kind"] {
             fields.insert(key.to_owned(), after.get(key).cloned().unwrap_or_default());
@@ -83,10 +90,11 @@ pub fn strategic(before: &Value, after: &Value) -> Value {
         }
         fields.insert("metadata".to_owned(), Value::Object(metadata));
     }
-    patch
+    Ok(patch)
 }
 
-fn difference(before: &Value, after: &Value) -> Option<Value> {
+/// What of the field `name` differs.
+fn difference(before: &Value, after: &Value, name: &str) -> Option<Value> {
     if before == after {
         return None;
     }
@@ -95,36 +103,111 @@ fn difference(before: &Value, after: &Value) -> Option<Value> {
             let gone = old.keys().filter(|key| !new.contains_key(*key)).map(|key| (key.clone(), Value::Null));
             let changed = new.iter().filter_map(|(key, value)| {
                 let own = old.get(key).unwrap_or(&Value::Null);
-                Some((key.clone(), if own.is_null() { value.clone() } else { difference(own, value)? }))
+                Some((key.clone(), if own.is_null() { value.clone() } else { difference(own, value, key)? }))
             });
             Some(Value::Object(gone.chain(changed).collect::<Map<_, _>>()))
         }
-        (Value::Array(old), Value::Array(new)) => {
-            let Some(key) = merge_key(old, new) else { return Some(after.clone()) };
-            let of = |value: &Value| value.get(key).cloned();
-            let gone = old.iter().filter(|value| !new.iter().any(|other| of(other) == of(value)));
-            let gone = gone.map(|value| json!({"$patch": "delete", key: of(value)}));
-            let changed = new.iter().filter_map(|value| {
-                let own = old.iter().find(|other| of(other) == of(value));
-                let Some(own) = own else { return Some(value.clone()) };
-                let mut difference = difference(own, value)?;
-                if let Some(fields) = difference.as_object_mut() {
-                    fields.insert(key.to_owned(), of(value).unwrap_or_default());
-                }
-                Some(difference)
-            });
-            Some(Value::Array(gone.chain(changed).collect()))
-        }
+        (Value::Array(old), Value::Array(new)) => Some(list_difference(old, new, name)),
         _ => Some(after.clone()),
     }
 }
 
-/// The field by which Kubernetes merges such a list; none where it replaces it.
-fn merge_key(old: &[Value], new: &[Value]) -> Option<&'static str> {
-    let all = || old.iter().chain(new);
-    ["mountPath", "containerPort", "name"]
-        .into_iter()
-        .find(|key| all().all(|value| value.get(*key).is_some()))
+/// The lists of a pod that Kubernetes merges, and the field by which it tells their members apart: `patchMergeKey` in the
+/// comments of `k8s.io/api/core/v1/types.go`. All others it replaces.
+const MERGED: [(&str, &str); 11] = [
+    ("containers", "name"),
+    ("initContainers", "name"),
+    ("ephemeralContainers", "name"),
+    ("volumes", "name"),
+    ("volumeMounts", "mountPath"),
+    ("volumeDevices", "devicePath"),
+    ("env", "name"),
+    ("ports", "containerPort"),
+    ("imagePullSecrets", "name"),
+    ("hostAliases", "ip"),
+    ("topologySpreadConstraints", "topologyKey"),
+];
+
+/// Of these it counts where a member stands; a patch does not say where a new one goes.
+const ORDERED: [&str; 2] = ["env", "initContainers"];
+
+/// What of the list `name` differs.
+fn list_difference(old: &[Value], new: &[Value], name: &str) -> Value {
+    let Some((_, key)) = MERGED.iter().find(|(merged, _)| *merged == name) else {
+        return json!(new);
+    };
+    let of = |value: &Value| value.get(key).cloned();
+    let keys = |list: &[Value]| list.iter().map(of).collect::<Option<Vec<_>>>();
+    let (Some(old_keys), Some(new_keys)) = (keys(old), keys(new)) else { return whole(new) };
+    let is_once =
+        |keys: &[Value]| (1..).zip(keys).all(|(next, one)| !keys.iter().skip(next).any(|key| key == one));
+    // One port by TCP and by UDP has one key.
+    if !is_once(&old_keys) || !is_once(&new_keys) {
+        return whole(new);
+    }
+    let has_new = new_keys.iter().any(|key| !old_keys.contains(key));
+    let kept = |one: &[Value], other: &[Value]| {
+        one.iter().filter(|key| other.contains(key)).cloned().collect::<Vec<_>>()
+    };
+    let is_moved = kept(&old_keys, &new_keys) != kept(&new_keys, &old_keys);
+    if ORDERED.contains(&name) && (has_new || is_moved) {
+        return whole(new);
+    }
+    let gone = old_keys.iter().filter(|one| !new_keys.contains(one));
+    let gone = gone.map(|one| json!({"$patch": "delete", *key: one}));
+    let changed = new.iter().filter_map(|value| {
+        let own = old.iter().find(|other| of(other) == of(value));
+        let Some(own) = own else { return Some(value.clone()) };
+        let mut difference = difference(own, value, "")?;
+        if let Some(fields) = difference.as_object_mut() {
+            fields.insert((*key).to_owned(), of(value).unwrap_or_default());
+        }
+        Some(difference)
+    });
+    gone.chain(changed).collect()
+}
+
+/// A list that takes the place of one that Kubernetes would merge it with.
+fn whole(list: &[Value]) -> Value {
+    std::iter::once(json!({"$patch": "replace"})).chain(list.iter().cloned()).collect()
+}
+
+/// Why there is no patch for a resource.
+#[derive(Debug, thiserror::Error)]
+pub enum PatchError {
+    /// Its lists are replaced, whatever they hold.
+    #[error("a `{kind}` is none of Kubernetes' own workloads, and takes no strategic merge patch")]
+    Kind {
+        /// As it is written.
+        kind: String,
+    },
+    /// A patch names what it is about.
+    #[error("a `{kind}` without a name cannot be named by a patch")]
+    Name {
+        /// As it is written.
+        kind: String,
+    },
+}
+
+/// What a patch is about, as kustomize names it.
+pub fn target(resource: &Value) -> Result<Value, PatchError> {
+    let text = |pointer: &str| resource.pointer(pointer).and_then(Value::as_str);
+    let api_version = text("/apiVersion").unwrap_or_default();
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let kind = text("/kind").unwrap_or_default();
+    let name = text("/metadata/name").filter(|name| !name.is_empty());
+    // Without one, kustomize would take it to be about all of the kind.
+    let name = name.ok_or_else(|| PatchError::Name { kind: kind.to_owned() })?;
+    let mut target = json!({"version": version, "kind": kind, "name": name});
+    if let Some(fields) = target.as_object_mut() {
+        if !group.is_empty() {
+            fields.insert("group".to_owned(), json!(group));
+        }
+        if let Some(namespace) = text("/metadata/namespace") {
+            fields.insert("namespace".to_owned(), json!(namespace));
+        }
+    }
+    Ok(target)
 }
 
 #[cfg(test)]
@@ -168,9 +251,54 @@ mod tests {
         let before = pod(json!([{"name": "a", "image": "x", "tty": true}, {"name": "b", "image": "y"}]));
         let after = pod(json!([{"name": "a", "image": "x", "v": [1]}, {"name": "c", "image": "z"}]));
         assert_eq!(
-            strategic(&before, &after),
+            strategic(&before, &after).unwrap(),
             json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [
                 {"$patch": "delete", "name": "b"}, {"name": "a", "tty": null, "v": [1]}, {"name": "c", "image": "z"}]}})
+        );
+    }
+
+    #[test]
+    fn lists_that_kubernetes_replaces_are_whole_and_those_it_cannot_merge_take_their_place() {
+        let pod = |spec: Value| json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {"template": {"spec": spec}}});
+        let before = pod(json!({
+            "securityContext": {"sysctls": [{"name": "a", "value": "1"}]},
+            "initContainers": [{"name": "i"}],
+            "containers": [{"name": "a", "args": ["x"],
+                "ports": [{"containerPort": 53, "protocol": "TCP"}, {"containerPort": 53, "protocol": "UDP", "hostPort": 1}],
+                "volumeMounts": [{"name": "v", "mountPath": "/a"}, {"name": "v", "mountPath": "/b"}]}],
+        }));
+        let after = pod(json!({
+            "securityContext": {"sysctls": [{"name": "a", "value": "1"}, {"name": "b", "value": "2"}]},
+            "initContainers": [{"name": "new"}, {"name": "i"}],
+            "containers": [{"name": "a", "args": [],
+                "ports": [{"containerPort": 53, "protocol": "TCP"}, {"containerPort": 53, "protocol": "UDP"}],
+                "volumeMounts": [{"name": "v", "mountPath": "/a", "readOnly": true}, {"name": "w", "mountPath": "/c"}]}],
+        }));
+        let spec = strategic(&before, &after).unwrap()["spec"]["template"]["spec"].clone();
+        assert_eq!(
+            spec,
+            json!({
+                "securityContext": {"sysctls": [{"name": "a", "value": "1"}, {"name": "b", "value": "2"}]},
+                "initContainers": [{"$patch": "replace"}, {"name": "new"}, {"name": "i"}],
+                "containers": [{"name": "a", "args": [],
+                    "ports": [{"$patch": "replace"}, {"containerPort": 53, "protocol": "TCP"}, {"containerPort": 53, "protocol": "UDP"}],
+                    "volumeMounts": [{"$patch": "delete", "mountPath": "/b"}, {"mountPath": "/a", "readOnly": true}, {"name": "w", "mountPath": "/c"}]}],
+            })
+        );
+    }
+
+    #[test]
+    fn what_no_patch_can_be_about_is_an_error() {
+        let rollout =
+            json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": "x"}});
+        assert!(matches!(strategic(&rollout, &rollout), Err(PatchError::Kind { .. })));
+        let knative = json!({"apiVersion": "x.io/v1", "kind": "Deployment", "metadata": {"name": "x"}});
+        assert!(matches!(strategic(&knative, &knative), Err(PatchError::Kind { .. })));
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"generateName": "x-"}});
+        assert!(matches!(target(&job), Err(PatchError::Name { .. })));
+        assert_eq!(
+            target(&rollout).unwrap(),
+            json!({"group": "argoproj.io", "version": "v1alpha1", "kind": "Rollout", "name": "x"})
         );
     }
 }

@@ -4,8 +4,11 @@
 //! Knows no kind of resource: what a document should say comes as a value. What was changed is read again before it is given
 //! out: a text that does not say what was wanted is an error, never an output.
 
+mod alias;
 mod block;
 mod flow;
+mod matches;
+mod place;
 mod render;
 
 use std::ops::Range;
@@ -13,10 +16,11 @@ use std::ops::Range;
 use serde_json::{Map, Value};
 
 use super::document::{self, Document, DocumentError, Field, Form, Kind, Node, Origin};
+use alias::brings_too_much;
 use render::Style;
 
 /// How often what was changed is changed again, because an anchor that was changed has other users.
-const MAX_ROUNDS: usize = 4;
+const MAX_ROUNDS: usize = 5;
 
 /// Why a document cannot be changed.
 #[derive(Debug, thiserror::Error)]
@@ -34,10 +38,15 @@ pub enum EditError {
 
 /// `text`, changed so that its documents say `wanted`; each as it is where nothing is wanted of it.
 pub fn edit(text: &str, wanted: &[Option<Value>]) -> Result<String, EditError> {
+    let mut documents = document::read(text)?;
+    if documents.len() != wanted.len() {
+        return Err(EditError::Shape { number: 1 });
+    }
     let mut now = text.to_owned();
-    for _ in 0..MAX_ROUNDS {
-        let documents = document::read(&now)?;
-        let mut editor = Editor::new(&now);
+    for round in 0..MAX_ROUNDS {
+        // What has other names changes first: often they say then what is wanted of them.
+        let others = if round == 0 { Others::Wait } else { Others::Change };
+        let mut editor = Editor::new(&now, others);
         let mut differs = None;
         for (number, (document, wanted)) in (1..).zip(documents.iter().zip(wanted)) {
             if let Some(wanted) = wanted.as_ref().filter(|wanted| !says(&document.root, wanted)) {
@@ -45,25 +54,24 @@ pub fn edit(text: &str, wanted: &[Option<Value>]) -> Result<String, EditError> {
                 editor.document(document, wanted);
             }
         }
-        let Some(number) = differs else {
-            return if documents.len() == wanted.len() {
-                Ok(now)
-            } else {
-                Err(EditError::Shape { number: 1 })
-            };
-        };
-        let Some(changed) = editor.apply().filter(|changed| *changed != now) else {
-            return Err(EditError::Shape { number });
-        };
+        let Some(number) = differs else { return Ok(now) };
+        let shape = || EditError::Shape { number };
+        let changed = editor.apply().ok_or_else(shape)?;
+        if round > 0 && changed == now {
+            return Err(shape());
+        }
+        // An error there is none of the text that came.
+        documents = document::read(&changed).map_err(|_| shape())?;
+        if documents.len() != wanted.len() {
+            return Err(shape());
+        }
         now = changed;
     }
     // The last round changed something: it counts only if it was enough.
-    let documents = document::read(&now)?;
-    let wrong = documents
-        .iter()
-        .zip(wanted)
-        .position(|(document, wanted)| wanted.as_ref().is_some_and(|wanted| !says(&document.root, wanted)));
-    match wrong {
+    let says = |(document, wanted): (&Document, &Option<Value>)| {
+        wanted.as_ref().is_none_or(|wanted| says(&document.root, wanted))
+    };
+    match documents.iter().zip(wanted).position(|pair| !says(pair)) {
         Some(at) => Err(EditError::Shape { number: at + 1 }),
         None => Ok(now),
     }
@@ -103,9 +111,19 @@ enum Place<'n> {
     Item,
 }
 
+/// What becomes of aliases, and of what `<<` merges in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    /// They stay.
+    Wait,
+    /// They change like anything else.
+    Change,
+}
+
 /// Gathers changes to a text.
 struct Editor<'t> {
     text: &'t str,
+    others: Others,
     style: Style,
     changes: Vec<Change>,
     /// What is written with brackets in the document.
@@ -113,8 +131,8 @@ struct Editor<'t> {
 }
 
 impl<'t> Editor<'t> {
-    fn new(text: &'t str) -> Self {
-        Self { text, style: Style::default(), changes: Vec::new(), flows: Vec::new() }
+    fn new(text: &'t str, others: Others) -> Self {
+        Self { text, others, style: Style::default(), changes: Vec::new(), flows: Vec::new() }
     }
 
     fn document(&mut self, document: &Document, wanted: &Value) {
@@ -158,28 +176,32 @@ impl<'t> Editor<'t> {
             at = range.end;
         }
         out.push_str(self.text.get(at..)?);
+        // Where the last line goes that had no end, the one before it has none.
+        if !self.text.ends_with('\n') && out.ends_with('\n') {
+            out.truncate(out.trim_end_matches(['\r', '\n']).len());
+        }
         Some(out)
     }
 
     /// Moves lines that come behind a line that goes to the one before that.
     fn move_out(&mut self) {
-        let mut gone: Vec<Range<usize>> = self
-            .changes
-            .iter()
-            .filter(|change| {
-                change.with.is_empty() && self.line_start(change.range.start) == change.range.start
-            })
-            .map(|change| change.range.clone())
-            .collect();
+        let begins_line = |at: usize| self.slice(0..at).ends_with('\n') || at == 0;
+        let gone = self.changes.iter().filter(|change| change.with.is_empty());
+        let mut gone: Vec<Range<usize>> =
+            gone.map(|change| change.range.clone()).filter(|range| begins_line(range.start)).collect();
         gone.sort_unstable_by_key(|range| range.start);
         let mut moved = Vec::new();
         for (index, change) in self.changes.iter().enumerate() {
             let mut at = change.range.start;
-            if !change.range.is_empty() || !change.with.starts_with(self.style.eol) {
+            if !change.range.is_empty() || !change.with.starts_with(['\r', '\n']) {
                 continue;
             }
-            while let Some(range) = gone.iter().find(|range| range.start < at && at < range.end) {
-                at = self.line_end(range.start.saturating_sub(self.style.eol.len()));
+            let around = |at: usize| {
+                let index = gone.partition_point(|range| range.start < at).checked_sub(1)?;
+                gone.get(index).filter(|range| at < range.end)
+            };
+            while let Some(range) = around(at) {
+                at = self.line_end_before(range.start);
             }
             moved.push((index, at));
         }
@@ -196,7 +218,10 @@ impl<'t> Editor<'t> {
             return;
         }
         if is_alias(node) {
-            return self.alias(node, wanted, place);
+            if self.others == Others::Change {
+                self.alias(node, wanted, place);
+            }
+            return;
         }
         match (&node.kind, wanted) {
             (Kind::Fields(fields), Value::Object(values)) if can_edit(fields, values) => {
@@ -209,20 +234,36 @@ impl<'t> Editor<'t> {
         }
     }
 
+    /// Fields that are in both change where they stand; the others go, or come behind those that stay.
     fn fields(&mut self, node: &Node, fields: &[Field], values: &Map<String, Value>) {
         let written: Vec<&Field> = fields.iter().filter(|field| field.origin != Origin::Merged).collect();
+        let merges = written.len() < fields.len() && self.others == Others::Change;
+        let is_opened = merges && brings_too_much(fields, values);
+        let brings = |field: &&Field| field.origin == Origin::Merged && values.contains_key(&field.name);
+        let mut opens = is_opened && fields.iter().any(|field| brings(&field));
         let mut gone = Vec::new();
-        for (index, field) in written.iter().enumerate().filter(|(_, field)| field.origin == Origin::Here) {
-            match values.get(&field.name) {
-                Some(value) => self.node(&field.value, value, Place::Field(field)),
-                None if is_flow(node) => gone.push(index),
-                None => self.remove_block(index, &written),
+        for (index, field) in written.iter().enumerate() {
+            match (field.origin, values.get(&field.name)) {
+                (Origin::Here, Some(value)) => self.node(&field.value, value, Place::Field(field)),
+                (Origin::Merge, _) if !is_opened => {}
+                (Origin::Merge, _) if std::mem::take(&mut opens) => self.write_out(field, fields, values),
+                _ => gone.push(index),
             }
         }
-        self.remove_flow(node, &gone, &written);
+        if is_flow(node) {
+            self.remove_flow(node, &gone, &written);
+        } else {
+            self.remove_fields(&gone, &written);
+        }
+        // What is merged in may say it by then.
+        if written.iter().any(|field| field.origin == Origin::Merge) && self.others == Others::Wait {
+            return;
+        }
         let is_there = |name: &str, value: &Value| {
-            fields.iter().any(|field| {
-                field.name == name && (field.origin == Origin::Here || says(&field.value, value))
+            fields.iter().filter(|field| field.name == name).any(|field| match field.origin {
+                Origin::Here => true,
+                Origin::Merged => is_opened || says(&field.value, value),
+                Origin::Merge => false,
             })
         };
         let new: Vec<(&str, &Value)> = values
@@ -233,8 +274,8 @@ impl<'t> Editor<'t> {
         if new.is_empty() {
             return;
         }
-        let stays = |field: &&Field| field.origin == Origin::Merge || values.contains_key(&field.name);
-        let kept: Vec<&Field> = written.iter().copied().filter(stays).collect();
+        let stays = (0..).zip(&written).filter(|(index, _)| !gone.contains(index));
+        let kept: Vec<&Field> = stays.map(|(_, field)| *field).collect();
         if is_flow(node) {
             self.add_flow(node, &kept, &new);
         } else {
@@ -244,7 +285,7 @@ impl<'t> Editor<'t> {
 
     /// Items that are in both keep their text; the others go, or come behind the one that they follow.
     fn list(&mut self, node: &Node, items: &[Node], values: &[Value]) {
-        let pairs = matches(items, values);
+        let pairs = matches::pairs(items, values);
         let is_flow = is_flow(node);
         let (goes, comes) = (pairs.len() < items.len(), pairs.len() < values.len());
         // What goes and what comes may stand at one place; and the first item of a list in a list shares its line.
@@ -253,16 +294,20 @@ impl<'t> Editor<'t> {
         } else {
             items.first().map_or(node.bytes.start, |item| self.dash(item))
         };
-        let shares = !is_flow
-            && self.text.get(self.line_start(start)..start).is_some_and(|head| !head.trim().is_empty());
+        let shares = !is_flow && !self.is_first(start);
         if (is_flow && goes && comes) || (shares && (goes || comes)) {
-            let text = self.style.inline(&Value::Array(values.to_vec()));
+            let text = self.style.within(&Value::Array(values.to_vec()), || self.line_indent(start));
             let end = self.end(node, Place::Item);
             return self.change(start..end, text);
         }
+        if pairs.is_empty() {
+            return self.refill(items, values);
+        }
         let mut gone = Vec::new();
+        let mut others = pairs.iter().peekable();
         for (index, item) in items.iter().enumerate() {
-            match pairs.iter().find(|(old, _)| *old == index).and_then(|(_, new)| values.get(*new)) {
+            let pair = others.next_if(|(old, _)| *old == index);
+            match pair.and_then(|(_, new)| values.get(*new)) {
                 Some(value) => self.node(item, value, Place::Item),
                 None if is_flow => gone.push(index),
                 None => self.remove_item(item),
@@ -270,8 +315,9 @@ impl<'t> Editor<'t> {
         }
         self.remove_flow_items(node, &gone, items);
         let mut after: Option<&Node> = None;
+        let mut others = pairs.iter().peekable();
         for (index, value) in values.iter().enumerate() {
-            if let Some((old, _)) = pairs.iter().find(|(_, new)| *new == index) {
+            if let Some((old, _)) = others.next_if(|(_, new)| *new == index) {
                 after = items.get(*old);
             } else if is_flow {
                 self.add_flow_item(node, items, after, value);
@@ -280,110 +326,13 @@ impl<'t> Editor<'t> {
             }
         }
     }
-
-    /// What an alias stands for, changed: merged and extended where that is enough, else written out.
-    fn alias(&mut self, node: &Node, wanted: &Value, place: Place<'_>) {
-        let name = self.text.get(node.bytes.clone()).unwrap_or_default().to_owned();
-        let (Kind::Fields(fields), Value::Object(values)) = (&node.kind, wanted) else {
-            return self.replace(node, wanted, place);
-        };
-        if !can_edit(fields, values) {
-            return self.replace(node, wanted, place);
-        }
-        let is_same = |name: &str, value: &Value| {
-            fields
-                .iter()
-                .any(|field| field.name == name && field.origin != Origin::Merge && says(&field.value, value))
-        };
-        let new: Vec<(&str, &Value)> = values
-            .iter()
-            .filter(|(name, value)| !is_same(name, value))
-            .map(|(name, value)| (name.as_str(), value))
-            .collect();
-        self.extend_alias(node, &name, &new, place);
-    }
-
-    /// Where the line that `at` is in begins.
-    fn line_start(&self, at: usize) -> usize {
-        self.text.get(..at).and_then(|head| head.rfind('\n')).map_or(0, |newline| newline + 1)
-    }
-
-    /// Where the line that `at` is in ends, before its line end.
-    fn line_end(&self, at: usize) -> usize {
-        let rest = self.text.get(at..).unwrap_or_default();
-        let line = rest.split('\n').next().unwrap_or_default();
-        at + line.strip_suffix('\r').unwrap_or(line).len()
-    }
-
-    /// Where the next line begins, or the text ends.
-    fn next_line(&self, at: usize) -> usize {
-        let rest = self.text.get(at..).unwrap_or_default();
-        rest.find('\n').map_or(self.text.len(), |newline| at + newline + 1)
-    }
-
-    /// How many characters of its line stand before `at`.
-    fn column(&self, at: usize) -> usize {
-        self.text.get(self.line_start(at)..at).map_or(0, |head| head.chars().count())
-    }
-
-    /// Where a value's own text ends: comments and empty lines behind it left out.
-    fn end(&self, node: &Node, place: Place<'_>) -> usize {
-        if is_alias(node) || is_flow(node) {
-            return node.bytes.end;
-        }
-        let last = match &node.kind {
-            Kind::Fields(fields) => fields
-                .iter()
-                .filter(|field| field.origin != Origin::Merged)
-                .map(|field| self.end(&field.value, Place::Field(field)))
-                .max(),
-            Kind::List(items) => items.iter().map(|item| self.end(item, Place::Item)).max(),
-            Kind::Scalar(_) => None,
-        };
-        if let Some(last) = last {
-            return last;
-        }
-        let text = self.text.get(node.bytes.clone()).unwrap_or_default();
-        if let Some(header) = self.block_header(node, place) {
-            let is_kept = self.text.get(header..node.bytes.start).is_some_and(|text| {
-                text.split(['#', '\n']).next().is_some_and(|header| header.contains('+'))
-            });
-            let own = if is_kept {
-                text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
-            } else {
-                text.trim_end()
-            };
-            return node.bytes.start + own.len();
-        }
-        match place {
-            Place::Field(field) if text.is_empty() => self.behind_colon(field),
-            _ => node.bytes.end,
-        }
-    }
-
-    /// Where the `|` or `>` of a scalar stands whose text is on the lines below.
-    fn block_header(&self, node: &Node, place: Place<'_>) -> Option<usize> {
-        let from = match place {
-            Place::Field(field) => self.behind_colon(field),
-            Place::Item => self.dash(node) + 1,
-            Place::Root => return None,
-        };
-        let before = self.text.get(from..node.bytes.start).filter(|_| node.form == Form::Lines)?;
-        before.find(['|', '>']).map(|at| from + at)
-    }
-
-    /// Where the text behind a field's colon begins.
-    fn behind_colon(&self, field: &Field) -> usize {
-        let rest = self.text.get(field.bytes.end..).unwrap_or_default();
-        field.bytes.end + rest.find(':').map_or(0, |colon| colon + 1)
-    }
 }
 
-/// Whether the fields can be changed one by one: what `<<` brings cannot be taken out, and something has to stay.
+/// Whether the fields can be changed one by one: something has to stay.
 fn can_edit(fields: &[Field], values: &Map<String, Value>) -> bool {
-    let stays = |field: &Field| field.origin != Origin::Merged || values.contains_key(&field.name);
-    let any = fields.iter().any(|field| field.origin == Origin::Merge || values.contains_key(&field.name));
-    any && fields.iter().all(stays)
+    let is_merge = |field: &Field| field.origin == Origin::Merge;
+    let stays = |field: &Field| !is_merge(field) && values.contains_key(&field.name);
+    fields.iter().any(stays) || (fields.iter().any(is_merge) && !brings_too_much(fields, values))
 }
 
 fn is_alias(node: &Node) -> bool {
@@ -392,71 +341,6 @@ fn is_alias(node: &Node) -> bool {
 
 fn is_flow(node: &Node) -> bool {
     node.form == Form::Flow
-}
-
-/// Which items become which values, in order: those of one name are the same, then those that say the same, then of what is left
-/// between them, and has no name, one for one.
-fn matches(items: &[Node], values: &[Value]) -> Vec<(usize, usize)> {
-    let names: Vec<Option<Vec<Value>>> = items.iter().map(|item| identity(&item.value())).collect();
-    let name_of = |old: usize| names.get(old).and_then(Option::as_ref);
-    let mut pairs: Vec<(usize, usize)> = Vec::new();
-    let mut from = 0;
-    for (new, value) in values.iter().enumerate() {
-        let wanted = identity(value);
-        let found = items.iter().enumerate().skip(from).find(|(old, item)| match &wanted {
-            Some(wanted) => name_of(*old) == Some(wanted),
-            None => says(item, value),
-        });
-        if let Some((old, _)) = found {
-            pairs.push((old, new));
-            from = old + 1;
-        }
-    }
-    let ends = pairs.clone().into_iter().chain([(items.len(), values.len())]);
-    let (mut old, mut new) = (0, 0);
-    for (next_old, next_new) in ends {
-        // A mount of the same volume, at another place.
-        let renamed = (new..next_new).filter_map(|new| {
-            let wanted = values.get(new)?.get("name")?;
-            let own = |old: &usize| {
-                items
-                    .get(*old)
-                    .and_then(|item| item.field("name"))
-                    .is_some_and(|name| says(&name.value, wanted))
-            };
-            Some(((old..next_old).find(own)?, new))
-        });
-        let mut renamed: Vec<(usize, usize)> = renamed.collect();
-        renamed.dedup_by_key(|(old, _)| *old);
-        if renamed.is_sorted() {
-            pairs.extend(renamed);
-        }
-        let nameless = |old: &usize| name_of(*old).is_none();
-        let olds = (old..next_old).filter(nameless);
-        let news =
-            (new..next_new).filter(|new| values.get(*new).is_some_and(|value| identity(value).is_none()));
-        pairs.extend(olds.zip(news));
-        (old, new) = (next_old + 1, next_new + 1);
-    }
-    pairs.sort_unstable();
-    pairs
-}
-
-/// What a member of a list is known by in Kubernetes: the first of the fields that lists are merged by.
-fn identity(value: &Value) -> Option<Vec<Value>> {
-    let fields = value.as_object()?;
-    // Two mounts of one volume lie at different places.
-    let keys: &[&str] = if fields.contains_key("mountPath") {
-        &["mountPath", "name"]
-    } else if fields.contains_key("containerPort") {
-        &["containerPort", "protocol"]
-    } else if fields.contains_key("kind") {
-        return None;
-    } else {
-        &["name"]
-    };
-    let has = keys.first().is_some_and(|key| fields.contains_key(*key));
-    has.then(|| keys.iter().map(|key| fields.get(*key).cloned().unwrap_or_default()).collect())
 }
 
 #[cfg(test)]

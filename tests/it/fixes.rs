@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use kiln::audit::{Options, of_value};
 use kiln::fix::{Reach, fix};
 use kiln::kube::document;
+use kiln::kube::edit::edit;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -182,5 +184,51 @@ proptest! {
         for rule in MENDED {
             prop_assert!(!after.contains(rule) || left.contains(&rule), "{} is left\n{}", rule, once.text);
         }
+    }
+}
+
+/// Resources as a text.
+type Render<'a> = &'a dyn Fn(&[Value]) -> String;
+
+/// How long it takes to change each of `count` resources, the texts of which `render` makes.
+fn time_of(count: usize, render: Render<'_>) -> Duration {
+    let resource = |index| json!({"kind": "Pod", "metadata": {"name": format!("p{index}")}, "gone": {"x": 1}, "list": [1]});
+    let change = |value: &mut Value| {
+        if let Some(resource) = value.as_object_mut() {
+            resource.remove("gone");
+            resource.extend([("list".to_owned(), json!([2, 3])), ("new".to_owned(), json!({"y": 1}))]);
+        }
+    };
+    let text = render(&(0..count).map(resource).collect::<Vec<_>>());
+    let documents = document::read(&text).unwrap();
+    let wanted = documents.iter().map(|document| {
+        let mut value = document.root.value();
+        match value.get_mut("items").and_then(Value::as_array_mut) {
+            Some(items) => items.iter_mut().for_each(change),
+            None => change(&mut value),
+        }
+        Some(value)
+    });
+    let wanted: Vec<Option<Value>> = wanted.collect();
+    let start = Instant::now();
+    edit(&text, &wanted).unwrap();
+    start.elapsed()
+}
+
+#[test]
+fn thousands_of_resources_are_changed_in_a_time_that_grows_with_their_number() {
+    let list = |resources: &[Value]| json!({"apiVersion": "v1", "kind": "List", "items": resources});
+    let yaml = |value: &Value| serde_saphyr::to_string(value).unwrap();
+    let renders: [(&str, Render<'_>); 4] = [
+        ("documents", &|resources| resources.iter().map(|one| yaml(one) + "---\n").collect()),
+        ("a list", &|resources| yaml(&list(resources))),
+        ("a line of JSON", &|resources| list(resources).to_string()),
+        ("lines of JSON", &|resources| format!("{:#}\n", list(resources))),
+    ];
+    for (what, render) in renders {
+        let few = (0..3).map(|_| time_of(200, render)).min().unwrap();
+        let many = time_of(3000, render);
+        // Fifteen times as many: what each costs may be three times as much on a busy machine, but not fifteen times.
+        assert!(many < few * 45, "{what}: {few:?} and {many:?}");
     }
 }

@@ -174,7 +174,8 @@ impl From<AuditFormat> for render::Format {
     }
 }
 
-fn known_image(text: &str) -> Result<(String, String), String> {
+/// What a pod names NAME is the image SOURCE.
+pub(in crate::cli) fn known_image(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, source)) if !name.is_empty() && !source.is_empty() => {
             Ok((name.to_owned(), source.to_owned()))
@@ -183,7 +184,8 @@ fn known_image(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn rule(text: &str) -> Result<String, String> {
+/// The id of a rule, or what those of several begin with.
+pub(in crate::cli) fn rule(text: &str) -> Result<String, String> {
     let is_one = |rule: &&crate::audit::rule::Rule| {
         rule.id.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text))
     };

@@ -20,13 +20,25 @@ pub(super) struct Style {
     pub(super) eol: &'static str,
     /// Names of fields are quoted: it is JSON.
     pub(super) is_json: bool,
+    /// It has more than one line.
+    pub(super) has_lines: bool,
+    /// What lines of JSON are indented with.
+    pub(super) blank: &'static str,
     /// Behind the colon of a field.
     pub(super) gap: &'static str,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { step: DEFAULT_STEP, list_step: 0, eol: "\n", is_json: false, gap: " " }
+        Self {
+            step: DEFAULT_STEP,
+            list_step: 0,
+            eol: "\n",
+            is_json: false,
+            has_lines: false,
+            blank: " ",
+            gap: " ",
+        }
     }
 }
 
@@ -41,9 +53,13 @@ impl Style {
         if style.is_json {
             style.gap = if own.contains("\": ") || !own.contains("\":") { " " } else { "" };
         }
+        style.has_lines = all > 0;
+        if style.is_json && own.contains("\n\t") {
+            (style.blank, style.step) = ("\t", 1);
+        }
         let (mut steps, mut lists) = (Vec::new(), Vec::new());
         measure(root, text, &mut steps, &mut lists);
-        style.step = most(&steps).filter(|step| *step > 0).unwrap_or(DEFAULT_STEP);
+        style.step = most(&steps).filter(|step| *step > 0).unwrap_or(style.step);
         style.list_step = most(&lists).unwrap_or_default();
         style
     }
@@ -91,21 +107,39 @@ fn most(numbers: &[usize]) -> Option<usize> {
 }
 
 impl Style {
+    /// What a line of brackets is indented with.
+    pub(super) fn pad(self, indent: usize) -> String {
+        self.blank.repeat(indent)
+    }
+
+    /// Fields as lines, all indented by `indent` blanks.
+    pub(super) fn fields_lines(self, fields: &[(&str, &Value)], indent: usize) -> Vec<String> {
+        fields.iter().flat_map(|(name, value)| self.field_lines(name, value, indent)).collect()
+    }
+
+    /// What stands in a mapping or a list as lines, below a name that is indented by `indent` blanks.
+    pub(super) fn value_lines(self, value: &Value, indent: usize) -> Vec<String> {
+        match value {
+            Value::Object(fields) => fields
+                .iter()
+                .flat_map(|(name, value)| self.field_lines(name, value, indent + self.step))
+                .collect(),
+            Value::Array(items) => {
+                items.iter().flat_map(|item| self.item_lines(item, indent + self.list_step)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// A field as lines, the first one indented by `indent` blanks.
     pub(super) fn field_lines(self, name: &str, value: &Value, indent: usize) -> Vec<String> {
         let head = format!("{}{}:", " ".repeat(indent), self.name(name));
-        match value {
-            Value::Object(fields) if !fields.is_empty() => {
-                let inner =
-                    fields.iter().flat_map(|(name, value)| self.field_lines(name, value, indent + self.step));
-                std::iter::once(head).chain(inner).collect()
-            }
-            Value::Array(items) if !items.is_empty() => {
-                let inner = items.iter().flat_map(|item| self.item_lines(item, indent + self.list_step));
-                std::iter::once(head).chain(inner).collect()
-            }
-            value => vec![format!("{head} {}", self.inline(value))],
+        let mut lines = self.value_lines(value, indent);
+        if lines.is_empty() {
+            return vec![format!("{head} {}", self.inline(value))];
         }
+        lines.insert(0, head);
+        lines
     }
 
     /// A member of a list as lines, its dash indented by `indent` blanks.
@@ -146,10 +180,20 @@ impl Style {
         format!("{}:{}{}", self.name(name), self.gap, self.inline(value))
     }
 
+    /// Fields on one line, with commas.
+    pub(super) fn inline_fields(self, fields: &[(&str, &Value)]) -> String {
+        let fields: Vec<String> = fields.iter().map(|(name, value)| self.inline_field(name, value)).collect();
+        fields.join(self.comma())
+    }
+
+    /// A value within brackets: on one line, but in JSON that has lines over several, indented as the one it begins in.
+    pub(super) fn within(self, value: &Value, indent: impl FnOnce() -> usize) -> String {
+        if self.is_json && self.has_lines { self.pretty(value, indent()) } else { self.inline(value) }
+    }
+
     /// A value of JSON over several lines, those after the first indented by `indent` blanks.
     pub(super) fn pretty(self, value: &Value, indent: usize) -> String {
-        let inner = " ".repeat(indent + self.step);
-        let outer = " ".repeat(indent);
+        let (inner, outer) = (self.pad(indent + self.step), self.pad(indent));
         let list = |open: char, close: char, parts: Vec<String>| {
             let parts: Vec<String> = parts.into_iter().map(|part| format!("{inner}{part}")).collect();
             let eol = self.eol;

@@ -207,9 +207,7 @@ fn aliases_and_merges_are_extended_and_their_anchors_stay() {
         &expect![[r"
             one: &x
               a: 2
-            two:
-              <<: *x
-              a: 2
+            two: *x
         "]],
     );
 }
@@ -238,6 +236,296 @@ fn other_documents_are_not_touched() {
     let text = "---\n# one\na: 1\n---\n---\n{b: 1}\n...\n";
     let wanted = [None, None, Some(json!({"b": 2}))];
     assert_eq!(edit(text, &wanted).unwrap(), "---\n# one\na: 1\n---\n---\n{b: 2}\n...\n");
+}
+
+#[test]
+fn list_that_is_filled_anew_has_its_items_where_they_belong() {
+    check(
+        "c:\n- name: a\n  mounts:\n  # logs\n  - {name: p, at: /log} # why\n  # more\n  - name: q\n    at: /q\n  # end\n",
+        |value| {
+            value["c"][0]["mounts"] = json!([{"name": "t", "at": "/tmp"}]);
+            value["c"][0]["tty"] = json!(true);
+        },
+        &expect![[r"
+            c:
+            - name: a
+              mounts:
+              # logs
+              - at: /tmp
+                name: t # why
+              # more
+              tty: true
+              # end
+        "]],
+    );
+    check(
+        "c:\n- name: a\n  mounts:\n  - name: p\n    at: /log\nd: 1\n",
+        |value| {
+            value["c"][0]["mounts"] = json!([{"name": "t", "at": "/tmp"}, 7]);
+            value["c"][0]["z"] = json!([1]);
+            value["c"].as_array_mut().unwrap().push(json!({"name": "b"}));
+        },
+        &expect![[r"
+            c:
+            - name: a
+              mounts:
+              - at: /tmp
+                name: t
+              - 7
+              z:
+              - 1
+            - name: b
+            d: 1
+        "]],
+    );
+}
+
+#[test]
+fn fields_beside_the_dash_go_together_and_comments_go_above_it() {
+    check(
+        "c:\n  -   stdin: true # in\n      # on a terminal\n      tty: true\n\n      # the app\n      name: a # its name\n      image: b\n",
+        |value| {
+            let item = value["c"][0].as_object_mut().unwrap();
+            item.remove("stdin");
+            item.remove("tty");
+            item.insert("z".to_owned(), json!(1));
+        },
+        &expect![[r"
+            c:
+              # on a terminal
+              # the app
+              -   name: a # its name
+                  image: b
+                  z: 1
+        "]],
+    );
+    check(
+        "- - a: 1\n    b: 2\n    c: 3\n  - x\n",
+        |value| {
+            let item = value[0][0].as_object_mut().unwrap();
+            item.remove("a");
+            item.remove("b");
+        },
+        &expect![[r"
+            - - c: 3
+              - x
+        "]],
+    );
+}
+
+#[test]
+fn comments_within_brackets_stay_with_what_they_are_about() {
+    let text = "a: {\n  x: 1, # old\n  # ask bob\n  y: 5, # bob\n  # end\n}\nb: {\n  # the name\n  n: b, # one\n  # teletype\n  t: 2,\n  # image\n  i: y # tail\n}\nc: {x: 1, y: 2,\n  # why\n  z: 3 # z\n}\nl: [\n  1, # one\n  # two\n  2\n]\n";
+    check(
+        text,
+        |value| {
+            *value = json!({"a": {"y": 5, "w": {}}, "b": {"n": "b", "i": "y", "q": 1}, "c": {"x": 1, "z": 3, "k": 4}, "l": [1]});
+        },
+        &expect![[r#"
+            a: {
+              # ask bob
+              y: 5,
+              w: {}, # bob
+              # end
+            }
+            b: {
+              # the name
+              n: b, # one
+              # teletype
+              # image
+              i: "y", # tail
+              q: 1
+            }
+            c: {x: 1,
+              # why
+              z: 3, # z
+              k: 4
+            }
+            l: [
+              1 # one
+              # two
+            ]
+        "#]],
+    );
+    check(
+        text,
+        |value| {
+            *value = json!({"a": {"x": 1}, "b": {"n": "b"}, "c": {"z": 3}, "l": [2, 3]});
+        },
+        &expect![[r"
+            a: {
+              x: 1, # old
+              # ask bob
+              # end
+            }
+            b: {
+              # the name
+              n: b # one
+              # teletype
+            }
+            c: {
+              # why
+              z: 3 # z
+            }
+            l: [2, 3]
+        "]],
+    );
+}
+
+#[test]
+fn what_is_merged_in_and_not_wanted_is_written_out_and_the_rest_stays() {
+    let text = "x: &c\n  tty: true\n  image: q\n  env: {a: b}\nlist:\n- <<: *c # base\n  # the app\n  name: a\n- {<<: *c, name: b}\n- *c\nof: *c\nonly:\n  name: d\n  <<: *c\n";
+    check(
+        text,
+        |value| {
+            for at in ["/list/0", "/list/1", "/list/2", "/of"] {
+                value.pointer_mut(at).unwrap().as_object_mut().unwrap().remove("tty");
+                value.pointer_mut(at).unwrap()["image"] = json!("z:1");
+            }
+            value["only"] = json!({"name": "d", "new": 1});
+        },
+        &expect![[r"
+            x: &c
+              tty: true
+              image: q
+              env: {a: b}
+            list:
+            - image: z:1
+              env:
+                a: b # base
+              # the app
+              name: a
+            - {image: z:1, env: {a: b}, name: b}
+            - env:
+                a: b
+              image: z:1
+            of:
+              env:
+                a: b
+              image: z:1
+            only:
+              name: d
+              new: 1
+        "]],
+    );
+}
+
+#[test]
+fn alias_whose_anchor_changes_alike_stays() {
+    check(
+        "one:\n  image: &img nginx\n  res: &res # lots\n    limits: {memory: 1}\n  probe: &probe\n    # asks\n    exec: {command: [curl]}\n  live: *probe\ntwo: &two\n  image: *img\n  res: *res\n  live: *probe\nthree:\n  <<: *two\n  name: c\n",
+        |value| {
+            for of in ["one", "two", "three"] {
+                value[of]["image"] = json!("nginx@sha256:0");
+                value[of]["res"]["requests"] = json!(1);
+                value[of]["live"] = json!({"get": {"port": 1}});
+                value[of]["new"] = json!(true);
+            }
+            value["one"]["probe"] = json!({"get": {"port": 1}});
+        },
+        &expect![[r"
+            one:
+              image: &img nginx@sha256:0
+              res: &res # lots
+                limits: {memory: 1}
+                requests: 1
+              probe: &probe
+                # asks
+                get:
+                  port: 1
+              live: *probe
+              new: true
+            two: &two
+              image: *img
+              res: *res
+              live: *probe
+              new: true
+            three:
+              <<: *two
+              name: c
+        "]],
+    );
+}
+
+#[test]
+fn what_a_change_makes_unreadable_is_told_as_that() {
+    let text = "a: 1\n---\ntty: &t true\nenv: *t\n";
+    let error = edit(text, &[None, Some(json!({"env": true}))]).unwrap_err();
+    assert!(matches!(error, EditError::Shape { number: 2 }), "{error}");
+    assert!(matches!(edit("a: *b\n", &[None]), Err(EditError::Document(_))));
+    assert!(matches!(edit("a: 1\n", &[]), Err(EditError::Shape { number: 1 })));
+}
+
+#[test]
+fn dash_in_the_name_of_an_anchor_is_none() {
+    check(
+        "l:\n- &my-pod\n  a: 1\n- &other-one {b: 1}\nm:\n- *my-pod\n",
+        |value| {
+            value["l"] = json!([{"a": 1}, {"b": 1, "c": 2}, {"d": [3]}]);
+            value["m"][0] = json!({"e": 1});
+        },
+        &expect![[r"
+            l:
+            - &my-pod
+              a: 1
+            - &other-one {b: 1, c: 2}
+            - d:
+              - 3
+            m:
+            - e: 1
+        "]],
+    );
+}
+
+#[test]
+fn json_indented_with_tabs_stays_so() {
+    check(
+        "{\n\t\"a\": {\n\t\t\"x\": {}\n\t},\n\t\"l\": [\n\t\t1\n\t]\n}\n",
+        |value| *value = json!({"a": {"x": {"y": [true]}, "z": 1}, "l": [1, {"b": 2}], "n": {"m": 1}}),
+        &expect![[r#"
+            {
+            	"a": {
+            		"x": {
+            			"y": [
+            				true
+            			]
+            		},
+            		"z": 1
+            	},
+            	"l": [
+            		1,
+            		{
+            			"b": 2
+            		}
+            	],
+            	"n": {
+            		"m": 1
+            	}
+            }
+        "#]],
+    );
+    check(
+        "{\n\t\"a\": 1,\n\t\"l\": [1]\n}",
+        |value| *value = json!({"a": {"b": 1}, "l": [2, 3], "n": {"m": [1]}}),
+        &expect![[r#"
+            {
+            	"a": {
+            		"b": 1
+            	},
+            	"l": [2, 3],
+            	"n": {
+            		"m": [
+            			1
+            		]
+            	}
+            }"#]],
+    );
+}
+
+#[test]
+fn text_without_a_line_end_has_none_then() {
+    assert_eq!(changed("a: 1\nb: 2", |value| *value = json!({"a": 1})), "a: 1");
+    assert_eq!(changed("a:\r\n- 1\r\n- 2", |value| *value = json!({"a": [1]})), "a:\r\n- 1");
 }
 
 fn values() -> impl proptest::strategy::Strategy<Value = Value> {
