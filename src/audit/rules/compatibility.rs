@@ -155,7 +155,7 @@ pub(super) const CF002: Rule = Rule {
     passes: "The program of every `exec` hook is in the image and can be started; waiting is the hook's own `sleep`.",
     why: "A `preStop` that cannot run is skipped: the server is stopped while requests still come in. A `postStart` that cannot run kills the container.",
     remedy: "Use `preStop: {sleep: {seconds: N}}`, which Kubernetes has from 1.30 on.",
-    fix: Fix::Safe,
+    fix: Fix::WithImage,
     maps: &[],
     point: None,
     check: Check::Pod(|subject, found| runnable(subject, found, &HOOKS)),
