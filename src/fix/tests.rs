@@ -77,7 +77,7 @@ fn pod_of_an_unknown_image_is_mended_as_far_as_it_cannot_break() {
         "# my pod\napiVersion: v1\nkind: Pod\nmetadata:\n  name: web\nspec:\n  containers:\n  - name: app # the app\n    image: nginx\n    ports:\n    - containerPort: 80\n",
         &options(),
         Reach::Safe,
-        &expect![[r##"
+        &expect![[r#"
             # my pod
             apiVersion: v1
             kind: Pod
@@ -112,7 +112,7 @@ fn pod_of_an_unknown_image_is_mended_as_far_as_it_cannot_break() {
             left RS001 container "app": nobody measured what it uses: `--unsafe` sets `resources.limits.memory: 512Mi`
             left SC001 container "app": the digest is not known: name the image, or `--resolve`
             refused FS001 container "app": what "nginx" writes is not known: name it with `--image nginx=SOURCE`, or `--resolve`; `--unsafe` sets the flag all the same
-        "##]],
+        "#]],
     );
 }
 
