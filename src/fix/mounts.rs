@@ -2,6 +2,8 @@
 //!
 //! What an app must write is not decided here.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::lock::{add_mount, add_volume, around, is_writable};
@@ -133,7 +135,7 @@ pub(super) fn image_volume(mender: &mut Mender<'_>, finding: &ValueFinding) {
         );
         return mender.leaves("FS013", message);
     }
-    let source = json!({"name": volume_name(volume, &Default::default()), "emptyDir": {}});
+    let source = json!({"name": volume_name(volume, &BTreeSet::new()), "emptyDir": {}});
     let container = field::text(&own, "name").unwrap_or_default();
     let added = add_volume(mender, container, source);
     add_mount(mender, at, json!({"mountPath": volume}), &added);

@@ -88,7 +88,7 @@ pub(super) fn remove_unsafe(mender: &mut Mender<'_>, finding: &ValueFinding) {
 }
 
 /// Whether a program of the image has capabilities of its own: without them in the bounding set it does not start
-/// (capabilities(7), "Transformation of capabilities during execve()").
+/// (capabilities(7), "Transformation of capabilities during `execve()`").
 fn gives_capabilities(image: &Image) -> bool {
     let rootfs = &image.rootfs;
     let entries = rootfs.nodes().filter_map(|(_, node)| rootfs.member(node.inode?));
