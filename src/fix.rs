@@ -3,6 +3,9 @@
 //! Text in, text out. What is found is the audit's to say, what must be writable the image's: where neither says enough, a
 //! manifest stays as it is and it is told why. Reads no file and no registry.
 
+mod amounts;
+mod identity;
+mod lock;
 mod mend;
 mod mounts;
 pub mod patch;
@@ -11,10 +14,10 @@ mod security;
 
 use serde_json::Value;
 
-use crate::audit::{self, Options};
+use crate::audit::{self, Auditor, Options};
 use crate::kube::document::{self, DocumentError};
 use crate::kube::edit::{EditError, edit};
-use mend::{AMOUNTS, MENDS, Mend, Mender, SHORTEN};
+use mend::{AMOUNTS, MENDS, MOVES, Mend, Mender, ON_WINDOWS};
 
 /// How often a resource is audited again after it was mended: what one mends another may ask for.
 const MAX_ROUNDS: usize = 64;
@@ -30,7 +33,7 @@ pub enum Reach {
 }
 
 /// A manifest, mended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Fixed {
     /// The whole text.
     pub text: String,
@@ -40,6 +43,8 @@ pub struct Fixed {
     pub left: Vec<Note>,
     /// What was refused: the manifest is not immutable without it.
     pub refused: Vec<Note>,
+    /// Resources with containers that were not looked at, and where the containers are.
+    pub unread: Vec<(String, String)>,
     /// Every resource that was changed, before and after.
     pub changed: Vec<Changed>,
 }
@@ -78,13 +83,7 @@ pub enum FixError {
 /// Mends the documents in `text`.
 pub fn fix(text: &str, options: &Options, reach: Reach) -> Result<Fixed, FixError> {
     let documents = document::read(text)?;
-    let mut fixed = Fixed {
-        text: String::new(),
-        done: Vec::new(),
-        left: Vec::new(),
-        refused: Vec::new(),
-        changed: Vec::new(),
-    };
+    let mut fixed = Fixed::default();
     let wanted: Vec<Option<Value>> = documents
         .iter()
         .map(|document| {
@@ -104,19 +103,6 @@ pub fn fix(text: &str, options: &Options, reach: Reach) -> Result<Fixed, FixErro
     Ok(fixed)
 }
 
-/// Mends the resource `value`, if it is one.
-pub fn fix_value(value: &mut Value, options: &Options, reach: Reach) -> Fixed {
-    let mut fixed = Fixed {
-        text: String::new(),
-        done: Vec::new(),
-        left: Vec::new(),
-        refused: Vec::new(),
-        changed: Vec::new(),
-    };
-    resources(value, &mut |resource| fixed.resource(resource, options, reach));
-    fixed
-}
-
 /// Calls `act` with the resource `value`, or with each member if it is a list of them.
 fn resources(value: &mut Value, act: &mut dyn FnMut(&mut Value)) {
     let is_list = value.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
@@ -128,8 +114,8 @@ fn resources(value: &mut Value, act: &mut dyn FnMut(&mut Value)) {
 
 impl Fixed {
     fn resource(&mut self, value: &mut Value, options: &Options, reach: Reach) {
+        let Some(found) = audit::of_value(value, options) else { return self.unread(value, options) };
         let before = value.clone();
-        let Some(found) = audit::of_value(value, options) else { return };
         let title = found.title;
         let mut mender = Mender::new(value, &found.template, options, reach);
         for mends in [MENDS.as_slice(), &AMOUNTS] {
@@ -138,6 +124,7 @@ impl Fixed {
                 rounds += 1;
             }
         }
+        lock::recheck(&mut mender);
         let notes = |notes: Vec<(&'static str, String)>| {
             let title = title.clone();
             notes.into_iter().map(move |(rule, message)| Note { resource: title.clone(), rule, message })
@@ -150,18 +137,37 @@ impl Fixed {
             self.changed.push(Changed { before, after: value.clone() });
         }
     }
+
+    /// Notes a resource that has containers where nobody looks for them.
+    fn unread(&mut self, value: &Value, options: &Options) {
+        let mut auditor = Auditor::new(options);
+        if auditor.text("", &value.to_string()).is_err() {
+            return;
+        }
+        let audit = auditor.finish();
+        self.unread.extend(
+            audit
+                .unread
+                .iter()
+                .filter_map(|unread| Some((audit.resources.get(unread.resource)?.title(), unread.field.clone()))),
+        );
+    }
 }
 
-/// Audits and mends once; whether anything changed.
+/// Audits and mends once; whether anything changed. What is left and refused is what the last round says.
 fn round(mender: &mut Mender<'_>, mends: &[(&str, Mend)]) -> bool {
     let Some(found) = audit::of_value(mender.value, mender.options) else { return false };
     let before = mender.value.clone();
+    let is_windows = mender.is_windows();
+    for notes in [&mut mender.left, &mut mender.refused] {
+        notes.retain(|(rule, _)| !mends.iter().any(|(id, _)| id == rule));
+    }
     // By rule, so that the order in which fields stand says nothing.
-    for (rule, mend) in mends {
+    for (rule, mend) in mends.iter().filter(|(rule, _)| !is_windows || ON_WINDOWS.contains(rule)) {
         for finding in found.findings.iter().filter(|finding| finding.rule == *rule) {
             mend(mender, finding);
             // What is taken out of a list moves the places of what comes behind.
-            if SHORTEN.contains(rule) && *mender.value != before {
+            if MOVES.contains(rule) && *mender.value != before {
                 return true;
             }
         }

@@ -67,6 +67,12 @@ impl std::str::FromStr for PodSpecPath {
     }
 }
 
+impl std::fmt::Display for PodSpecPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}spec", self.kind, written(&self.steps))
+    }
+}
+
 /// Adds the steps of a field and what stands behind it: `jobs[][0]`.
 fn parse_steps(text: &str, steps: &mut Vec<Step>) -> Option<()> {
     let (name, mut rest) = text.split_at(text.find('[').unwrap_or(text.len()));
@@ -359,6 +365,7 @@ mod tests {
         }
         for right in ["a.spec", "a[].spec", "a[0][].b.spec", "spec"] {
             let path: PodSpecPath = format!("F={right}").parse().unwrap();
+            assert_eq!(path.to_string(), format!("F={right}"));
             assert_eq!(written(&path.steps) + "spec", right);
         }
     }

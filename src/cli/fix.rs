@@ -49,10 +49,13 @@ pub(super) fn run(
         let fixed = fix(&text, &options, reach).map_err(|error| within(anyhow::Error::from(error), &file))?;
         all.push((file, text, fixed));
     }
+    let is_refused = all.iter().any(|(_, _, fixed)| !fixed.refused.is_empty());
+    // Where one is refused none is written.
+    let done = if is_refused { "would fix" } else { "fixed" };
     for (file, _, fixed) in &all {
-        tell(file, fixed, args.quiet, world);
+        tell(file, fixed, done, args.quiet, world);
     }
-    if all.iter().any(|(_, _, fixed)| !fixed.refused.is_empty()) {
+    if is_refused {
         let error = anyhow!("the read-only flag is refused, and nothing is written");
         let hint = "name the image, take `--unsafe`, or leave the rest to it with `--skip FS001`";
         return Err(Failure::refused(error).hint(hint));
@@ -67,8 +70,8 @@ fn within(error: impl Into<anyhow::Error>, file: &Path) -> Failure {
         .hint("a chart's or kustomization's sources are rendered first: `helm template … | kiln fix -`")
 }
 
-/// Says what was done, left and refused.
-fn tell(file: &Path, fixed: &Fixed, quiet: bool, world: &mut World<'_>) {
+/// Says what was done, left and refused, and what was not looked at.
+fn tell(file: &Path, fixed: &Fixed, done: &str, quiet: bool, world: &mut World<'_>) {
     let style = world.err_style;
     let mut text = String::new();
     let mut list = |what: &str, notes: &[Note]| {
@@ -79,10 +82,19 @@ fn tell(file: &Path, fixed: &Fixed, quiet: bool, world: &mut World<'_>) {
         }
     };
     if !quiet {
-        list("fixed", &fixed.done);
+        list(done, &fixed.done);
         list("left", &fixed.left);
     }
     list(&style.severity(Severity::High, "refused"), &fixed.refused);
+    for (resource, at) in fixed.unread.iter().filter(|_| !quiet) {
+        let kind = resource.split(' ').next().unwrap_or_default();
+        let line = format!(
+            "not mended {}: {resource} has containers at `{at}`, which nobody looks at: `--pod-spec-path {kind}={at}`",
+            file.display()
+        );
+        text.push_str(&safe(&line));
+        text.push('\n');
+    }
     world.tell(&text);
 }
 

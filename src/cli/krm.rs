@@ -215,6 +215,7 @@ mod tests {
             left: vec![note("ID001", "left")],
             refused: Vec::new(),
             changed: Vec::new(),
+            unread: Vec::new(),
         };
         let once = with_results(text, &fixed).unwrap();
         assert!(once.starts_with(text) && once.ends_with("tags:\n    rule: ID001\n"), "{once}");

@@ -4,23 +4,24 @@
 
 use serde_json::{Map, Value};
 
-use super::{Reach, mounts, probes, security};
+use super::{Reach, amounts, identity, lock, mounts, probes, security};
+use crate::audit::resource::Role;
 use crate::audit::{Image, Options, ValueFinding};
+use crate::kube::field;
 
 /// How a finding is mended.
 pub(super) type Mend = fn(&mut Mender<'_>, &ValueFinding);
 
 /// By rule, in the order in which they are best mended: who runs, before what he may; where it is written, before how much.
-pub(super) const MENDS: [(&str, Mend); 33] = [
-    ("FS021", security::misplaced),
+pub(super) const MENDS: [(&str, Mend); 38] = [
     ("SC001", security::pin),
-    ("ID001", security::user),
-    ("ID002", security::user),
-    ("ID003", security::left_to_a_person),
-    ("ID004", security::group),
-    ("ID005", security::fs_group),
-    ("ID006", security::strict_groups),
-    ("ID007", security::user_namespace),
+    ("ID001", identity::user),
+    ("ID002", identity::user),
+    ("ID003", identity::left_to_a_person),
+    ("ID004", identity::group),
+    ("ID005", identity::fs_group),
+    ("ID006", identity::strict_groups),
+    ("ID007", identity::user_namespace),
     ("ID008", security::remove),
     ("PR001", security::remove_unsafe),
     ("PR002", security::no_escalation),
@@ -29,34 +30,43 @@ pub(super) const MENDS: [(&str, Mend); 33] = [
     ("PR006", security::low_port),
     ("PR007", security::seccomp),
     ("PR008", security::app_armor),
-    ("PR009", security::remove),
+    ("PR009", security::remove_unsafe),
     ("PR012", security::remove_unsafe),
     ("PR013", security::remove_unsafe),
-    ("PR015", security::remove),
+    ("PR015", probes::host),
     ("PR017", security::remove_unsafe),
-    ("PR018", security::remove),
+    ("PR018", security::remove_unsafe),
     ("SC006", security::no_token),
     ("FS022", probes::mutating),
     ("CF001", probes::convert),
     ("CF002", probes::hook),
-    ("FS001", mounts::read_only),
-    ("FS002", mounts::missing),
     ("FS006", mounts::hides_logs),
     ("FS011", mounts::aliased),
+    ("FS021", security::misplaced),
+    ("FS001", lock::read_only),
+    ("FS002", lock::missing),
+    ("FS013", mounts::image_volume),
+    ("FS003", mounts::seal),
+    ("FS016", mounts::seal),
+    ("FS025", mounts::seal),
     ("FS015", mounts::say_read_only),
+    ("FS019", identity::left_to_a_person),
     ("RS002", security::last_words),
 ];
 
 /// By rule, what fills in amounts, after all else.
 pub(super) const AMOUNTS: [(&str, Mend); 4] = [
-    ("FS007", mounts::size_limit),
-    ("FS008", mounts::memory),
-    ("FS009", mounts::storage),
-    ("RS001", security::resources),
+    ("FS007", amounts::size_limit),
+    ("FS008", amounts::memory),
+    ("FS009", amounts::storage),
+    ("RS001", amounts::resources),
 ];
 
-/// Rules whose mending takes something out of a list.
-pub(super) const SHORTEN: [&str; 4] = ["FS002", "FS006", "FS011", "PR005"];
+/// Rules whose mending moves places in lists: something is taken out of one, or put into its midst.
+pub(super) const MOVES: [&str; 6] = ["FS001", "FS002", "FS006", "FS011", "FS021", "PR005"];
+
+/// Rules that mean on Windows what they mean on Linux.
+pub(super) const ON_WINDOWS: [&str; 5] = ["FS015", "RS001", "RS002", "SC001", "SC006"];
 
 /// A resource while it is mended.
 pub(super) struct Mender<'a> {
@@ -68,12 +78,23 @@ pub(super) struct Mender<'a> {
     pub(super) done: Vec<(&'static str, String)>,
     pub(super) left: Vec<(&'static str, String)>,
     pub(super) refused: Vec<(&'static str, String)>,
+    /// Names of the containers that got the read-only flag.
+    pub(super) locked: Vec<String>,
 }
 
 impl<'a> Mender<'a> {
     pub(super) fn new(value: &'a mut Value, template: &[String], options: &'a Options, reach: Reach) -> Self {
         let template = template.iter().fold(String::new(), |path, field| format!("{path}/{field}"));
-        Self { value, template, options, reach, done: Vec::new(), left: Vec::new(), refused: Vec::new() }
+        Self {
+            value,
+            template,
+            options,
+            reach,
+            done: Vec::new(),
+            left: Vec::new(),
+            refused: Vec::new(),
+            locked: Vec::new(),
+        }
     }
 
     /// `spec` of the pod.
@@ -91,29 +112,42 @@ impl<'a> Mender<'a> {
         self.value.pointer_mut(&format!("{}/spec", self.template))?.as_object_mut()
     }
 
-    /// The container that a finding is about.
+    /// What is at a JSON pointer from the pod's `spec`.
+    pub(super) fn at(&self, at: &str) -> &Value {
+        self.spec().pointer(at).unwrap_or(&Value::Null)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn at_mut(&mut self, at: &str) -> Option<&mut Map<String, Value>> {
+        self.value.pointer_mut(&format!("{}/spec{at}", self.template))?.as_object_mut()
+    }
+
+    /// The container that a finding is about; nothing if it is about the pod.
     pub(super) fn container(&self, finding: &ValueFinding) -> &Value {
-        finding.container.as_ref().and_then(|at| self.spec().pointer(at)).unwrap_or(&Value::Null)
+        finding.container.as_deref().map_or(&Value::Null, |at| self.at(at))
     }
 
     /// The same, to be changed.
     pub(super) fn container_mut(&mut self, finding: &ValueFinding) -> Option<&mut Map<String, Value>> {
-        let at = finding.container.as_ref()?;
-        self.value.pointer_mut(&format!("{}/spec{at}", self.template))?.as_object_mut()
+        self.at_mut(finding.container.as_deref()?)
     }
 
-    /// Its name, for messages.
+    /// Every container, with the JSON pointer to it from the pod's `spec`.
+    pub(super) fn containers(&self) -> impl Iterator<Item = (String, &Value)> {
+        ["initContainers", "containers", "ephemeralContainers"].into_iter().flat_map(|kind| {
+            field::list(self.spec(), kind).map(move |(index, one)| (format!("/{kind}/{index}"), one))
+        })
+    }
+
+    /// The container's name, for messages.
     pub(super) fn name(&self, finding: &ValueFinding) -> String {
-        match self.container(finding).get("name").and_then(Value::as_str) {
-            Some(name) => format!("container {name:?}: "),
-            None => String::new(),
-        }
+        title(self.container(finding))
     }
 
-    /// What is known of its image.
-    pub(super) fn image(&self, finding: &ValueFinding) -> Option<&'a Image> {
+    /// What is known of a container's image.
+    pub(super) fn image(&self, container: &Value) -> Option<&'a Image> {
         let options: &'a Options = self.options;
-        options.image(self.container(finding).get("image")?.as_str()?)
+        options.image(field::text(container, "image")?)
     }
 
     /// Whether what may change what the pod does is allowed.
@@ -126,34 +160,44 @@ impl<'a> Mender<'a> {
     }
 
     pub(super) fn leaves(&mut self, rule: &'static str, message: impl Into<String>) {
-        let message = message.into();
-        if !self.left.iter().any(|(known, text)| *known == rule && *text == message) {
-            self.left.push((rule, message));
-        }
+        self.left.push((rule, message.into()));
     }
 
     pub(super) fn refuses(&mut self, rule: &'static str, message: impl Into<String>) {
-        let message = message.into();
-        if !self.refused.iter().any(|(known, text)| *known == rule && *text == message) {
-            self.refused.push((rule, message));
-        }
+        self.refused.push((rule, message.into()));
     }
 
     /// The value of a field of `securityContext`: the container's, else the pod's.
-    pub(super) fn effective(&self, finding: &ValueFinding, field: &str) -> Option<&Value> {
-        let of = |of: &'_ Value| -> Option<Value> {
-            of.get("securityContext")?.get(field).filter(|value| !value.is_null()).cloned()
-        };
-        // Looked up twice, so that the borrow is of the resource.
-        if of(self.container(finding)).is_some() {
-            return self.container(finding).get("securityContext")?.get(field);
-        }
-        self.spec().get("securityContext")?.get(field).filter(|value| !value.is_null())
+    pub(super) fn effective<'s>(&'s self, container: &'s Value, name: &str) -> Option<&'s Value> {
+        let path = format!("securityContext.{name}");
+        field::value(container, &path).or_else(|| field::value(self.spec(), &path))
     }
 
-    /// Whether the container is known not to be root's.
-    pub(super) fn is_unprivileged(&self, finding: &ValueFinding) -> bool {
-        self.effective(finding, "runAsUser").and_then(Value::as_i64).is_some_and(|uid| uid > 0)
+    /// The user that the pod gives a container, if it does.
+    pub(super) fn uid(&self, container: &Value) -> Option<i64> {
+        self.effective(container, "runAsUser").and_then(Value::as_i64)
+    }
+
+    /// Whether the pod runs on Windows, where most fields mean nothing or keep it from running.
+    pub(super) fn is_windows(&self) -> bool {
+        let selected = self.spec().get("nodeSelector").and_then(|labels| labels.get("kubernetes.io/os"));
+        let said = field::text(self.spec(), "os.name");
+        said == Some("windows") || selected.and_then(Value::as_str) == Some("windows")
+    }
+}
+
+/// A container's name, for messages: nothing where there is none.
+pub(super) fn title(container: &Value) -> String {
+    field::text(container, "name").map(|name| format!("container {name:?}: ")).unwrap_or_default()
+}
+
+/// What the container at `at` is in its pod.
+pub(super) fn role(at: &str, container: &Value) -> Role {
+    match at.split('/').nth(1) {
+        Some("containers") => Role::App,
+        Some("ephemeralContainers") => Role::Ephemeral,
+        _ if field::text(container, "restartPolicy") == Some("Always") => Role::Sidecar,
+        _ => Role::Init,
     }
 }
 

@@ -1,147 +1,29 @@
-//! The read-only root file system, and the volumes that it needs.
+//! Mounts: over the image's log, over each other, and what of them is read-only.
 //!
-//! Where an image is not known it is not known what it writes: then the flag is refused, for the app would die of it.
+//! What an app must write is not decided here.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::mend::{Mender, list, sub};
+use super::lock::{add_mount, add_volume, around, is_writable};
+use super::mend::{Mender, list, title};
 use crate::audit::rules::usual;
 use crate::audit::{Image, Origin, ValueFinding};
-use crate::kube::pod::{PodOptions, RunAs, pod};
-use crate::kube::quantity;
-use crate::manifest::Volume;
+use crate::kube::field;
+use crate::kube::pod::volume_name;
+use crate::path::ImagePath;
 
-/// For a volume in memory of which nothing is known.
-const MEMORY_LIMIT: &str = "64Mi";
-/// For one on disk.
-const DISK_LIMIT: &str = "1Gi";
-/// What an app may log besides, bytes.
-const LOG_ROOM: f64 = 134_217_728.0;
-/// A mebibyte.
-const MIB: f64 = 1_048_576.0;
-
-/// Sets the flag where it is known what is written, or where that does not matter.
-pub(super) fn read_only(mender: &mut Mender<'_>, finding: &ValueFinding) {
-    let name = mender.name(finding);
-    let image = mender.image(finding);
-    let unmountable: Vec<String> = image.into_iter().flat_map(unmountable).collect();
-    if image.is_none() && !mender.is_unsafe() {
-        let of =
-            mender.container(finding).get("image").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let message = format!(
-            "{name}what {of:?} writes is not known: name it with `--image {of}=SOURCE`, or `--resolve`; `--unsafe` sets the flag all the same"
-        );
-        return mender.refuses("FS001", message);
-    }
-    if !unmountable.is_empty() && !mender.is_unsafe() {
-        let message = format!(
-            "{name}it writes {}, where a volume would hide files of the image: harden it (`kiln harden`), and take that image",
-            unmountable.join(", ")
-        );
-        return mender.refuses("FS001", message);
-    }
-    let Some(container) = mender.container_mut(finding) else { return };
-    sub(container, "securityContext").insert("readOnlyRootFilesystem".to_owned(), json!(true));
-    mender.did("FS001", format!("{name}`readOnlyRootFilesystem: true`"));
-}
-
-/// Paths that must be writable and that no volume can be mounted over.
-fn unmountable(image: &Image) -> Vec<String> {
-    let paths = image.manifest.paths.iter();
-    let is_hidden = |path: &&crate::manifest::Path| {
-        matches!(path.volume, Volume::None) && matches!(path.content, crate::plan::PathContent::Seed { .. })
-    };
-    paths.filter(is_hidden).map(|path| path.path.clone()).collect()
-}
-
-/// Adds the volumes and mounts that the image's manifest says it needs, and what fills them.
-pub(super) fn missing(mender: &mut Mender<'_>, finding: &ValueFinding) {
-    let name = mender.name(finding);
-    let Some(image) = mender.image(finding) else { return };
-    let Some(at) = finding.container.clone() else { return };
-    let own = mender.container(finding).clone();
-    let Some(generated) = generated(image, &own) else { return };
-    let Some(app) = generated.pointer("/spec/containers/0") else { return };
-    let mounted: Vec<String> = own
-        .get("volumeMounts")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter(|mount| mount.get("readOnly") != Some(&json!(true)))
-        .filter_map(|mount| place(image, mount.get("mountPath")?.as_str()?))
-        .collect();
-    let wanted = app.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
-    let wanted: Vec<&Value> = wanted
-        .filter(|mount| {
-            let path = mount.get("mountPath").and_then(Value::as_str).unwrap_or_default();
-            !mounted.iter().any(|own| {
-                path == own || path.strip_prefix(own.as_str()).is_some_and(|rest| rest.starts_with('/'))
-            })
-        })
-        .collect();
-    let seeds = wanted.iter().any(|mount| mount.get("subPath").is_some());
-    if seeds && image.origin == Origin::Planned {
-        return mender
-            .leaves("FS002", format!("{name}only a hardened image can fill its volumes: `kiln harden`"));
-    }
-    let volumes = generated.pointer("/spec/volumes").and_then(Value::as_array).cloned().unwrap_or_default();
-    let init =
-        generated.pointer("/spec/initContainers").and_then(Value::as_array).cloned().unwrap_or_default();
-    for mount in wanted {
-        let (Some(volume), Some(path)) = (mount.get("name"), mount.get("mountPath").and_then(Value::as_str))
-        else {
-            continue;
-        };
-        let Some(volume) = volumes.iter().find(|one| one.get("name") == Some(volume)) else { continue };
-        let Some(spec) = mender.spec_mut() else { return };
-        let all = list(spec, "volumes");
-        if !all.iter().any(|one| one.get("name") == volume.get("name")) {
-            all.push(volume.clone());
-        }
-        let Some(container) = mender.container_mut(finding) else { return };
-        list(container, "volumeMounts").push(mount.clone());
-        mender.did("FS002", format!("{name}an `emptyDir` at {path}"));
-    }
-    if seeds && at.starts_with("/containers/") {
-        let Some(spec) = mender.spec_mut() else { return };
-        let own = list(spec, "initContainers");
-        for (index, container) in init.into_iter().enumerate() {
-            if !own.iter().any(|one| one.get("name") == container.get("name")) {
-                own.insert(index.min(own.len()), container);
-            }
-        }
-        mender.did("FS005", format!("{name}an init container fills its volumes"));
-    }
-}
-
-/// The pod that kiln generates for the image, for its volumes.
-fn generated(image: &Image, container: &Value) -> Option<Value> {
-    let options = PodOptions {
-        name: container.get("name")?.as_str()?.to_owned(),
-        image: container.get("image")?.as_str()?.to_owned(),
-        source: String::new(),
-        source_image: String::new(),
-        namespace: None,
-        run_as: RunAs::Manifest,
-        united: Vec::new(),
-    };
-    // What prepares with the source image has to be named by a person.
-    if image.manifest.needs_source() {
-        return None;
-    }
-    serde_json::to_value(pod(&image.manifest, &options)).ok()
-}
-
-/// Where a mount lies, the image's links followed.
-fn place(image: &Image, path: &str) -> Option<String> {
-    image.canonical(path).map(|path| path.to_string())
-}
-
-/// Leaves out a mount over links to the log streams.
+/// Leaves out a mount over links to the log streams, if nobody else has the volume.
 pub(super) fn hides_logs(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let name = mender.name(finding);
     let Some(index) = mount_of(finding) else { return };
     let Some(mount) = mounts(mender, finding).get(index).cloned() else { return };
+    if !is_emptied(mender, &mount) || mounts_of(mender, &mount) > 1 {
+        let message =
+            format!("{name}{}, and others may have the volume: a person has to decide", finding.message);
+        return mender.leaves("FS006", message);
+    }
     take_out(mender, finding, index);
     mender.did("FS006", format!("{name}no mount at {}: the log goes to the streams again", path(&mount)));
 }
@@ -154,11 +36,17 @@ fn mount_of(finding: &ValueFinding) -> Option<usize> {
 
 /// The mounts of the container that a finding is about.
 fn mounts(mender: &Mender<'_>, finding: &ValueFinding) -> Vec<Value> {
-    mender.container(finding).get("volumeMounts").and_then(Value::as_array).cloned().unwrap_or_default()
+    field::list(mender.container(finding), "volumeMounts").map(|(_, mount)| mount.clone()).collect()
+}
+
+/// How often the volume of a mount is mounted in the pod.
+fn mounts_of(mender: &Mender<'_>, mount: &Value) -> usize {
+    let all = mender.containers().flat_map(|(_, one)| field::list(one, "volumeMounts"));
+    all.filter(|(_, other)| other.get("name") == mount.get("name")).count()
 }
 
 fn path(mount: &Value) -> &str {
-    mount.get("mountPath").and_then(Value::as_str).unwrap_or_default()
+    field::text(mount, "mountPath").unwrap_or_default()
 }
 
 /// Takes out a mount, and its volume if nobody else mounts that.
@@ -168,19 +56,16 @@ fn take_out(mender: &mut Mender<'_>, finding: &ValueFinding, index: usize) {
     if index >= mounts.len() {
         return;
     }
-    let volume = mounts.remove(index).get("name").cloned().unwrap_or_default();
+    let mount = mounts.remove(index);
     if mounts.is_empty() {
         container.remove("volumeMounts");
     }
-    let Some(spec) = mender.spec_mut() else { return };
-    let kinds = ["initContainers", "containers", "ephemeralContainers"].into_iter();
-    let containers = kinds.filter_map(|kind| spec.get(kind)?.as_array()).flatten();
-    let mut mounts = containers.filter_map(|container| container.get("volumeMounts")?.as_array()).flatten();
-    if mounts.any(|one| one.get("name") == Some(&volume)) {
+    if mounts_of(mender, &mount) > 0 {
         return;
     }
+    let Some(spec) = mender.spec_mut() else { return };
     let volumes = list(spec, "volumes");
-    volumes.retain(|one| one.get("name") != Some(&volume));
+    volumes.retain(|one| one.get("name") != mount.get("name"));
     if volumes.is_empty() {
         spec.remove("volumes");
     }
@@ -190,10 +75,11 @@ fn take_out(mender: &mut Mender<'_>, finding: &ValueFinding, index: usize) {
 /// later, and of two equally deep ones the second.
 pub(super) fn aliased(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let name = mender.name(finding);
-    let image = mender.image(finding);
+    let image = mender.image(mender.container(finding));
     let at = |mount: &Value| {
         let path = path(mount);
-        image.and_then(|image| place(image, path)).unwrap_or_else(|| usual(path.trim_end_matches('/')))
+        let place = image.and_then(|image| image.canonical(path));
+        place.map_or_else(|| usual(path.trim_end_matches('/')), |place| place.to_string())
     };
     let mounts = mounts(mender, finding);
     let Some(second) = mount_of(finding) else { return };
@@ -217,153 +103,95 @@ pub(super) fn aliased(mender: &mut Mender<'_>, finding: &ValueFinding) {
 
 /// Whether nothing is lost with a mount: its volume begins empty.
 fn is_emptied(mender: &Mender<'_>, mount: &Value) -> bool {
-    let volumes = mender.spec().get("volumes").and_then(Value::as_array);
-    let volume = volumes.into_iter().flatten().find(|one| one.get("name") == mount.get("name"));
+    let volume = field::list(mender.spec(), "volumes").find(|(_, one)| one.get("name") == mount.get("name"));
     // What says nothing is one too.
     let is_empty =
         |volume: &Value| volume.as_object().is_some_and(|fields| fields.keys().all(|key| key == "name"));
-    volume.is_some_and(|volume| volume.get("emptyDir").is_some() || is_empty(volume))
+    volume.is_some_and(|(_, volume)| volume.get("emptyDir").is_some() || is_empty(volume))
 }
 
+/// Mounts an `emptyDir` at a `VOLUME` of the image, as containerd does, but in sight.
+pub(super) fn image_volume(mender: &mut Mender<'_>, finding: &ValueFinding) {
+    let Some(at) = finding.container.as_deref() else { return };
+    let Some(image) = mender.image(mender.at(at)) else { return };
+    let own = mender.at(at).clone();
+    let has = |volume: &str| {
+        let same = |mount: &Value| path(mount).trim_end_matches('/') == volume.trim_end_matches('/');
+        field::list(&own, "volumeMounts").any(|(_, mount)| same(mount))
+    };
+    let next = image
+        .config
+        .volumes
+        .iter()
+        .find(|volume| !has(volume) && finding.message.contains(&format!("`VOLUME {volume}`")));
+    let Some(volume) = next else { return };
+    let name = title(&own);
+    let place = image.canonical(volume);
+    let is_free = place.as_ref().is_some_and(|place| around(mender, &own, image, place).is_none());
+    if !is_free || !place.is_some_and(|place| is_like_empty(mender, &own, image, &place)) {
+        let message = format!(
+            "{name}{}, and an `emptyDir` there would not be what the image has: a person has to decide",
+            finding.message
+        );
+        return mender.leaves("FS013", message);
+    }
+    let source = json!({"name": volume_name(volume, &BTreeSet::new()), "emptyDir": {}});
+    let container = field::text(&own, "name").unwrap_or_default();
+    let added = add_volume(mender, container, source);
+    add_mount(mender, at, json!({"mountPath": volume}), &added);
+    mender.did("FS013", format!("{name}an `emptyDir` at {volume}, a `VOLUME` of the image"));
+}
+
+/// Whether an `emptyDir` at `place` is what the image has there: nothing, that belongs to nobody who minds.
+fn is_like_empty(mender: &Mender<'_>, container: &Value, image: &Image, place: &ImagePath) -> bool {
+    let rootfs = &image.rootfs;
+    let is_void = rootfs.below(place).all(|(path, _)| rootfs.is_directory(path));
+    let config = || image.config.user.split(':').next().is_some_and(|user| ["", "0", "root"].contains(&user));
+    let is_root = mender.uid(container).map_or_else(config, |uid| uid == 0);
+    // Who is not root cannot make an `emptyDir` his own, as some do with their directory.
+    let is_anybodys = rootfs.entry(place).is_none_or(|entry| entry.uid == 0);
+    is_void && (is_root || is_anybodys)
+}
+
+/// Mounts read-only what the image, as it was hardened, need not write.
+pub(super) fn seal(mender: &mut Mender<'_>, finding: &ValueFinding) {
+    let name = mender.name(finding);
+    let container = mender.container(finding);
+    let Some(mount) = mount_of(finding).and_then(|index| mounts(mender, finding).get(index).cloned()) else {
+        return;
+    };
+    let image = mender.image(container).filter(|image| image.origin == Origin::Recorded);
+    let place = image.and_then(|image| image.canonical(path(&mount)));
+    let is_needed = |place: &ImagePath| {
+        let mut paths = image.into_iter().flat_map(|image| &image.manifest.paths);
+        paths.any(|path| path.image_path().is_some_and(|path| path.is_within(place)))
+    };
+    // A runtime cannot make a mount point in what is read-only.
+    let has_below = |place: &ImagePath| {
+        let others = field::list(container, "volumeMounts").map(|(_, other)| other);
+        let mut places = others.filter_map(|other| image?.canonical(path(other)));
+        places.any(|other| other != *place && other.is_within(place))
+    };
+    if place.is_none_or(|place| is_needed(&place) || has_below(&place)) {
+        return mender.leaves(finding.rule, format!("{name}{}: a person has to decide", finding.message));
+    }
+    if !is_writable(mender, &mount) {
+        return;
+    }
+    if !mender.is_unsafe() {
+        let message =
+            format!("{name}{}; the app may at times: `--unsafe` mounts it read-only", finding.message);
+        return mender.leaves(finding.rule, message);
+    }
+    say_read_only(mender, finding);
+}
+
+/// Says of a mount that it is read-only.
 pub(super) fn say_read_only(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let name = mender.name(finding);
     let Some((mount, _)) = finding.pointer.rsplit_once('/') else { return };
     let Some(mount) = mender.value.pointer_mut(mount).and_then(Value::as_object_mut) else { return };
     mount.insert("readOnly".to_owned(), json!(true));
     let path = mount.get("mountPath").and_then(Value::as_str).unwrap_or_default().to_owned();
-    mender.did("FS015", format!("{name}{path} is `readOnly: true`"));
-}
-
-/// Gives a volume the limit that the image's manifest has for it, or one that is not small.
-pub(super) fn size_limit(mender: &mut Mender<'_>, finding: &ValueFinding) {
-    let Some((source, _)) = finding.pointer.rsplit_once('/') else { return };
-    let Some((place, _)) = source.rsplit_once('/') else { return };
-    let Some(volume) = mender.value.pointer(place).cloned() else { return };
-    let name = volume.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let in_memory = volume.pointer("/emptyDir/medium") == Some(&json!("Memory"));
-    let known = known_limit(mender, &name);
-    let limit = known.unwrap_or_else(|| if in_memory { MEMORY_LIMIT } else { DISK_LIMIT }.to_owned());
-    let Some(fields) = mender.value.pointer_mut(place).and_then(Value::as_object_mut) else { return };
-    sub(fields, "emptyDir").insert("sizeLimit".to_owned(), json!(limit));
-    mender.did("FS007", format!("the volume {name:?} takes {limit} at the most"));
-}
-
-/// The largest limit that an image's manifest has for what lies in the volume.
-fn known_limit(mender: &Mender<'_>, volume: &str) -> Option<String> {
-    let spec = mender.spec();
-    let containers = spec.get("containers").and_then(Value::as_array)?;
-    let mut largest = 0;
-    for container in containers {
-        let Some(image) =
-            container.get("image").and_then(Value::as_str).and_then(|name| mender.options.image(name))
-        else {
-            continue;
-        };
-        let mounts = container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten();
-        for mount in mounts.filter(|mount| mount.get("name").and_then(Value::as_str) == Some(volume)) {
-            let Some(at) =
-                mount.get("mountPath").and_then(Value::as_str).and_then(|path| image.canonical(path))
-            else {
-                continue;
-            };
-            for path in &image.manifest.paths {
-                let is_in = path.image_path().is_some_and(|path| path.is_within(&at) || at.is_within(&path));
-                match path.volume {
-                    Volume::Memory { size_limit } | Volume::Disk { size_limit } if is_in => {
-                        largest = largest.max(size_limit);
-                    }
-                    _ => {}
-                }
-            }
-        }
-    }
-    (largest > 0).then(|| mebibytes(u32::try_from(largest >> 20).unwrap_or(u32::MAX).max(1).into()))
-}
-
-/// So many mebibytes, in gibibytes where that is exact.
-fn mebibytes(count: f64) -> String {
-    let count = count.ceil();
-    if count % 1024.0 == 0.0 { format!("{}Gi", count / 1024.0) } else { format!("{count}Mi") }
-}
-
-/// What the volumes of a container may take: in memory, and on disk.
-fn volumes(mender: &Mender<'_>, container: &Value) -> (f64, f64) {
-    let (mut memory, mut disk) = (0.0, 0.0);
-    let mut seen = Vec::new();
-    for mount in container.get("volumeMounts").and_then(Value::as_array).into_iter().flatten() {
-        let name = mount.get("name").cloned().unwrap_or_default();
-        let all = mender.spec().get("volumes").and_then(Value::as_array).into_iter().flatten();
-        let Some(volume) =
-            all.clone().find(|one| one.get("name") == Some(&name)).filter(|_| !seen.contains(&name))
-        else {
-            continue;
-        };
-        seen.push(name);
-        let limit = volume.pointer("/emptyDir/sizeLimit").and_then(Value::as_str).and_then(quantity::parse);
-        match volume.pointer("/emptyDir/medium").and_then(Value::as_str) {
-            Some("Memory") => memory += limit.unwrap_or_default(),
-            _ => disk += limit.unwrap_or_default(),
-        }
-    }
-    (memory, disk)
-}
-
-/// Gives the container memory for itself and its volumes.
-pub(super) fn memory(mender: &mut Mender<'_>, finding: &ValueFinding) {
-    let name = mender.name(finding);
-    let (needs, _) = volumes(mender, mender.container(finding));
-    let limit = mebibytes((needs * 2.0 / MIB).max(512.0));
-    let Some(container) = mender.container_mut(finding) else { return };
-    sub(sub(container, "resources"), "limits").insert("memory".to_owned(), json!(limit));
-    mender.did(
-        "FS008",
-        format!("{name}`resources.limits.memory: {limit}`: half of it holds the volumes in memory"),
-    );
-}
-
-/// Gives the container the node's disk for its volumes and its log.
-pub(super) fn storage(mender: &mut Mender<'_>, finding: &ValueFinding) {
-    let Some(container) = finding.container.as_ref() else {
-        // Together they are too small: each gets what its own volumes need.
-        return raise(mender);
-    };
-    let at = container.clone();
-    give_storage(mender, &at);
-}
-
-fn raise(mender: &mut Mender<'_>) {
-    let count = mender.spec().get("containers").and_then(Value::as_array).map_or(0, Vec::len);
-    for index in 0..count {
-        give_storage(mender, &format!("/containers/{index}"));
-    }
-}
-
-fn give_storage(mender: &mut Mender<'_>, at: &str) {
-    let Some(container) = mender.spec().pointer(at).cloned() else { return };
-    let (_, disk) = volumes(mender, &container);
-    let amount = mebibytes((disk + LOG_ROOM) / MIB);
-    let Some(fields) = mender.spec_mut() else { return };
-    let mut spec = Value::Object(std::mem::take(fields));
-    let mut changed = false;
-    if let Some(container) = spec.pointer_mut(at).and_then(Value::as_object_mut) {
-        let resources = sub(container, "resources");
-        for kind in ["requests", "limits"] {
-            let own = sub(resources, kind);
-            let has = own.get("ephemeral-storage").and_then(Value::as_str).and_then(quantity::parse);
-            if has.is_none_or(|has| has < disk) {
-                own.insert("ephemeral-storage".to_owned(), json!(amount));
-                changed = true;
-            }
-        }
-    }
-    if let (Value::Object(back), Some(fields)) = (spec, mender.spec_mut()) {
-        *fields = back;
-    }
-    if changed {
-        let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
-        mender.did(
-            "FS009",
-            format!("container {name:?}: `ephemeral-storage: {amount}` for its volumes and its log"),
-        );
-    }
+    mender.did(finding.rule, format!("{name}{path} is `readOnly: true`"));
 }

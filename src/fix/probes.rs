@@ -1,16 +1,31 @@
 //! Commands in probes and hooks, as what Kubernetes does without a program of the image.
 //!
-//! Converts what asks the same question; a command that asks another stays.
+//! Which question a command asks is told apart from it; one that asks another than Kubernetes can stays.
 
-use serde_json::{Map, Value, json};
+mod ask;
 
+use ask::{action, is_own};
+use serde_json::{Value, json};
+
+use super::identity::left_to_a_person;
 use super::mend::Mender;
+use super::security::{remove, remove_unsafe};
 use crate::audit::ValueFinding;
+use crate::audit::rules::usual;
+use crate::catalog::{Catalog, Class};
+use crate::kube::field;
+use crate::plan::command::{Invocation, invocation, simple_command};
 
-/// Takes out a probe or hook that changes files.
+/// Takes out a probe or hook that takes away files of the image; what else changes files may be what the app needs.
 pub(super) fn mutating(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let name = mender.name(finding);
     let Some(of) = handler(finding) else { return };
+    let container = mender.container(finding);
+    let takes = command(container, &of).is_some_and(|words| takes_of_image(container, &words));
+    // The server has its last requests to answer.
+    if of == "lifecycle.preStop" || !(takes || mender.is_unsafe()) {
+        return mender.leaves("FS022", format!("{name}{}: a person has to decide", finding.message));
+    }
     let Some(container) = mender.container_mut(finding) else { return };
     match of.strip_prefix("lifecycle.") {
         Some(hook) => {
@@ -27,6 +42,48 @@ pub(super) fn mutating(mender: &mut Mender<'_>, finding: &ValueFinding) {
     mender.did("FS022", format!("{name}the {of} is taken out: {}", finding.message));
 }
 
+/// Whether a command takes files away, all of them the image's: none lies in a volume, and no volume below it.
+fn takes_of_image(container: &Value, words: &[String]) -> bool {
+    const TAKES: [&str; 4] = ["rm", "rmdir", "shred", "unlink"];
+    let words = match words.split_first() {
+        Some((name, rest)) if base(name) == "busybox" => rest,
+        _ => words,
+    };
+    let Some((name, rest)) = words.split_first() else { return false };
+    let mut paths = rest.iter().filter(|word| !word.starts_with('-')).peekable();
+    let is_within = |path: &str, of: &str| {
+        path.strip_prefix(of.trim_end_matches('/'))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let is_of_image = |path: &str| {
+        let path = usual(path.trim_end_matches('/'));
+        let mut mounts = field::list(container, "volumeMounts")
+            .filter_map(|(_, mount)| field::text(mount, "mountPath"))
+            .map(|mount| usual(mount.trim_end_matches('/')));
+        let is_plain = path.starts_with('/') && !path.split('/').any(|part| part == "..");
+        is_plain && !mounts.any(|mount| is_within(&path, &mount) || is_within(&mount, &path))
+    };
+    TAKES.contains(&base(name)) && paths.peek().is_some() && paths.all(|path| is_of_image(path))
+}
+
+/// The last part of a path.
+fn base(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+/// Lets a probe ask the pod instead of the address that the kubelet takes for the node.
+pub(super) fn host(mender: &mut Mender<'_>, finding: &ValueFinding) {
+    let said = mender.value.pointer(&finding.pointer).and_then(Value::as_str).unwrap_or_default();
+    let is_node = field::truth(mender.spec(), "hostNetwork") == Some(true);
+    let is_hook = finding.field.contains(".lifecycle.");
+    match (is_own(said), is_node) {
+        // There it listens, and nowhere else.
+        (true, true) => left_to_a_person(mender, finding),
+        (true, false) if !is_hook => remove(mender, finding),
+        _ => remove_unsafe(mender, finding),
+    }
+}
+
 /// `startupProbe` or `lifecycle.preStop` of `spec.containers[0].startupProbe.exec.command`.
 fn handler(finding: &ValueFinding) -> Option<String> {
     let (before, _) = finding.field.rsplit_once(".exec.command")?;
@@ -38,14 +95,15 @@ fn handler(finding: &ValueFinding) -> Option<String> {
 pub(super) fn convert(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let name = mender.name(finding);
     let Some(of) = handler(finding) else { return };
-    let words = words(mender.container(finding), &of);
-    if words.is_empty() {
+    let container = mender.container(finding);
+    let said = argv(container, &of).join(" ");
+    if said.is_empty() {
         // It was taken out a moment ago.
         return;
     }
-    let Some((action, ask)) = action(&words) else {
-        return mender
-            .leaves("CF001", format!("{name}the {of} asks `{}`, which Kubernetes cannot", words.join(" ")));
+    let words = command(container, &of);
+    let Some((action, ask)) = words.as_deref().and_then(action) else {
+        return mender.leaves("CF001", format!("{name}the {of} asks `{said}`, which Kubernetes cannot"));
     };
     let Some(probe) = mender.container_mut(finding).and_then(|of_it| of_it.get_mut(&of)?.as_object_mut())
     else {
@@ -53,29 +111,37 @@ pub(super) fn convert(mender: &mut Mender<'_>, finding: &ValueFinding) {
     };
     probe.remove("exec");
     probe.insert(action.to_owned(), ask);
-    mender.did("CF001", format!("{name}the {of} asks by `{action}` what `{}` asked", words.join(" ")));
+    let said = words.unwrap_or_default().join(" ");
+    mender.did("CF001", format!("{name}the {of} asks by `{action}` what `{said}` asked"));
 }
 
 /// Waits without a program.
 pub(super) fn hook(mender: &mut Mender<'_>, finding: &ValueFinding) {
     /// The first version that has the action by default.
     const SINCE: u32 = 30;
+    /// Seconds that a pod has to end where it does not say.
+    const GRACE: u64 = 30;
     let name = mender.name(finding);
     let Some(of) = handler(finding) else { return };
-    let words = words(mender.container(finding), &of);
-    if words.is_empty() {
+    let container = mender.container(finding);
+    let said = argv(container, &of).join(" ");
+    if said.is_empty() {
         return;
     }
-    let seconds = match words.as_slice() {
-        [program, time] if program.rsplit('/').next() == Some("sleep") => seconds(time),
+    let seconds = match command(container, &of).as_deref() {
+        Some([program, time]) if base(program) == "sleep" => seconds(time),
         _ => None,
     };
     let Some(seconds) = seconds.filter(|_| mender.options.version.0 >= SINCE) else {
-        return mender.leaves(
-            "CF002",
-            format!("{name}the {of} runs `{}`, which the image does not have", words.join(" ")),
-        );
+        let message = format!("{name}the {of} runs `{said}`, which the image does not have");
+        return mender.leaves("CF002", message);
     };
+    let grace = mender.spec().get("terminationGracePeriodSeconds").and_then(Value::as_u64).unwrap_or(GRACE);
+    // The API server refuses it.
+    if seconds > grace {
+        let message = format!("{name}the {of} waits {seconds} s, and the pod has {grace} s to end");
+        return mender.leaves("CF002", message);
+    }
     let hook = of.strip_prefix("lifecycle.").unwrap_or(&of).to_owned();
     let container = mender.container_mut(finding);
     let handler = container.and_then(|of_it| of_it.get_mut("lifecycle")?.get_mut(&hook)?.as_object_mut());
@@ -94,180 +160,91 @@ fn seconds(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(factor).filter(|seconds| *seconds > 0)
 }
 
-/// The one command of a handler: what a shell is given too.
-fn words(container: &Value, of: &str) -> Vec<String> {
-    let command = of.split('.').try_fold(container, |at, field| at.get(field));
-    let argv = command.and_then(|of| of.get("exec")?.get("command")?.as_array());
-    let argv: Vec<&str> = argv.into_iter().flatten().filter_map(Value::as_str).collect();
-    match crate::audit::command::programs(&argv).as_slice() {
-        [_, only] => only.clone(),
-        // `curl … || exit 1`
-        [_, first, exit] if exit.first().is_some_and(|name| ["exit", "false"].contains(&name.as_str())) => {
-            first.clone()
-        }
-        _ => argv.iter().map(ToString::to_string).collect(),
-    }
+/// The words of a handler.
+fn argv<'v>(container: &'v Value, of: &str) -> Vec<&'v str> {
+    let words = field::list(container, &format!("{of}.exec.command")).collect::<Vec<_>>();
+    words.into_iter().filter_map(|(_, word)| word.as_str()).collect()
 }
 
-/// What Kubernetes does to ask the same, by field.
-fn action(words: &[String]) -> Option<(&'static str, Value)> {
-    let (program, rest) = words.split_first()?;
-    match program.rsplit('/').next()? {
-        "curl" | "wget" => http(rest),
-        "nc" | "ncat" | "netcat" => {
-            let plain: Vec<&String> = rest.iter().filter(|word| !word.starts_with('-')).collect();
-            let is_scan = rest.iter().any(|word| word.starts_with('-') && word.contains('z'));
-            // `-w 2` has a word of its own.
-            let port = plain.last()?.parse::<u16>().ok().filter(|_| is_scan)?;
-            let host = plain.iter().rev().nth(1)?;
-            is_own(host).then(|| ("tcpSocket", json!({"port": port})))
-        }
-        "grpc_health_probe" => {
-            let value = |name: &str| {
-                rest.iter().enumerate().find_map(|(at, word)| {
-                    let word = word.trim_start_matches('-');
-                    match word.split_once('=') {
-                        Some((key, value)) if key == name => Some(value.to_owned()),
-                        None if word == name => rest.get(at + 1).cloned(),
-                        _ => None,
-                    }
-                })
-            };
-            // The kubelet does not speak TLS to it.
-            let is_plain = !rest.iter().any(|word| word.trim_start_matches('-').starts_with("tls"));
-            let address = value("addr").filter(|_| is_plain)?;
-            let (host, port) = address.rsplit_once(':')?;
-            let mut grpc = Map::from_iter([("port".to_owned(), json!(port.parse::<u16>().ok()?))]);
-            if let Some(service) = value("service") {
-                grpc.insert("service".to_owned(), json!(service));
-            }
-            (host.is_empty() || is_own(host)).then_some(("grpc", Value::Object(grpc)))
-        }
+/// The one command of a handler, and of a shell's text; `None` where a shell does more than run it.
+fn command(container: &Value, of: &str) -> Option<Vec<String>> {
+    let words: Vec<String> = argv(container, of).into_iter().map(str::to_owned).collect();
+    let (name, rest) = words.split_first()?;
+    if Catalog::builtin().program(base(name).as_bytes()) != Some(Class::Shell) {
+        return Some(words);
+    }
+    match invocation(rest) {
+        Invocation::Text { text, plain: true } => simple_command(without_end(text)),
         _ => None,
     }
 }
 
-/// Whether a host is the pod itself.
-fn is_own(host: &str) -> bool {
-    ["localhost", "127.0.0.1", "::1", "[::1]", "0.0.0.0"].contains(&host)
-}
-
-/// The one address that `curl` or `wget` asks of the pod itself, with nothing that changes the question.
-fn http(words: &[String]) -> Option<(&'static str, Value)> {
-    /// Options that say how much is told, or how long is waited: with a word of their own or without.
-    const PLAIN: [&str; 17] = [
-        "-f",
-        "-s",
-        "-S",
-        "-q",
-        "-sf",
-        "-fs",
-        "-sS",
-        "-fsS",
-        "-sSf",
-        "-fSs",
-        "-k",
-        "-L",
-        "--fail",
-        "--silent",
-        "--show-error",
-        "--spider",
-        "--quiet",
-    ];
-    const VALUED: [&str; 10] =
-        ["-o", "-O", "-m", "-T", "-t", "--max-time", "--connect-timeout", "--timeout", "--tries", "--output"];
-    let mut address = None;
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        let name = word.split('=').next().unwrap_or_default();
-        if PLAIN.contains(&word.as_str())
-            || ["-qO-", "-qO/dev/null", "-O-", "-nv", "--no-verbose"].contains(&word.as_str())
-        {
-            continue;
-        }
-        if VALUED.contains(&name) {
-            if !word.contains('=') {
-                words.next()?;
-            }
-            continue;
-        }
-        if word.starts_with('-') || address.is_some() {
-            return None;
-        }
-        address = Some(word.as_str());
+/// A shell's text without what only says once more that the command failed, and without what throws away its output.
+fn without_end(text: &str) -> &str {
+    const SILENT: [&str; 6] =
+        ["> /dev/null", ">/dev/null", "2>/dev/null", "2>&1", "1>/dev/null", "&>/dev/null"];
+    let trimmed = text.trim();
+    let failing = ["exit 1", "false"].into_iter().find_map(|end| trimmed.strip_suffix(end));
+    let mut text = failing.and_then(|text| text.trim_end().strip_suffix("||")).unwrap_or(trimmed).trim_end();
+    while let Some(rest) = SILENT.into_iter().find_map(|end| text.strip_suffix(end)?.strip_suffix(' ')) {
+        text = rest.trim_end();
     }
-    let address = address?;
-    let (scheme, rest) = match address.split_once("://") {
-        Some(("http", rest)) => (None, rest),
-        Some(("https", rest)) => (Some("HTTPS"), rest),
-        Some(_) => return None,
-        None => (None, address),
-    };
-    let (authority, path) = match rest.find('/') {
-        Some(slash) => rest.split_at(slash),
-        None => (rest, "/"),
-    };
-    let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
-        Some((host, port)) => (host, port.parse::<u16>().ok()?),
-        None => (authority, if scheme.is_some() { 443 } else { 80 }),
-    };
-    // A variable is the shell's to expand.
-    if !is_own(host) || path.contains(['$', '`']) {
-        return None;
-    }
-    let mut get = Map::from_iter([("path".to_owned(), json!(path)), ("port".to_owned(), json!(port))]);
-    if let Some(scheme) = scheme {
-        get.insert("scheme".to_owned(), json!(scheme));
-    }
-    Some(("httpGet", Value::Object(get)))
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ask(text: &str) -> Option<String> {
-        let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
-        action(&words).map(|(action, value)| format!("{action} {value}"))
-    }
-
     #[test]
-    fn commands_that_ask_the_pod_itself_are_converted() {
-        let cases = [
-            ("curl -fsS http://localhost:8080/healthz", r#"httpGet {"path":"/healthz","port":8080}"#),
-            ("/usr/bin/curl --fail --max-time 2 127.0.0.1/x?y=1", r#"httpGet {"path":"/x?y=1","port":80}"#),
-            ("wget -q -O /dev/null https://localhost", r#"httpGet {"path":"/","port":443,"scheme":"HTTPS"}"#),
-            ("wget --spider --timeout=2 http://[::1]:90/", r#"httpGet {"path":"/","port":90}"#),
-            ("nc -z localhost 6379", r#"tcpSocket {"port":6379}"#),
-            ("nc -zv -w 2 127.0.0.1 5432", r#"tcpSocket {"port":5432}"#),
-            ("grpc_health_probe -addr=:9000", r#"grpc {"port":9000}"#),
-            (
-                "/bin/grpc_health_probe --addr localhost:9000 -service=a.B",
-                r#"grpc {"port":9000,"service":"a.B"}"#,
-            ),
-        ];
-        for (text, expect) in cases {
-            assert_eq!(ask(text).as_deref(), Some(expect), "{text}");
+    fn text_of_a_shell_is_one_command_or_none() {
+        let of = |text: &str| {
+            let probe = json!({"exec": {"command": ["sh", "-c", text]}});
+            command(&json!({"livenessProbe": probe}), "livenessProbe").map(|words| words.join(" "))
+        };
+        let ask = "curl -f localhost/";
+        for end in ["", " || exit 1", "||false", " >/dev/null 2>&1 || exit 1", " > /dev/null"] {
+            assert_eq!(of(&format!("{ask}{end}")).as_deref(), Some(ask), "{end}");
+        }
+        for (start, end) in [
+            ("! ", ""),
+            ("", " || exit 0"),
+            ("", " && exit 1"),
+            ("", " || true"),
+            ("", " | grep ok"),
+            ("", " > /tmp/x"),
+            ("x=y ", ""),
+            ("sleep 1; ", ""),
+        ] {
+            assert_eq!(of(&format!("{start}{ask}{end}")), None, "{start}{end}");
         }
     }
 
     #[test]
-    fn commands_that_ask_another_question_stay() {
+    fn only_what_takes_away_files_of_the_image_goes() {
+        let mounts = json!([{"mountPath": "/data/"}, {"mountPath": "/var/run"}]);
+        let container = json!({"volumeMounts": mounts});
+        let takes = |text: &str| {
+            let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            takes_of_image(&container, &words)
+        };
+        for text in ["rm /bin/bash", "/bin/rm -f /usr/bin/touch /bin/sh", "busybox rm /x", "rm /database"] {
+            assert!(takes(text), "{text}");
+        }
         for text in [
-            "curl http://example.com/",
-            "curl -H X:y http://localhost/",
-            "curl -X POST http://localhost/",
-            "curl http://localhost/$X",
-            "curl ftp://localhost/",
-            "curl http://localhost/ http://localhost/b",
-            "curl",
-            "nc localhost 80",
-            "nc -z db 5432",
-            "grpc_health_probe -addr=:9000 -tls",
-            "pg_isready -U postgres",
-            "cat /tmp/healthy",
+            "rm",
+            "rm -f",
+            "rm x",
+            "rm /data/x",
+            "rm -r /",
+            "rm /bin/../data/x",
+            "rm /run/x",
+            "ln -sf /config/a /etc/a",
+            "mv /a /b",
+            "chmod +x /a",
+            "apt-get remove curl",
         ] {
-            assert_eq!(ask(text), None, "{text}");
+            assert!(!takes(text), "{text}");
         }
     }
 

@@ -1,49 +1,62 @@
-//! Who runs, and what he may.
+//! What containers may do besides what their user may.
 //!
-//! Sets what is known to be right for the image; what would keep an app from starting that did start is left and told.
+//! Takes what nobody needs; what would keep an app from starting that did start is left and told.
 
 use serde_json::{Value, json};
 
-use super::mend::{Mender, list, sub};
-use crate::audit::ValueFinding;
+use super::lock::lock_next;
+use super::mend::{Mender, list, sub, title};
 use crate::audit::rules::{APP_ARMOR, CONTAINER_ONLY};
+use crate::audit::{Image, ValueFinding};
+use crate::kube::field;
 
-/// Memory for an app of unknown size, as generated pods have it.
-const MEMORY_LIMIT: &str = "512Mi";
-/// Memory asked for.
-const MEMORY_REQUEST: &str = "128Mi";
-/// Processor time asked for.
-const CPU_REQUEST: &str = "100m";
-
-/// Moves fields of containers from the pod to the containers, where they do not say otherwise.
+/// Moves what restricts from the pod to the containers that can do with it and say nothing of it; the rest goes.
 pub(super) fn misplaced(mender: &mut Mender<'_>, _: &ValueFinding) {
-    let Some(spec) = mender.spec_mut() else { return };
-    let Some(context) = spec.get_mut("securityContext").and_then(Value::as_object_mut) else { return };
-    let moved: Vec<(&str, Value)> =
-        CONTAINER_ONLY.iter().filter_map(|&key| Some((key, context.remove(key)?))).collect();
-    if moved.is_empty() {
+    let of_pod = |mender: &Mender<'_>, key: &str| {
+        field::value(mender.spec(), &format!("securityContext.{key}")).cloned()
+    };
+    // One at a time: what it needs may move the others.
+    if of_pod(mender, "readOnlyRootFilesystem") == Some(json!(true)) && lock_next(mender) {
         return;
     }
+    let escalates = of_pod(mender, "allowPrivilegeEscalation") == Some(json!(false));
+    let dropped = of_pod(mender, "capabilities").and_then(|all| all.get("drop").cloned());
+    let mut moves: Vec<(String, &str, Value)> = Vec::new();
+    for (at, container) in mender.containers() {
+        let says = |key: &str| field::value(container, &format!("securityContext.{key}")).is_some();
+        if escalates && !says("allowPrivilegeEscalation") && needs_escalation(mender, container).is_none() {
+            moves.push((at.clone(), "allowPrivilegeEscalation", json!(false)));
+        }
+        if let Some(dropped) = &dropped
+            && !says("capabilities.drop")
+            && (mender.is_unsafe() || needs_capabilities(mender, container).is_none())
+        {
+            moves.push((at, "drop", dropped.clone()));
+        }
+    }
+    for (at, key, value) in moves {
+        let Some(container) = mender.at_mut(&at) else { continue };
+        let context = sub(container, "securityContext");
+        let place = if key == "drop" { sub(context, "capabilities") } else { context };
+        place.insert(key.to_owned(), value.clone());
+        let message = format!("{}`{key}: {value}`, as the pod has it", title(mender.at(&at)));
+        mender.did("FS021", message);
+    }
+    let Some(spec) = mender.spec_mut() else { return };
+    let context = sub(spec, "securityContext");
+    let gone: Vec<&str> =
+        CONTAINER_ONLY.iter().copied().filter(|key| context.remove(*key).is_some()).collect();
     if context.is_empty() {
         spec.remove("securityContext");
     }
-    for kind in ["initContainers", "containers", "ephemeralContainers"] {
-        for container in spec.get_mut(kind).and_then(Value::as_array_mut).into_iter().flatten() {
-            let Some(container) = container.as_object_mut() else { continue };
-            let own = sub(container, "securityContext");
-            for (key, value) in &moved {
-                own.entry(*key).or_insert_with(|| value.clone());
-            }
-        }
-    }
-    let names: Vec<&str> = moved.iter().map(|(key, _)| *key).collect();
-    mender.did("FS021", format!("moved from the pod to its containers: {}", names.join(", ")));
+    mender.did("FS021", format!("taken out of the pod, where it means nothing: {}", gone.join(", ")));
 }
 
 /// Pins the image by the digest of the one that was looked at.
 pub(super) fn pin(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let name = mender.name(finding);
-    let Some(digest) = mender.image(finding).and_then(|image| image.digests.first()).copied() else {
+    let known = mender.image(mender.container(finding));
+    let Some(digest) = known.and_then(|image| image.digests.first()).copied() else {
         return mender
             .leaves("SC001", format!("{name}the digest is not known: name the image, or `--resolve`"));
     };
@@ -52,140 +65,6 @@ pub(super) fn pin(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let pinned = format!("{}@{digest}", image.split('@').next().unwrap_or_default());
     container.insert("image".to_owned(), json!(pinned));
     mender.did("SC001", format!("{name}the image is pinned: {pinned}"));
-}
-
-/// Lets the container run as its image's user, if that is not root.
-pub(super) fn user(mender: &mut Mender<'_>, finding: &ValueFinding) {
-    let name = mender.name(finding);
-    let now = mender.effective(finding, "runAsUser").and_then(Value::as_i64);
-    if finding.rule == "ID001" && now.is_some_and(|uid| uid > 0) {
-        set(mender, finding, "runAsNonRoot", json!(true), "ID001");
-        return;
-    }
-    let known = mender.image(finding).map(|image| (image.manifest.process.uid, image.manifest.process.gid));
-    let is_root = now == Some(0);
-    match known {
-        Some((uid, gid)) if uid != 0 && (!is_root || mender.is_unsafe()) => {
-            let Some(container) = mender.container_mut(finding) else { return };
-            let context = sub(container, "securityContext");
-            context.insert("runAsUser".to_owned(), json!(uid));
-            context.insert("runAsGroup".to_owned(), json!(gid));
-            context.insert("runAsNonRoot".to_owned(), json!(true));
-            mender.did("ID002", format!("{name}runs as {uid}:{gid}, the image's own"));
-        }
-        Some((0, _)) => mender.leaves("ID002", format!("{name}the image runs as root: harden it")),
-        Some(_) => mender
-            .leaves("ID002", format!("{name}it runs as root on purpose: `--unsafe` takes the image's user")),
-        None => mender.leaves(
-            "ID001",
-            format!("{name}whether the image runs without root is not known: name it with `--image`"),
-        ),
-    }
-}
-
-/// Sets a field of `securityContext` where the pod or the container has it, else at the container.
-fn set(mender: &mut Mender<'_>, finding: &ValueFinding, field: &str, value: Value, rule: &'static str) {
-    let name = mender.name(finding);
-    let own = mender.container(finding).pointer(&format!("/securityContext/{field}")).is_some();
-    let message = format!("{name}`{field}: {value}`");
-    if own {
-        if let Some(container) = mender.container_mut(finding) {
-            sub(container, "securityContext").insert(field.to_owned(), value);
-        }
-    } else if let Some(spec) = mender.spec_mut() {
-        sub(spec, "securityContext").insert(field.to_owned(), value);
-    }
-    mender.did(rule, message);
-}
-
-pub(super) fn left_to_a_person(mender: &mut Mender<'_>, finding: &ValueFinding) {
-    let name = mender.name(finding);
-    mender.leaves(finding.rule, format!("{name}{}: a person has to decide", finding.message));
-}
-
-/// Takes the image's group beside its user.
-pub(super) fn group(mender: &mut Mender<'_>, finding: &ValueFinding) {
-    let name = mender.name(finding);
-    let own = mender.image(finding).map(|image| &image.manifest.process).filter(|own| own.gid != 0);
-    let uid = mender.effective(finding, "runAsUser").and_then(Value::as_i64);
-    let is_unset = mender.effective(finding, "runAsGroup").is_none();
-    match own {
-        Some(own) if is_unset && uid.is_none_or(|uid| uid == i64::from(own.uid)) => {
-            set(mender, finding, "runAsGroup", json!(own.gid), "ID004");
-        }
-        _ => mender.leaves("ID004", format!("{name}which group its files are for is not known")),
-    }
-}
-
-/// Gives a claim to the app's group.
-pub(super) fn fs_group(mender: &mut Mender<'_>, finding: &ValueFinding) {
-    let of_pod = |mender: &Mender<'_>, field: &str| {
-        mender.spec().pointer(&format!("/securityContext/{field}")).cloned()
-    };
-    if finding.field.ends_with("fsGroupChangePolicy") {
-        let Some(spec) = mender.spec_mut() else { return };
-        sub(spec, "securityContext").insert("fsGroupChangePolicy".to_owned(), json!("OnRootMismatch"));
-        return mender.did("ID005", "`fsGroupChangePolicy: OnRootMismatch`");
-    }
-    if of_pod(mender, "fsGroup").is_some() {
-        return mender.leaves("ID005", "no volume needs `fsGroup`, but who runs may rely on the group");
-    }
-    let own = of_pod(mender, "runAsGroup").or_else(|| {
-        let containers = mender.spec().get("containers")?.as_array()?;
-        containers.iter().find_map(|container| container.pointer("/securityContext/runAsGroup").cloned())
-    });
-    match own.filter(|group| group.as_i64().is_some_and(|group| group > 0)) {
-        Some(group) => {
-            let Some(spec) = mender.spec_mut() else { return };
-            let context = sub(spec, "securityContext");
-            context.insert("fsGroup".to_owned(), group.clone());
-            context.insert("fsGroupChangePolicy".to_owned(), json!("OnRootMismatch"));
-            mender.did("ID005", format!("`fsGroup: {group}`: the claim belongs to the app's group"));
-        }
-        None => mender.leaves("ID005", "a claim is written, and the app's group is not known"),
-    }
-}
-
-/// Takes no groups from the image but those that the app is known to have.
-pub(super) fn strict_groups(mender: &mut Mender<'_>, _: &ValueFinding) {
-    let containers = mender.spec().get("containers").and_then(Value::as_array).cloned().unwrap_or_default();
-    let mut groups: Vec<u32> = Vec::new();
-    for container in &containers {
-        let image =
-            container.get("image").and_then(Value::as_str).and_then(|name| mender.options.image(name));
-        match image {
-            Some(image) => groups.extend(&image.manifest.process.groups),
-            None if mender.is_unsafe() => {}
-            None => {
-                return mender.leaves(
-                    "ID006",
-                    "which groups the image gives its user is not known: name it with `--image`",
-                );
-            }
-        }
-    }
-    let Some(spec) = mender.spec_mut() else { return };
-    let context = sub(spec, "securityContext");
-    context.insert("supplementalGroupsPolicy".to_owned(), json!("Strict"));
-    groups.retain(|group| *group != 0);
-    if !groups.is_empty() {
-        let own = list(context, "supplementalGroups");
-        for group in groups {
-            if !own.contains(&json!(group)) {
-                own.push(json!(group));
-            }
-        }
-    }
-    mender.did("ID006", "`supplementalGroupsPolicy: Strict`, with the groups that the app has");
-}
-
-pub(super) fn user_namespace(mender: &mut Mender<'_>, _: &ValueFinding) {
-    if !mender.is_unsafe() {
-        return;
-    }
-    let Some(spec) = mender.spec_mut() else { return };
-    spec.insert("hostUsers".to_owned(), json!(false));
-    mender.did("ID007", "`hostUsers: false`");
 }
 
 /// Takes out the field that a finding is about.
@@ -208,30 +87,74 @@ pub(super) fn remove_unsafe(mender: &mut Mender<'_>, finding: &ValueFinding) {
     mender.leaves(finding.rule, message);
 }
 
+/// Whether a program of the image has capabilities of its own: without them in the bounding set it does not start
+/// (capabilities(7), "Transformation of capabilities during `execve()`").
+fn gives_capabilities(image: &Image) -> bool {
+    let rootfs = &image.rootfs;
+    let entries = rootfs.nodes().filter_map(|(_, node)| rootfs.member(node.inode?));
+    let mut names = entries.flat_map(|entry| entry.xattrs.iter().flat_map(|all| all.iter()));
+    names.any(|(name, _)| **name == *b"security.capability")
+}
+
+/// Why a container may need what `allowPrivilegeEscalation: false` takes.
+fn needs_escalation(mender: &Mender<'_>, container: &Value) -> Option<&'static str> {
+    let adds = || field::list(container, "securityContext.capabilities.add").map(|(_, name)| name);
+    if field::truth(container, "securityContext.privileged") == Some(true) {
+        return Some("it is privileged");
+    }
+    // Spelled so the API server refuses the two together, and only so.
+    if adds().any(|name| name == "CAP_SYS_ADMIN") {
+        return Some("it adds `CAP_SYS_ADMIN`");
+    }
+    let is_given = match mender.image(container) {
+        Some(image) => gives_capabilities(image),
+        None => adds().next().is_some(),
+    };
+    let is_root = mender.uid(container) == Some(0);
+    (is_given && !is_root && !mender.is_unsafe())
+        .then_some("a program of the image may have capabilities that it needs: `--unsafe` says `false`")
+}
+
+/// Forbids that somebody becomes more than he is.
 pub(super) fn no_escalation(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let name = mender.name(finding);
-    let is_unsafe = mender.is_unsafe();
-    let Some(container) = mender.container_mut(finding) else { return };
-    let context = sub(container, "securityContext");
-    if context.get("allowPrivilegeEscalation") == Some(&json!(true)) && !is_unsafe {
+    let container = mender.container(finding);
+    let said = field::truth(container, "securityContext.allowPrivilegeEscalation");
+    if said == Some(true) && !mender.is_unsafe() {
         let message = format!("{name}it says `true` on purpose: `--unsafe` says `false`");
         return mender.leaves("PR002", message);
     }
-    // The API server refuses the two together.
-    if context.get("privileged") == Some(&json!(true)) {
-        return mender.leaves("PR002", format!("{name}it is privileged"));
+    if let Some(why) = needs_escalation(mender, container) {
+        return mender.leaves("PR002", format!("{name}{why}"));
     }
-    context.insert("allowPrivilegeEscalation".to_owned(), json!(false));
+    let Some(container) = mender.container_mut(finding) else { return };
+    sub(container, "securityContext").insert("allowPrivilegeEscalation".to_owned(), json!(false));
     mender.did("PR002", format!("{name}`allowPrivilegeEscalation: false`"));
 }
 
-/// Root uses its capabilities, for changing owners and users: whoever is not root has none to lose.
+/// Why a container may need the capabilities that it has: root uses them, for changing owners and users, and so do programs
+/// that have some of their own.
+fn needs_capabilities(mender: &Mender<'_>, container: &Value) -> Option<&'static str> {
+    if mender.uid(container).is_none_or(|uid| uid <= 0) {
+        return Some("it may be root, which uses capabilities: settle who it runs as, or `--unsafe`");
+    }
+    match mender.image(container) {
+        Some(image) if gives_capabilities(image) => {
+            Some("a program of the image has capabilities and would not start: `--unsafe`")
+        }
+        Some(_) => None,
+        None => Some(
+            "whether a program of the image has capabilities is not known: name it with `--image`, or `--unsafe`",
+        ),
+    }
+}
+
+/// Drops all capabilities.
 pub(super) fn drop_all(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let name = mender.name(finding);
-    if !mender.is_unprivileged(finding) && !mender.is_unsafe() {
-        let message =
-            format!("{name}it may be root, which uses capabilities: settle who it runs as, or `--unsafe`");
-        return mender.leaves("PR003", message);
+    let why = needs_capabilities(mender, mender.container(finding));
+    if let Some(why) = why.filter(|_| !mender.is_unsafe()) {
+        return mender.leaves("PR003", format!("{name}{why}"));
     }
     let Some(container) = mender.container_mut(finding) else { return };
     let capabilities = sub(sub(container, "securityContext"), "capabilities");
@@ -239,8 +162,16 @@ pub(super) fn drop_all(mender: &mut Mender<'_>, finding: &ValueFinding) {
     mender.did("PR003", format!("{name}`capabilities.drop: [ALL]`"));
 }
 
+/// Takes out `NET_BIND_SERVICE` where no program of the image can take it up.
 pub(super) fn in_vain(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let name = mender.name(finding);
+    let image = mender.image(mender.container(finding));
+    if image.is_none_or(gives_capabilities) && !mender.is_unsafe() {
+        let message = format!(
+            "{name}a program of the image may have capabilities, and not start without `NET_BIND_SERVICE`: `--unsafe` takes it out"
+        );
+        return mender.leaves("PR005", message);
+    }
     let Some(container) = mender.container_mut(finding) else { return };
     let capabilities = sub(sub(container, "securityContext"), "capabilities");
     let added = list(capabilities, "add");
@@ -254,10 +185,14 @@ pub(super) fn in_vain(mender: &mut Mender<'_>, finding: &ValueFinding) {
 /// Opens the lowest port that the pod declares to whoever is in it.
 pub(super) fn low_port(mender: &mut Mender<'_>, finding: &ValueFinding) {
     const NAME: &str = "net.ipv4.ip_unprivileged_port_start";
-    if mender.spec().get("hostNetwork") == Some(&json!(true)) {
+    if field::truth(mender.spec(), "hostNetwork") == Some(true) {
         return mender.leaves("PR006", "the sysctl that opens low ports is not for the node's network");
     }
-    let Some(port) = mender.value.pointer(&finding.pointer).and_then(Value::as_i64) else { return };
+    // Where the pod does not declare it the image does.
+    let image = mender.image(mender.container(finding));
+    let of_image = || image?.manifest.ports.iter().map(|port| i64::from(port.port)).min();
+    let declared = mender.value.pointer(&finding.pointer).and_then(Value::as_i64);
+    let Some(port) = declared.or_else(of_image) else { return };
     let Some(spec) = mender.spec_mut() else { return };
     let sysctls = list(sub(spec, "securityContext"), "sysctls");
     match sysctls.iter_mut().find(|one| one.get("name") == Some(&json!(NAME))) {
@@ -271,23 +206,23 @@ pub(super) fn low_port(mender: &mut Mender<'_>, finding: &ValueFinding) {
     mender.did("PR006", format!("the sysctl `{NAME}` opens port {port}"));
 }
 
+/// Filters system calls, where nobody says that they are not to be.
 pub(super) fn seccomp(mender: &mut Mender<'_>, finding: &ValueFinding) {
+    let path = "securityContext.seccompProfile";
     let profile = json!({"type": "RuntimeDefault"});
-    // A container that says otherwise says it for itself.
-    let own = mender.container(finding).pointer("/securityContext/seccompProfile").is_some();
-    if own && !mender.is_unsafe() {
+    let is_said = [mender.container(finding), mender.spec()].map(|of| field::value(of, path).is_some());
+    if is_said.contains(&true) && !mender.is_unsafe() {
         let name = mender.name(finding);
         return mender.leaves(
             "PR007",
             format!("{name}the filter is switched off on purpose: `--unsafe` switches it on"),
         );
     }
-    if own {
-        if let Some(container) = mender.container_mut(finding) {
-            sub(container, "securityContext").insert("seccompProfile".to_owned(), profile);
-        }
-    } else if let Some(spec) = mender.spec_mut() {
-        sub(spec, "securityContext").insert("seccompProfile".to_owned(), profile);
+    // A container that says otherwise says it for itself.
+    let [is_own, _] = is_said;
+    let of = if is_own { mender.container_mut(finding) } else { mender.spec_mut() };
+    if let Some(of) = of {
+        sub(of, "securityContext").insert("seccompProfile".to_owned(), profile);
     }
     mender.did("PR007", "`seccompProfile: {type: RuntimeDefault}`");
 }
@@ -334,6 +269,9 @@ pub(super) fn app_armor(mender: &mut Mender<'_>, finding: &ValueFinding) {
 
 /// Whoever has an account of his own may speak to the API: that is for a person to say.
 pub(super) fn no_token(mender: &mut Mender<'_>, _: &ValueFinding) {
+    if field::truth(mender.spec(), "automountServiceAccountToken") == Some(true) && !mender.is_unsafe() {
+        return mender.leaves("SC006", "the pod asks for the token: `--unsafe` takes it");
+    }
     let named = ["serviceAccountName", "serviceAccount"]
         .iter()
         .find_map(|field| mender.spec().get(*field)?.as_str())
@@ -348,40 +286,10 @@ pub(super) fn no_token(mender: &mut Mender<'_>, _: &ValueFinding) {
     mender.did("SC006", "`automountServiceAccountToken: false`");
 }
 
+/// Lets the end of the log be the pod's last word.
 pub(super) fn last_words(mender: &mut Mender<'_>, finding: &ValueFinding) {
     let name = mender.name(finding);
     let Some(container) = mender.container_mut(finding) else { return };
     container.insert("terminationMessagePolicy".to_owned(), json!("FallbackToLogsOnError"));
     mender.did("RS002", format!("{name}`terminationMessagePolicy: FallbackToLogsOnError`"));
-}
-
-/// Fills in what generated pods have; what was measured is better.
-pub(super) fn resources(mender: &mut Mender<'_>, finding: &ValueFinding) {
-    let name = mender.name(finding);
-    let Some((kind, what)) = finding.field.rsplit_once("resources.").and_then(|(_, of)| of.split_once('.'))
-    else {
-        return;
-    };
-    let Some(container) = mender.container_mut(finding) else { return };
-    let resources = sub(container, "resources");
-    // Kubernetes takes a limit for a request that is not set.
-    let amount = match (kind, what) {
-        ("requests", "cpu") => CPU_REQUEST.to_owned(),
-        ("requests", _) => match resources.get("limits").and_then(|limits| limits.get(what)?.as_str()) {
-            Some(limit) => limit.to_owned(),
-            None => MEMORY_REQUEST.to_owned(),
-        },
-        _ => match resources.get("requests").and_then(|requests| requests.get(what)?.as_str()) {
-            Some(request) => larger(request, MEMORY_LIMIT),
-            None => MEMORY_LIMIT.to_owned(),
-        },
-    };
-    sub(resources, kind).insert(what.to_owned(), json!(amount));
-    mender.did("RS001", format!("{name}`resources.{kind}.{what}: {amount}`, which nobody measured"));
-}
-
-/// The larger of two amounts.
-fn larger(a: &str, b: &str) -> String {
-    let parse = crate::kube::quantity::parse;
-    if parse(a) > parse(b) { a.to_owned() } else { b.to_owned() }
 }

@@ -1,5 +1,8 @@
 //! Manifests before and after.
 
+mod left;
+mod locked;
+
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
@@ -11,6 +14,46 @@ use crate::kube::Version;
 
 fn options() -> Options {
     Options { version: Version(35), ..Options::default() }
+}
+
+/// The image of the fixture, as pods name it.
+const WEB: &str = "registry.example.com/web:1";
+
+/// With `image` at hand.
+fn knows(image: audit::Image) -> Options {
+    Options { images: [(audit::options::full_name(WEB), image)].into(), ..options() }
+}
+
+/// The image of the fixture, not hardened.
+fn planned() -> audit::Image {
+    audit::Image { origin: audit::Origin::Planned, ..fixture::image("") }
+}
+
+/// A pod of this `spec`.
+fn pod(spec: &Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": spec})
+}
+
+/// A pod with one container of the image, and `more` of it.
+fn app(more: &Value) -> Value {
+    let mut container = json!({"name": "app", "image": WEB});
+    container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    pod(&json!({"containers": [container]}))
+}
+
+/// `value` mended, which does it for good, and what is told.
+fn mended(value: &Value, options: &Options, reach: Reach) -> (Value, Fixed) {
+    let fixed = fix(&value.to_string(), options, reach).unwrap();
+    let again = fix(&fixed.text, options, reach).unwrap();
+    assert_eq!((again.text, again.done), (fixed.text.clone(), vec![]), "mended twice");
+    (document::read(&fixed.text).unwrap()[0].root.value(), fixed)
+}
+
+/// Rules of notes, each once.
+fn rules(notes: &[Note]) -> Vec<&'static str> {
+    let mut rules: Vec<_> = notes.iter().map(|note| note.rule).collect();
+    rules.dedup();
+    rules
 }
 
 /// The text after, and the notes, a line each.
@@ -47,8 +90,6 @@ fn pod_of_an_unknown_image_is_mended_as_far_as_it_cannot_break() {
                 ports:
                 - containerPort: 80
                 resources:
-                  limits:
-                    memory: 512Mi
                   requests:
                     cpu: 100m
                     memory: 128Mi
@@ -61,14 +102,14 @@ fn pod_of_an_unknown_image_is_mended_as_far_as_it_cannot_break() {
                   type: RuntimeDefault
             did PR002 container "app": `allowPrivilegeEscalation: false`
             did PR007 `seccompProfile: {type: RuntimeDefault}`
-            did RS001 container "app": `resources.limits.memory: 512Mi`, which nobody measured
             did RS001 container "app": `resources.requests.cpu: 100m`, which nobody measured
             did RS001 container "app": `resources.requests.memory: 128Mi`, which nobody measured
             did RS002 container "app": `terminationMessagePolicy: FallbackToLogsOnError`
             did SC006 `automountServiceAccountToken: false`
             left ID001 container "app": whether the image runs without root is not known: name it with `--image`
-            left ID006 which groups the image gives its user is not known: name it with `--image`
+            left ID006 which groups the images give their users is not known: name them with `--image`
             left PR003 container "app": it may be root, which uses capabilities: settle who it runs as, or `--unsafe`
+            left RS001 container "app": nobody measured what it uses: `--unsafe` sets `resources.limits.memory: 512Mi`
             left SC001 container "app": the digest is not known: name the image, or `--resolve`
             refused FS001 container "app": what "nginx" writes is not known: name it with `--image nginx=SOURCE`, or `--resolve`; `--unsafe` sets the flag all the same
         "#]],
@@ -109,6 +150,9 @@ fn pod_of_a_known_image_gets_its_user_its_volumes_and_the_flag() {
                   name: w-data-bd47
                 - mountPath: /var/cache/nginx
                   name: w-var-cache-nginx-447d
+                env:
+                - name: PYTHONDONTWRITEBYTECODE
+                  value: "1"
                 resources:
                   limits:
                     ephemeral-storage: 176Mi
@@ -149,11 +193,12 @@ fn pod_of_a_known_image_gets_its_user_its_volumes_and_the_flag() {
             did CF001 container "app": the readinessProbe asks by `httpGet` what `curl -f http://localhost:80/` asked
             did CF002 container "app": the lifecycle.preStop waits 10 s by `sleep`, without a program
             did FS001 container "app": `readOnlyRootFilesystem: true`
-            did FS002 container "app": an `emptyDir` at /data
+            did FS001 container "app": the variable PYTHONDONTWRITEBYTECODE, as generated pods have it
+            did FS002 container "app": an `emptyDir` at /data, which the pod takes with it: its data needs a claim
             did FS002 container "app": an `emptyDir` at /var/cache/nginx
             did FS006 container "app": no mount at /var/log/nginx: the log goes to the streams again
             did FS007 the volume "run" takes 16Mi at the most
-            did FS009 container "app": `ephemeral-storage: 176Mi` for its volumes and its log
+            did FS009 container "app": `resources.limits.ephemeral-storage: 176Mi` for its volumes and its log
             did FS011 container "app": one mount at /run
             did FS022 container "app": the startupProbe is taken out: the startupProbe runs `rm /bin/bash`
             did ID002 container "app": runs as 33:33, the image's own
@@ -167,6 +212,7 @@ fn pod_of_a_known_image_gets_its_user_its_volumes_and_the_flag() {
             did RS001 container "app": `resources.requests.memory: 128Mi`, which nobody measured
             did RS002 container "app": `terminationMessagePolicy: FallbackToLogsOnError`
             did SC001 container "app": the image is pinned: registry.example.com/web:1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+            left FS019 container "app": /data must outlive the pod, and /data is an `emptyDir`: a person has to decide
             left SC006 the pod has an account of its own and may speak to the API: `--unsafe` takes its token
         "#]],
     );
@@ -186,41 +232,38 @@ fn fields_at_the_wrong_place_and_old_annotations_are_moved() {
             spec:
               securityContext:
                 runAsUser: 10001
-                runAsNonRoot: true
                 seccompProfile:
                   type: RuntimeDefault
               containers:
               - name: app
                 image: a:1
                 securityContext:
-                  capabilities: {drop: [ALL]}
-                  allowPrivilegeEscalation: false
+                  capabilities: {add: [NET_BIND_SERVICE]}
                   appArmorProfile:
                     localhostProfile: mine
                     type: Localhost
-                  readOnlyRootFilesystem: true
+                  runAsNonRoot: true
                 resources:
-                  limits:
-                    memory: 512Mi
                   requests:
                     cpu: 100m
                     memory: 128Mi
                 terminationMessagePolicy: FallbackToLogsOnError
               automountServiceAccountToken: false
-            did FS021 moved from the pod to its containers: capabilities, readOnlyRootFilesystem
+            did FS021 taken out of the pod, where it means nothing: capabilities, readOnlyRootFilesystem
             did ID001 container "app": `runAsNonRoot: true`
-            did PR002 container "app": `allowPrivilegeEscalation: false`
-            did PR003 container "app": `capabilities.drop: [ALL]`
-            did PR005 container "app": `NET_BIND_SERVICE` is taken out: it does nothing
             did PR007 `seccompProfile: {type: RuntimeDefault}`
             did PR008 the annotation for "app" is the field `appArmorProfile` now
-            did RS001 container "app": `resources.limits.memory: 512Mi`, which nobody measured
             did RS001 container "app": `resources.requests.cpu: 100m`, which nobody measured
             did RS001 container "app": `resources.requests.memory: 128Mi`, which nobody measured
             did RS002 container "app": `terminationMessagePolicy: FallbackToLogsOnError`
             did SC006 `automountServiceAccountToken: false`
-            left ID006 which groups the image gives its user is not known: name it with `--image`
+            left ID006 which groups the images give their users is not known: name them with `--image`
+            left PR002 container "app": a program of the image may have capabilities that it needs: `--unsafe` says `false`
+            left PR003 container "app": whether a program of the image has capabilities is not known: name it with `--image`, or `--unsafe`
+            left PR005 container "app": a program of the image may have capabilities, and not start without `NET_BIND_SERVICE`: `--unsafe` takes it out
+            left RS001 container "app": nobody measured what it uses: `--unsafe` sets `resources.limits.memory: 512Mi`
             left SC001 container "app": the digest is not known: name the image, or `--resolve`
+            refused FS001 container "app": what "a:1" writes is not known: name it with `--image a:1=SOURCE`, or `--resolve`; `--unsafe` sets the flag all the same
         "#]],
     );
 }
@@ -268,7 +311,7 @@ fn what_a_rule_says_of_mending_is_what_is_done() {
     // Filled by the volumes that are added.
     const WITH_OTHERS: [&str; 1] = ["FS005"];
     // Told as left, always.
-    const LEFT: [&str; 1] = ["ID003"];
+    const LEFT: [&str; 2] = ["FS019", "ID003"];
     let mut wrong = Vec::new();
     for rule in audit::rules::RULES {
         let is_mended =

@@ -18,6 +18,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+pub(crate) use volumes::volume_name;
 
 use crate::digest::BlobDigest;
 use crate::manifest::{Manifest, Path, Volume};
@@ -64,7 +65,7 @@ pub(super) const MANIFEST_KEY: &str = "kiln.dev/writable-manifest";
 pub(super) const INIT_NAMES: [&str; 2] = [seeding::NAME, preparing::NAME];
 
 /// Longest name of a pod that is also a host name: a DNS label, RFC 1123.
-pub(super) const MAX_LABEL: usize = 63;
+pub(crate) const MAX_LABEL: usize = 63;
 
 /// Renders the pod spec as YAML, with a line of evidence above each mount.
 ///
@@ -272,7 +273,7 @@ const LOG_ROOM: u64 = 128 << 20;
 
 /// Bytes that the pod's `emptyDir`s may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Room {
+pub(crate) struct Room {
     /// In memory.
     pub(super) memory: u64,
     /// On the node's disk.
@@ -281,7 +282,7 @@ pub(super) struct Room {
 
 impl Room {
     /// That of the volumes of `paths`.
-    pub(super) fn of<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Self {
+    pub(crate) fn of<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Self {
         let mut room = Self::default();
         for path in paths {
             match path.volume {
@@ -295,7 +296,7 @@ impl Room {
 }
 
 /// Volumes in memory take at most half of the memory; those on disk fit into the ephemeral storage.
-pub(super) fn resources(room: &Room) -> ResourceRequirements {
+pub(crate) fn resources(room: &Room) -> ResourceRequirements {
     let disk = quantity(room.disk.saturating_add(LOG_ROOM));
     let named = |name: &str, value: Quantity| (name.to_owned(), value);
     ResourceRequirements {
@@ -313,7 +314,7 @@ pub(super) fn resources(room: &Room) -> ResourceRequirements {
 }
 
 /// `bytes` in the largest binary unit that holds it exactly.
-pub(super) fn quantity(bytes: u64) -> Quantity {
+pub(crate) fn quantity(bytes: u64) -> Quantity {
     let text = [(30, "Gi"), (20, "Mi"), (10, "Ki")]
         .into_iter()
         .find(|(shift, _)| bytes >= 1 << shift && bytes.is_multiple_of(1 << shift))

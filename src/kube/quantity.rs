@@ -2,6 +2,8 @@
 //!
 //! Knows no resource: what an amount is of is the reader's.
 
+use serde_json::Value;
+
 /// What the text says, in units: bytes of memory, processors. `None` where it is no amount.
 pub fn parse(text: &str) -> Option<f64> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -37,6 +39,14 @@ pub fn parse(text: &str) -> Option<f64> {
     Some(value * factor)
 }
 
+/// The same of a value: a text, or a number as it stands.
+pub fn of(value: &Value) -> Option<f64> {
+    match value {
+        Value::String(text) => parse(text),
+        value => value.as_f64(),
+    }
+}
+
 fn is_exponent(text: &str) -> bool {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -44,6 +54,8 @@ fn is_exponent(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -63,6 +75,8 @@ mod tests {
         for (text, expect) in cases {
             assert_eq!(parse(text), Some(expect), "{text}");
         }
+        assert_eq!((of(&json!(67_108_864)), of(&json!("64Mi"))), (parse("64Mi"), parse("64Mi")));
+        assert_eq!(of(&Value::Null), None);
         for wrong in ["", "Mi", "64mi", "1 Gi", "64MiB", "inf", "nan", "0x10", "e3", "--1"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }

@@ -190,7 +190,7 @@ pub(super) const CF002: Rule = Rule {
     passes: "The program of every `exec` hook is in the image, or in a volume, and the container's user can start it; if it is a shell with a text of plain commands (no branches, loops, `||` or substitutions) so is each of them. From Kubernetes 1.30 on a hook that only waits does so by its own `sleep`.",
     why: "A `preStop` that cannot run is skipped: the server is stopped while requests still come in. A `postStart` that cannot run kills the container.",
     remedy: "Use `preStop: {sleep: {seconds: N}}`, which Kubernetes has from 1.30 on.",
-    fix: Fix::Safe,
+    fix: Fix::WithImage,
     maps: &[],
     point: None,
     check: Check::Pod(|subject, found| runnable(subject, found, &HOOKS)),

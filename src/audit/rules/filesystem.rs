@@ -43,7 +43,7 @@ pub(super) const FS007: Rule = Rule {
     passes: "Every `emptyDir` has a `sizeLimit` that is an amount above 0.",
     why: "Without one, and 0 is none, a container fills the node's disk, or with `medium: Memory` its memory, and takes other pods with it.",
     remedy: "Set `sizeLimit` to some times what the app was seen to write; kiln records the peak and proposes a limit.",
-    fix: Fix::Safe,
+    fix: Fix::WithImage,
     maps: &["kyverno require-emptydir-requests-limits"],
     point: None,
     check: Check::Pod(size_limit),

@@ -128,9 +128,9 @@ pub(super) const PR005: Rule = Rule {
     title: "`NET_BIND_SERVICE` is not added in vain",
     severity: Severity::Medium,
     passes: "A container that is not root's does not add `NET_BIND_SERVICE`. Whose it is `runAsUser` says, or `runAsNonRoot: true`, or OpenShift, or the image's `USER`.",
-    why: "A user who is not root gets an added capability into the bounding set only: without a file capability, which `allowPrivilegeEscalation: false` ignores, `bind` to a low port is refused all the same.",
+    why: "A user who is not root gets an added capability into the bounding set only: `bind` to a low port is refused all the same. Only a program that has the capability as its file's needs it there: without it such a program is not even started, and `kiln fix` leaves it where the image has one",
     remedy: "Use the sysctl `net.ipv4.ip_unprivileged_port_start`, or a port from 1024 on.",
-    fix: Fix::Safe,
+    fix: Fix::WithImage,
     maps: &[],
     point: None,
     check: Check::Pod(in_vain),
@@ -242,7 +242,7 @@ fn app_armor(subject: &Subject<'_>, found: &mut Found) {
     }
 }
 
-control! { PR009 Medium Safe ["PSS procMount", "PSS procMount_restricted", "KSV-0027"] ["procMount", "procMount_restricted"];
+control! { PR009 Medium Unsafe ["PSS procMount", "PSS procMount_restricted", "KSV-0027"] ["procMount", "procMount_restricted"];
     "`/proc` is masked",
     passes "`procMount` is not set, or `Default`.",
     why "`Unmasked` shows and opens what the runtime hides in `/proc`.",
@@ -330,7 +330,7 @@ pub(super) const PR018: Rule = Rule {
     passes: "No container that runs with the pod has `stdin` or `tty`.",
     why: "A server needs neither; whoever may attach to it has a session.",
     remedy: "Leave them out.",
-    fix: Fix::Safe,
+    fix: Fix::Unsafe,
     maps: &["kube-linter disallow-interactive"],
     point: None,
     check: Check::Pod(interactive),

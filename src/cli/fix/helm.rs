@@ -71,7 +71,7 @@ fn words(args: &FixArgs) -> Result<Vec<String>, Failure> {
         option("--platform", platform.get_name());
     }
     for path in pod_spec_path {
-        option("--pod-spec-path", &format!("{}={}", path.kind, path.fields.join(".")));
+        option("--pod-spec-path", &path.to_string());
     }
     for (name, source) in images {
         option("--image", &format!("{name}={source}"));

@@ -58,7 +58,7 @@ pub(super) fn mounts(manifest: &Manifest) -> Vec<VolumeMount> {
 }
 
 /// `w-SLUG-HASH`: a DNS label that tells the path, and tells apart paths whose slugs are equal.
-fn volume_name(path: &str, taken: &BTreeSet<String>) -> String {
+pub(crate) fn volume_name(path: &str, taken: &BTreeSet<String>) -> String {
     let hash = BlobDigest::of(path.as_bytes()).hex();
     [4, 8, 16]
         .into_iter()
