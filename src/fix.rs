@@ -145,12 +145,9 @@ impl Fixed {
             return;
         }
         let audit = auditor.finish();
-        self.unread.extend(
-            audit
-                .unread
-                .iter()
-                .filter_map(|unread| Some((audit.resources.get(unread.resource)?.title(), unread.field.clone()))),
-        );
+        self.unread.extend(audit.unread.iter().filter_map(|unread| {
+            Some((audit.resources.get(unread.resource)?.title(), unread.field.clone()))
+        }));
     }
 }
 

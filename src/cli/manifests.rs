@@ -141,7 +141,11 @@ pub(super) fn text(path: &Path, limit: u64) -> Result<String, anyhow::Error> {
     if path.as_os_str() == "-" {
         std::io::stdin().lock().take(limit + 1).read_to_end(&mut bytes)?;
     } else {
-        std::fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+        let file = std::fs::File::open(path)?;
+        // All at once: a buffer that grows is there twice.
+        let size = file.metadata()?.len().min(limit);
+        bytes.reserve_exact(usize::try_from(size).unwrap_or_default() + 1);
+        file.take(limit + 1).read_to_end(&mut bytes)?;
     }
     if bytes.len() as u64 > limit {
         return Err(anyhow!("longer than {limit} bytes"));

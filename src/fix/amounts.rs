@@ -147,7 +147,10 @@ fn takes(mender: &Mender<'_>, container: &Value) -> Takes {
 
 /// Gives the container memory for itself and its volumes.
 pub(super) fn memory(mender: &mut Mender<'_>, finding: &ValueFinding) {
-    let Some(at) = finding.container.as_deref() else { return };
+    let Some(at) = finding.container.as_deref() else {
+        // Bounding it is FS007's.
+        return mender.leaves("FS008", finding.message.clone());
+    };
     let known = app_image(mender, at);
     let container = mender.at(at);
     let name = title(container);

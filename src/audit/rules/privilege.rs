@@ -128,7 +128,7 @@ pub(super) const PR005: Rule = Rule {
     title: "`NET_BIND_SERVICE` is not added in vain",
     severity: Severity::Medium,
     passes: "A container that is not root's does not add `NET_BIND_SERVICE`. Whose it is `runAsUser` says, or `runAsNonRoot: true`, or OpenShift, or the image's `USER`.",
-    why: "A user who is not root gets an added capability into the bounding set only: `bind` to a low port is refused all the same. Only a program that has the capability as its file's needs it there: without it such a program is not even started, and `kiln fix` leaves it where the image has one",
+    why: "A user who is not root gets an added capability into the bounding set only: `bind` to a low port is refused all the same. Only a program that has the capability as its file's needs it there: without it such a program is not even started, and `kiln fix` leaves it where the image has one.",
     remedy: "Use the sysctl `net.ipv4.ip_unprivileged_port_start`, or a port from 1024 on.",
     fix: Fix::WithImage,
     maps: &[],

@@ -10,7 +10,7 @@ use crate::kube::pod::is_dns_label;
 use crate::observe::{Exercise, parse_url};
 use crate::path::ImagePath;
 use crate::plan::Level;
-use crate::reference::RegistryReference;
+use crate::reference::{Reference, RegistryReference};
 use crate::sandbox::stage::Stage;
 
 pub(super) fn level(text: &str) -> Result<Level, String> {
@@ -116,8 +116,10 @@ pub(super) fn label(text: &str) -> Result<String, String> {
 
 /// An image's name in a registry; only its form.
 pub(super) fn image_name(text: &str) -> Result<RegistryReference, String> {
-    RegistryReference::parse(text.strip_prefix("docker://").unwrap_or(text))
-        .ok_or_else(|| "expected a name in a registry, `HOST/REPO[:TAG][@sha256:DIGEST]`".into())
+    match text.parse() {
+        Ok(Reference::Registry(reference)) => Ok(reference),
+        _ => Err("expected a name in a registry, `HOST/REPO[:TAG][@sha256:DIGEST]`".into()),
+    }
 }
 
 /// The same as pods have it: as it is written, without a transport.
