@@ -353,7 +353,8 @@ impl<'o> Auditor<'o> {
         for Hit { container, field, message, severity } in found.hits {
             let field = format!("{prefix}{field}");
             let (line, column) = place.node.nearest(&field);
-            let named = baseline::named(place.value, &field).map(|named| self.shared(&named));
+            let named = (!self.options.is_single).then(|| baseline::named(place.value, &field)).flatten();
+            let named = named.map(|named| self.shared(&named));
             let (field, message) = (self.shared(&field), self.shared(&message));
             self.audit.findings.push(Finding {
                 rule,

@@ -22,6 +22,8 @@ pub struct Options {
     pub only: BTreeSet<String>,
     /// None of these.
     pub skip: BTreeSet<String>,
+    /// Whether findings need no names that stay when lines and numbers change: nobody compares this audit with another.
+    pub is_single: bool,
     /// Where kinds that kiln does not know have their pods.
     pub pod_spec_paths: Vec<PodSpecPath>,
     /// What is known of images, by the name in the pod, in full.

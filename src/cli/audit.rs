@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 
-use super::args::{AuditArgs, PssLevel};
+use super::args::{AuditArgs, AuditFormat, PssLevel};
 use super::manifests;
 use super::output::{Target, World};
 use super::{Failure, Outcome, Pipeline};
@@ -33,6 +33,9 @@ pub(super) fn run(
     let files = manifests::files(&args.paths)?;
     let (mut options, mut texts) = manifests::asked(&args.asked, &files, pipeline)?;
     options.strict = args.strict;
+    let is_compared =
+        baseline.is_some() || baseline_to.is_some() || matches!(args.format, AuditFormat::Sarif);
+    options.is_single = !is_compared;
     let mut failed = Vec::new();
     let mut auditor = Auditor::new(&options);
     for file in &files {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::super::checklist::Point;
 use super::super::rule::{Check, Fix, Found, NO_IMAGE, Rule};
-use super::super::subject::{Subject, list, number, text, truth, value};
+use super::super::subject::{FIXED_KINDS, Subject, list, number, text, truth, value};
 use super::mounts::runs_another;
 use super::violated;
 use super::who::is_unprivileged;
@@ -162,7 +162,7 @@ pub(super) const PR006: Rule = Rule {
     id: "PR006",
     title: "a low port can be listened on",
     severity: Severity::High,
-    passes: "Where a container that is not root's declares a port below 1024, or its image is known to listen on one, the pod has the sysctl `net.ipv4.ip_unprivileged_port_start` at that port or below. Whose it is `runAsUser` says, or `runAsNonRoot: true`, or OpenShift, or the image's `USER`.",
+    passes: "Where a container that is not root's declares a port below 1024, or its image is known to listen on one (which weighs little where a ConfigMap or Secret may say otherwise), the pod has the sysctl `net.ipv4.ip_unprivileged_port_start` at that port or below. Whose it is `runAsUser` says, or `runAsNonRoot: true`, or OpenShift, or the image's `USER`.",
     why: "Ports below 1024 are root's. Some runtimes open them to all, others do not: the same pod starts on one node and fails with `permission denied` on another.",
     remedy: "Add the sysctl: it is allowed at `restricted`. Or let the app listen on a higher port, and the Service keep the low one.",
     fix: Fix::Safe,
@@ -184,7 +184,11 @@ fn low_port(subject: &Subject<'_>, found: &mut Found) {
         let declared = list(container.fields, "ports").filter_map(|(index, port)| {
             Some((format!("ports[{index}].containerPort"), number(port, "containerPort")?))
         });
-        // The app listens there whether the pod says so or not.
+        // The app listens there whether the pod says so or not, unless configuration from outside says otherwise.
+        let is_configured = container
+            .mounts
+            .iter()
+            .any(|mount| subject.kind_of(mount).is_some_and(|kind| FIXED_KINDS.contains(&kind)));
         let known = container.known.filter(|image| !runs_another(container, image));
         let listens = known.into_iter().flat_map(|image| &image.manifest.ports);
         let listens = listens.map(|port| ("ports".to_owned(), i64::from(port.port)));
@@ -194,8 +198,14 @@ fn low_port(subject: &Subject<'_>, found: &mut Found) {
         for (field, port) in low {
             match is_unprivileged(subject, container) {
                 Some(true) => {
-                    let message = format!("port {port} is root's, and no sysctl `{PORT_START}` opens it");
+                    let is_declared = field != "ports";
+                    let whose = if is_declared { "" } else { ", on which the image listens," };
+                    let message =
+                        format!("port {port}{whose} is root's, and no sysctl `{PORT_START}` opens it");
                     found.container(subject, container, container.field(&field), message);
+                    if !is_declared && is_configured {
+                        found.weighs(Severity::Low);
+                    }
                 }
                 Some(false) => {}
                 None => found.undecided(NO_IMAGE),

@@ -8,7 +8,8 @@ use granit_parser::{Event, Span};
 use serde_json::Value;
 
 use super::json::Json;
-use super::{DocumentError, Field, Form, Kind, Mapping, Name, Node, Origin, Reader, place, said};
+use super::node::said;
+use super::{DocumentError, Field, Form, Kind, Mapping, Name, Node, Origin, Reader, place};
 
 /// A document, or a member of its list `items`.
 #[derive(Debug, Clone, PartialEq)]
