@@ -2,7 +2,7 @@
 //!
 //! Knows nothing else.
 
-/// Manifests and indexes are many small values: with musl's own allocator they take twice as long.
+/// Manifests and indexes are many small values, and musl's own allocator has one lock for all threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -112,7 +112,7 @@ fn known_limit(mender: &Mender<'_>, volume: &str) -> Option<Value> {
     (bytes > 0).then(|| json!(crate::kube::pod::quantity(bytes).0))
 }
 
-/// What the volumes may take that a container writes.
+/// What the volumes may take that a container has.
 #[derive(Debug, Default, Clone, Copy)]
 struct Takes {
     /// Bytes in memory.
@@ -130,14 +130,13 @@ fn takes(mender: &Mender<'_>, container: &Value) -> Takes {
         let name = mount.get("name");
         let volume = field::list(mender.spec(), "volumes").find(|(_, one)| one.get("name") == name);
         let Some((_, volume)) = volume.filter(|_| !seen.contains(&name)) else { continue };
-        if field::truth(mount, "readOnly") == Some(true) {
-            continue;
-        }
         seen.push(name);
         let limit = volume.pointer("/emptyDir/sizeLimit").and_then(quantity::of);
         if field::text(volume, "emptyDir.medium") == Some("Memory") {
-            takes.memory += limit.unwrap_or_default();
+            let is_read_only = field::truth(mount, "readOnly") == Some(true);
+            takes.memory += limit.filter(|_| !is_read_only).unwrap_or_default();
         } else {
+            // Whoever wrote it, an init container that is gone: the pod has it.
             takes.disk += limit.unwrap_or_default();
             takes.is_open |= limit.is_none() && volume.get("emptyDir").is_some();
         }
