@@ -135,6 +135,8 @@ pub struct Mount {
     pub medium: Medium,
     /// Most bytes in it.
     pub size: Option<u64>,
+    /// Of its top, where the pod says it: from Kubernetes 1.37 on.
+    pub mode: Option<u32>,
     /// Whether nothing can be executed there.
     pub no_exec: bool,
     /// What is in it, by name, where the document tells.

@@ -130,11 +130,12 @@ pub fn volumes<'a>(containers: impl IntoIterator<Item = &'a Container>) -> Volum
             if volumes.names.contains(&mount.volume) {
                 continue;
             }
+            let open = mount.mode.unwrap_or(0o777);
             let (medium, mode) = match (mount.medium, group) {
-                (given::Medium::Memory, None) => (Medium::Memory, 0o777),
-                (given::Medium::Memory, Some(_)) => (Medium::Memory, 0o2777),
-                (given::Medium::Disk, None) => (Medium::Disk, 0o777),
-                (given::Medium::Disk, Some(_)) => (Medium::Disk, 0o2777),
+                (given::Medium::Memory, None) => (Medium::Memory, open),
+                (given::Medium::Memory, Some(_)) => (Medium::Memory, open | 0o2070),
+                (given::Medium::Disk, None) => (Medium::Disk, open),
+                (given::Medium::Disk, Some(_)) => (Medium::Disk, open | 0o2070),
                 (given::Medium::Claim, None) | (given::Medium::Config, _) => (Medium::Disk, 0o755),
                 (given::Medium::Claim, Some(_)) => (Medium::Disk, 0o2775),
             };

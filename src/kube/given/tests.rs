@@ -87,6 +87,15 @@ fn directory_of_a_volume_is_mounted_where_it_is_named() {
 }
 
 #[test]
+fn volume_has_the_mode_that_the_pod_says() {
+    let with = |volume: &str| parse(&POD.replacen("emptyDir: {medium: Memory, sizeLimit: 16Mi}", volume, 1));
+    let mode = |volume: &str| with(volume).unwrap().containers[0].mounts[0].mode;
+    assert_eq!(mode("emptyDir: {medium: Memory, mode: 1023}"), Some(0o1777));
+    assert_eq!(mode("emptyDir: {}"), None);
+    assert!(with("emptyDir: {mode: 4095}").unwrap_err().to_string().contains("is no mode of a volume"));
+}
+
+#[test]
 fn files_of_a_config_map_beside_the_pod_are_in_its_volume_and_cannot_be_written() {
     let map = "kind: ConfigMap\nmetadata: {name: x}\ndata: {a.conf: \"a\"}\nbinaryData: {key: AP8=}\n";
     let with = |volume: &str| {

@@ -18,6 +18,8 @@ pub(super) struct Volume {
     medium: Medium,
     /// Most bytes in it.
     size: Option<u64>,
+    /// Of its top, where the pod says it.
+    mode: Option<u32>,
     files: Vec<(String, Vec<u8>)>,
 }
 
@@ -61,7 +63,7 @@ pub(super) fn volumes(
     claims: &[String],
     configs: &Configs,
 ) -> Result<Volumes, GivenError> {
-    let claim = Volume { medium: Medium::Claim, size: None, files: Vec::new() };
+    let claim = Volume { medium: Medium::Claim, size: None, mode: None, files: Vec::new() };
     let mut volumes: Volumes = claims.iter().map(|name| (name.clone(), claim.clone())).collect();
     for (at, value) in spec.list("volumes")? {
         let mut volume = Fields::new(at, value)?;
@@ -106,7 +108,7 @@ fn config(mut fields: Fields, configs: &Configs) -> Result<Volume, GivenError> {
     }
     fields.pass(&["defaultMode", "optional"]);
     fields.done()?;
-    Ok(Volume { medium: Medium::Config, size: None, files })
+    Ok(Volume { medium: Medium::Config, size: None, mode: None, files })
 }
 
 fn empty_dir(mut fields: Fields) -> Result<Volume, GivenError> {
@@ -116,8 +118,12 @@ fn empty_dir(mut fields: Fields) -> Result<Volume, GivenError> {
         Some(other) => return Err(fields.value("medium", other, "is a medium that kiln does not have")),
     };
     let size = size(&mut fields, "sizeLimit")?;
+    let mode: Option<u32> = fields.number("mode")?;
+    if let Some(other) = mode.filter(|mode| *mode > 0o1777) {
+        return Err(fields.value("mode", other.to_string(), "is no mode of a volume"));
+    }
     fields.done()?;
-    Ok(Volume { medium, size, files: Vec::new() })
+    Ok(Volume { medium, size, mode, files: Vec::new() })
 }
 
 /// A quantity of bytes.
@@ -146,7 +152,7 @@ pub(super) fn mounts(container: &mut Fields, volumes: &Volumes) -> Result<Vec<Mo
         if !path.starts_with('/') {
             return Err(mount.value("mountPath", path, "is not absolute"));
         }
-        let Some(Volume { medium, size, files }) = volumes.get(&volume).cloned() else {
+        let Some(Volume { medium, size, mode, files }) = volumes.get(&volume).cloned() else {
             return Err(mount.value("name", volume, "is no volume of the pod"));
         };
         let sub_path = mount.text("subPath")?.filter(|path| !path.is_empty());
@@ -157,7 +163,7 @@ pub(super) fn mounts(container: &mut Fields, volumes: &Volumes) -> Result<Vec<Mo
         mount.done()?;
         // Of a ConfigMap nothing can be written.
         let read_only = says_read_only || medium == Medium::Config;
-        mounts.push(Mount { volume, path, sub_path, read_only, medium, size, no_exec, files });
+        mounts.push(Mount { volume, path, sub_path, read_only, medium, size, mode, no_exec, files });
     }
     Ok(mounts)
 }
