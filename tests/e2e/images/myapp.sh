@@ -16,7 +16,7 @@ def configuration():
     lines = [f"{name}={os.environ[name]}" for name in sorted(os.environ) if name.startswith(("APP_", "LOG_", "DB_"))]
     for directory in ("/app/config", "/etc/app", "/etc/tls"):
         for path in sorted(pathlib.Path(directory).glob("*")):
-            lines.append(f"{path}: {path.read_text(encoding=\"utf-8\").strip()}")
+            lines.append(f"{path}: " + path.read_text(encoding="utf-8").strip())
     return lines
 
 
@@ -33,4 +33,4 @@ class Handler(http.server.BaseHTTPRequestHandler):
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
 PYTHON'
-config entrypoint python entrypoint /opt/app/app.py exposedports 8080/tcp
+config entrypoint python entrypoint /opt/app/app.py exposedports 8080/tcp stopsignal SIGTERM
