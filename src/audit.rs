@@ -17,6 +17,7 @@ pub mod resource;
 pub mod rule;
 pub mod rules;
 mod subject;
+mod system;
 pub mod value;
 mod whole;
 
@@ -35,6 +36,7 @@ pub use options::{Options, Platform};
 use place::{Described, Template, Why, described};
 use resource::{Resource, Standard};
 use rule::{Check, Found, Hit, Rule, WholeFound};
+pub use subject::FIXED_KINDS;
 use subject::Subject;
 pub use value::{ValueAudit, ValueFinding, image_names, of_value};
 use whole::Whole;

@@ -9,7 +9,6 @@ mod named;
 mod place;
 mod quotes;
 mod relative;
-mod system;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,9 +17,9 @@ use std::io::{self, BufRead};
 use serde::Serialize;
 
 use super::rules::usual;
+use super::system::is_system;
 pub use line::{Act, Denied, read_line};
 pub use lines::{Lines, Told};
-use system::is_system;
 
 /// Lines that are remembered as evidence of one directory.
 const MAX_EVIDENCE: usize = 5;

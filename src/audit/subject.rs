@@ -151,7 +151,7 @@ pub(super) fn is_within(path: &str, of: &str) -> bool {
 }
 
 /// What Kubernetes itself writes, and nobody in the container.
-pub(super) const FIXED_KINDS: [&str; 5] = ["configMap", "secret", "projected", "downwardAPI", "image"];
+pub const FIXED_KINDS: [&str; 5] = ["configMap", "secret", "projected", "downwardAPI", "image"];
 
 fn volumes(spec: &Value) -> Vec<Volume<'_>> {
     list(spec, "volumes")

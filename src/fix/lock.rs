@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::mend::{Mender, list, role, sub, title};
 use crate::audit::resource::Role;
-use crate::audit::{Image, Origin, ValueFinding};
+use crate::audit::{FIXED_KINDS, Image, Origin, ValueFinding};
 use crate::digest::BlobDigest;
 use crate::kube::field;
 use crate::kube::pod::{MAX_LABEL, PodOptions, RunAs, dns_label, pod};
@@ -169,7 +169,6 @@ fn open_paths<'i>(
 
 /// Whether a container can write through a mount: what it mounts is a volume of its own, or of the node.
 pub(super) fn is_writable(mender: &Mender<'_>, mount: &Value) -> bool {
-    const KINDS: [&str; 6] = ["emptyDir", "persistentVolumeClaim", "ephemeral", "csi", "hostPath", "nfs"];
     if field::truth(mount, "readOnly") == Some(true) {
         return false;
     }
@@ -179,7 +178,7 @@ pub(super) fn is_writable(mender: &Mender<'_>, mount: &Value) -> bool {
         Some((_, volume)) => volume
             .as_object()
             .and_then(|fields| fields.iter().find(|(key, value)| *key != "name" && !value.is_null()))
-            .is_none_or(|(kind, _)| KINDS.contains(&kind.as_str())),
+            .is_none_or(|(kind, _)| !FIXED_KINDS.contains(&kind.as_str())),
         None => field::list(mender.value, "spec.volumeClaimTemplates")
             .any(|(_, claim)| claim.pointer("/metadata/name") == name),
     }

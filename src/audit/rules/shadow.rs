@@ -5,7 +5,8 @@
 use super::super::image::Image;
 use super::super::resource::Role;
 use super::super::rule::{Check, Fix, Found, NO_IMAGE, Rule};
-use super::super::subject::{Container, FIXED_KINDS, Mount, Subject, absolute, is_within};
+use super::super::subject::{Container, FIXED_KINDS, Mount, Subject, absolute};
+use super::super::system::is_system;
 use crate::finding::Severity;
 use crate::path::ImagePath;
 
@@ -23,31 +24,10 @@ pub(super) const FS004: Rule = Rule {
 };
 
 fn over_code(subject: &Subject<'_>, found: &mut Found) {
-    /// With what is below them.
-    const CODE: [&str; 14] = [
-        "/bin",
-        "/sbin",
-        "/lib",
-        "/lib32",
-        "/lib64",
-        "/libx32",
-        "/usr/bin",
-        "/usr/sbin",
-        "/usr/lib",
-        "/usr/lib64",
-        "/usr/libexec",
-        "/usr/local/bin",
-        "/usr/local/sbin",
-        "/usr/local/lib",
-    ];
-    /// Themselves.
-    const ROOTS: [&str; 5] = ["/", "/etc", "/usr", "/usr/local", "/usr/share"];
     for container in &subject.containers {
         for mount in subject.writable(container) {
-            let path = mount.place.as_str();
             let says = |what: &str| format!("{} can be written and {what}", mount.path);
-            let fixed = ROOTS.contains(&path) || CODE.iter().any(|code| is_within(path, code));
-            if fixed {
+            if is_system(&mount.place) {
                 let message = says("lies over the system's programs, libraries or configuration");
                 found.container(subject, container, format!("{}.mountPath", mount.at), message);
                 continue;

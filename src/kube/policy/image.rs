@@ -127,6 +127,19 @@ impl Image {
         app_name(&self.repository)
     }
 
+    /// The name of the policy about its mounts.
+    pub(super) fn mounts_policy(&self) -> String {
+        format!("kiln-writable-mounts-{}", self.name)
+    }
+
+    /// What that policy is for.
+    pub(super) fn mounts_comment(&self) -> String {
+        format!(
+            "Containers of {} have a read-only root file system and writable mounts only where the image\nwrites, from its writable manifest.",
+            self.references()
+        )
+    }
+
     /// The names under which manifests came, for comments.
     pub(super) fn references(&self) -> String {
         self.references.iter().map(String::as_str).collect::<Vec<_>>().join(", ")

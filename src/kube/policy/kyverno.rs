@@ -76,11 +76,8 @@ fn policies(request: &Request) -> Vec<Policy> {
     let of_image = |image: &super::Image| {
         let repositories = image.spellings();
         Policy {
-            name: format!("kiln-writable-mounts-{}", image.name()),
-            comment: format!(
-                "Containers of {} have a read-only root file system and writable mounts only where the image\nwrites, from its writable manifest.",
-                image.references()
-            ),
+            name: image.mounts_policy(),
+            comment: image.mounts_comment(),
             title: "Allow writable mounts only where the image writes",
             rules: cel::mounts(&vap::dialect(&[], &repositories, &image.writable())),
             condition: Some(("runs-the-image", cel::runs_image("object", &cel::list(&repositories)))),

@@ -61,11 +61,8 @@ fn policies(request: &Request) -> Vec<Policy> {
     let of_image = |image: &super::Image| {
         let repositories = image.spellings();
         Policy {
-            name: format!("kiln-writable-mounts-{}", image.name()),
-            comment: format!(
-                "Containers of {} have a read-only root file system and writable mounts only where the image\nwrites, from its writable manifest.",
-                image.references()
-            ),
+            name: image.mounts_policy(),
+            comment: image.mounts_comment(),
             rules: cel::mounts(&dialect(&[], &repositories, &image.writable())),
             condition: Some(cel::runs_image("object", &cel::list(&repositories))),
             cases: pairs::mounts(image, request),

@@ -1,4 +1,4 @@
-//! Directories of the system, which an app that cannot write them should not be able to: where the rule FS004 wants no writable mount.
+//! Directories of the system: where no volume that can be written belongs, whatever an app's log asks for.
 //!
 //! Goes by paths alone; no image is asked.
 
