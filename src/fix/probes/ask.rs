@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 pub(super) fn action(words: &[String]) -> Option<(&'static str, Value)> {
     let (program, rest) = words.split_first()?;
     match super::base(program) {
-        "curl" | "wget" => http(rest),
+        // By itself curl is content with any answer, and Kubernetes with none from 400 on.
+        "curl" => http(rest).filter(|_| rest.iter().any(|word| fails(word))),
+        "wget" => http(rest),
         "nc" | "ncat" | "netcat" => {
             let plain: Vec<&String> = rest.iter().filter(|word| !word.starts_with('-')).collect();
             let mut options = rest.iter().filter_map(|word| word.strip_prefix('-'));
@@ -50,6 +52,11 @@ fn grpc(words: &[String]) -> Option<(&'static str, Value)> {
     let mut grpc = Map::from_iter([("port".to_owned(), json!(port.parse::<u16>().ok()?))]);
     grpc.extend(service.map(|service| ("service".to_owned(), json!(service))));
     (host.is_empty() || is_own(host)).then_some(("grpc", Value::Object(grpc)))
+}
+
+/// Whether an option of `curl` makes it fail where the answer is an error.
+fn fails(word: &str) -> bool {
+    word == "--fail" || (word.starts_with('-') && !word.starts_with("--") && word.contains('f'))
 }
 
 /// Whether a host is the pod itself.
@@ -159,12 +166,14 @@ mod tests {
     #[test]
     fn commands_that_ask_another_question_stay() {
         for text in [
-            "curl http://example.com/",
-            "curl -H X:y http://localhost/",
-            "curl -X POST http://localhost/",
-            "curl http://localhost/$X",
-            "curl ftp://localhost/",
-            "curl http://localhost/ http://localhost/b",
+            "curl http://localhost/",
+            "curl -sS -L http://localhost/",
+            "curl -f http://example.com/",
+            "curl -f -H X:y http://localhost/",
+            "curl -f -X POST http://localhost/",
+            "curl -f http://localhost/$X",
+            "curl -f ftp://localhost/",
+            "curl -f http://localhost/ http://localhost/b",
             "curl",
             "nc localhost 80",
             "nc -z db 5432",
