@@ -8,6 +8,7 @@ pub mod checklist;
 pub mod command;
 pub mod ignore;
 pub mod image;
+mod judge;
 pub mod logs;
 mod members;
 pub mod options;
@@ -21,28 +22,28 @@ mod system;
 pub mod value;
 mod whole;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crossbeam_channel::{Receiver, Sender};
 use serde_json::Value;
 
 use crate::finding::Severity;
 use crate::kube::document::{DocumentError, Node, Stream};
-use crate::kube::pss::{self, Level, Violation};
 use ignore::Annotation;
 pub use image::{Image, Origin};
+use judge::{Judge, Judged};
 use members::Members;
 pub use options::{Options, Platform};
-use place::{Described, Template, Why, described};
-use resource::{Resource, Standard};
-use rule::{Check, Found, Hit, Rule, WholeFound};
+use place::Why;
+use resource::Resource;
+use rule::{Check, Rule, WholeFound};
 pub use subject::FIXED_KINDS;
-use subject::Subject;
 pub use value::{ValueAudit, ValueFinding, image_names, of_value};
 use whole::Whole;
 
-/// Parts that are read before they are judged: a large pod each, at the most some megabytes.
-const AHEAD: usize = 64;
+/// Resources that are read before they are judged: each can be a megabyte and a half, as much as a cluster stores.
+const AHEAD: usize = 16;
 
 /// What an audit found.
 #[derive(Debug, Default)]
@@ -124,6 +125,13 @@ pub struct Finding {
     pub state: State,
 }
 
+impl Finding {
+    /// By what findings are in order.
+    fn place(&self) -> (usize, usize, usize, &'static str) {
+        (self.resource, self.line, self.column, self.rule.id)
+    }
+}
+
 /// Whether a finding counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
@@ -141,36 +149,70 @@ pub struct Auditor<'o> {
     audit: Audit,
     whole: Whole,
     annotations: Vec<Annotation>,
-    /// Texts of findings: what is wrong with one of ten thousand pods is wrong with most.
-    texts: HashSet<Arc<str>>,
+}
+
+/// What came of a document, or of a member of a list.
+enum Judgement {
+    /// It is a resource.
+    Resource(Box<Judged>),
+    /// It is none, and stands in that line.
+    Other(usize),
+    /// It says nothing.
+    Nothing,
 }
 
 impl<'o> Auditor<'o> {
     /// One that has seen nothing.
     pub fn new(options: &'o Options) -> Self {
-        Self {
-            options,
-            audit: Audit::default(),
-            whole: Whole::default(),
-            annotations: Vec::new(),
-            texts: HashSet::new(),
-        }
+        Self { options, audit: Audit::default(), whole: Whole::default(), annotations: Vec::new() }
     }
 
     /// Audits the documents in `text`, of the file `name`. What stands before an error is audited.
     pub fn text(&mut self, name: &str, text: &str) -> Result<(), DocumentError> {
         let file = self.audit.files.len();
         self.audit.files.push(name.to_owned());
-        let mut members = Members::default();
-        // One thread reads while another judges; and neither waits for memory to be given back.
+        let options = self.options;
+        // One thread reads while others judge; what they found is put in order here.
         std::thread::scope(|scope| {
-            let (sender, receiver) = crossbeam_channel::bounded(AHEAD);
-            scope.spawn(move || Stream::new(text).try_for_each(|part| sender.send(part)));
-            for part in receiver {
-                members.of(part?, &mut |value, node| self.member(file, &value, node));
+            let (ahead, members) = crossbeam_channel::bounded(AHEAD);
+            let (done, judged) = crossbeam_channel::unbounded();
+            let reader = scope.spawn(move || read(text, &ahead));
+            for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+                let (members, done) = (members.clone(), done.clone());
+                scope.spawn(move || judge(options, file, members, &done));
             }
-            Ok(())
+            drop((members, done));
+            let (mut early, mut next) = (BTreeMap::new(), 0);
+            for (number, found) in judged {
+                early.insert(number, found);
+                while let Some(found) = early.remove(&next) {
+                    self.member(file, found);
+                    next += 1;
+                }
+            }
+            reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
+    }
+
+    /// Remembers what was found of a document of the file of that number, or of a member of a list in it.
+    fn member(&mut self, file: usize, found: Judgement) {
+        match found {
+            Judgement::Resource(judged) => self.add(*judged),
+            Judgement::Other(line) => self.audit.others.push((file, line)),
+            Judgement::Nothing => {}
+        }
+    }
+
+    /// Remembers what was found of the next resource.
+    fn add(&mut self, judged: Judged) {
+        let Judged { resource, findings, reasons, unread, annotations, whole } = judged;
+        let number = self.audit.resources.len();
+        self.audit.resources.push(resource);
+        self.audit.findings.extend(findings.into_iter().map(|one| Finding { resource: number, ..one }));
+        self.audit.reasons.extend(reasons);
+        self.audit.unread.extend(unread.into_iter().map(|one| Unread { resource: number, ..one }));
+        self.annotations.extend(annotations.into_iter().map(|one| one.of(number)));
+        self.whole.add(number, whole);
     }
 
     /// All that was found.
@@ -220,173 +262,47 @@ impl<'o> Auditor<'o> {
             }
         }));
     }
-
-    /// Audits a document of the file of that number, or a member of a list in it.
-    fn member(&mut self, file: usize, value: &Value, node: &Node) {
-        match Resource::of(file, (node.line, node.column), value) {
-            Some(resource) => self.resource(resource, value, node),
-            None if value.is_null() => {}
-            None => self.audit.others.push((file, node.line)),
-        }
-    }
-
-    fn resource(&mut self, mut resource: Resource, value: &Value, node: &Node) {
-        let number = self.audit.resources.len();
-        if let Some(network) = rules::operations::network_of(&resource, value) {
-            self.whole.networks.push(network);
-        }
-        if let Some(covers_ephemeral) = rules::operations::as_policy(&resource, value) {
-            let at = (resource.line, resource.column);
-            self.whole.policies.push(whole::Policy { resource: number, at, covers_ephemeral });
-        }
-        let place = Place { resource: number, value, node };
-        for (index, rule) in self.wanted() {
-            let Check::Resource(kinds, check) = rule.check else { continue };
-            if kinds.contains(&resource.kind.as_str()) {
-                let mut found = Found::default();
-                check(&resource, value, &mut found);
-                self.found(&mut resource, index, rule, found, &place, ("", 0));
-            }
-        }
-        let Described { templates, unread } = described(&resource, value, &self.options.pod_spec_paths);
-        for template in &templates {
-            self.pod(&mut resource, template, &place);
-        }
-        let unread = unread.into_iter().map(|(field, why)| Unread { resource: number, field, why });
-        self.audit.unread.extend(unread);
-        let metadata = value.get("metadata").map(|metadata| ("", metadata));
-        let of_pods = templates.iter().map(|template| (template.prefix.as_str(), template.metadata));
-        let all = metadata.into_iter().chain(of_pods.filter(|(prefix, _)| !prefix.is_empty()));
-        self.annotations.extend(all.filter_map(|(at, metadata)| ignore::read(number, at, metadata, node)));
-        self.audit.resources.push(resource);
-    }
-
-    fn pod(&mut self, resource: &mut Resource, template: &Template<'_>, place: &Place<'_>) {
-        let Template { prefix, metadata, spec } = template;
-        let (standard, violations) = self.standard(metadata, spec);
-        let whole = resource.clone();
-        let mut subject = Subject::new(&whole, place.value, self.options, metadata, spec);
-        subject.violations = violations;
-        let first = resource.containers.len();
-        resource.containers.extend(subject.containers.iter().map(|container| {
-            let field = "securityContext.readOnlyRootFilesystem";
-            let is_read_only = subject::truth(container.fields, field) == Some(true);
-            (container.role, container.name.to_owned(), is_read_only)
-        }));
-        let mut marks = resource.checklist.unwrap_or_default();
-        for (index, rule) in rules::RULES.into_iter().enumerate() {
-            let Check::Pod(check) = rule.check else { continue };
-            let is_wanted = self.options.wants(rule.id);
-            let mut found = Found::default();
-            if is_wanted {
-                check(&subject, &mut found);
-            }
-            if let Some(point) = rule.point {
-                if !found.hits.is_empty() && !found.spares_point {
-                    marks.breaks(point);
-                } else if !is_wanted || found.is_void || found.undecided.is_some() {
-                    marks.opens(point);
-                }
-            }
-            if is_wanted {
-                self.found(resource, index, rule, found, place, (prefix.as_str(), first));
-            }
-        }
-        resource.checklist = Some(marks);
-        resource.standard = Some(resource.standard.map_or(standard, |other| other.min(standard)));
-        let labels = subject::value(metadata, "labels").and_then(Value::as_object);
-        let labels = labels.into_iter().flatten();
-        self.whole.pods.push(whole::Pod {
-            resource: place.resource,
-            namespace: resource.namespace.clone(),
-            labels: labels
-                .filter_map(|(key, label)| Some((key.clone(), label.as_str()?.to_owned())))
-                .collect(),
-            at: place.node.nearest(&format!("{prefix}metadata.labels")),
-        });
-    }
-
-    /// The strictest standard that a pod meets, and what keeps it from meeting the strictest of all.
-    fn standard(&self, metadata: &Value, spec: &Value) -> (Standard, Vec<Violation>) {
-        let mut violations = pss::evaluate(Level::Restricted, self.options.version, metadata, spec);
-        if violations.is_empty() {
-            return (Standard::Restricted, violations);
-        }
-        // What only `baseline` asks `restricted` asks in other words.
-        let baseline = pss::evaluate(Level::Baseline, self.options.version, metadata, spec);
-        let standard = if baseline.is_empty() { Standard::Baseline } else { Standard::Privileged };
-        let is_new = |one: &Violation| !violations.iter().any(|other| other.control == one.control);
-        let more: Vec<_> = baseline.into_iter().filter(is_new).collect();
-        violations.extend(more);
-        (standard, violations)
-    }
-
-    /// The text that is kept for all that say the same.
-    fn shared(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.texts.get(text) {
-            return Arc::clone(known);
-        }
-        let new: Arc<str> = text.into();
-        self.texts.insert(Arc::clone(&new));
-        new
-    }
-
-    /// Remembers what a rule found in a resource: below `prefix`, and in containers from number `first` on.
-    fn found(
-        &mut self,
-        resource: &mut Resource,
-        index: usize,
-        rule: &'static Rule,
-        found: Found,
-        place: &Place<'_>,
-        (prefix, first): (&str, usize),
-    ) {
-        let outcome = if !found.hits.is_empty() {
-            Outcome::Failed
-        } else if let Some(why) = found.undecided {
-            self.audit.reasons.insert(rule.id, why);
-            Outcome::Undecided
-        } else if found.is_void {
-            Outcome::Void
-        } else {
-            Outcome::Passed
-        };
-        resource.came(index, outcome);
-        for Hit { container, field, message, severity } in found.hits {
-            let field = format!("{prefix}{field}");
-            let (line, column) = place.node.nearest(&field);
-            let named = (!self.options.is_single).then(|| baseline::named(place.value, &field)).flatten();
-            let named = named.map(|named| self.shared(&named));
-            let (field, message) = (self.shared(&field), self.shared(&message));
-            self.audit.findings.push(Finding {
-                rule,
-                severity: severity.unwrap_or(rule.severity),
-                resource: place.resource,
-                container: container.map(|container| container + first),
-                field,
-                named,
-                line,
-                column,
-                message,
-                state: State::Open,
-            });
-        }
-    }
 }
 
-/// A resource while it is audited.
-struct Place<'a> {
-    /// Its number.
-    resource: usize,
-    value: &'a Value,
-    node: &'a Node,
+/// Sends the members of `text`, numbered; ends at what is no document.
+fn read(text: &str, ahead: &Sender<(usize, Value, Node)>) -> Result<(), DocumentError> {
+    let (mut members, mut count) = (Members::default(), 0);
+    Stream::new(text).try_for_each(|part| {
+        members.of(part?, &mut |value, node| {
+            // Who judges ends when this does.
+            drop(ahead.send((count, value, node)));
+            count += 1;
+        });
+        Ok(())
+    })
+}
+
+/// Judges `members` of the file of that number.
+fn judge(
+    options: &Options,
+    file: usize,
+    members: Receiver<(usize, Value, Node)>,
+    done: &Sender<(usize, Judgement)>,
+) {
+    let mut judge = Judge::new(options);
+    for (number, value, node) in members {
+        let found = match Resource::of(file, (node.line, node.column), &value) {
+            Some(resource) => Judgement::Resource(Box::new(judge.judge(resource, &value, &node))),
+            None if value.is_null() => Judgement::Nothing,
+            None => Judgement::Other(node.line),
+        };
+        // Who collects waits for all.
+        drop(done.send((number, found)));
+    }
 }
 
 impl Audit {
     /// Puts findings in the order in which they stand.
     fn sort(&mut self) {
-        let place = |finding: &Finding| (finding.resource, finding.line, finding.column, finding.rule.id);
-        self.findings.sort_by_key(place);
+        // Those of a resource come sorted, and sorting half a million takes memory.
+        if !self.findings.is_sorted_by_key(Finding::place) {
+            self.findings.sort_by_key(Finding::place);
+        }
     }
 
     /// How many resources came out of `rule` with each outcome, and why some are not decided.

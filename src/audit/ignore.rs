@@ -42,12 +42,19 @@ struct Ignore {
     reason: String,
 }
 
-/// The annotation in `metadata`, which stands at `prefix` in the resource of that number at `node`.
-pub(super) fn read(resource: usize, prefix: &str, metadata: &Value, node: &Node) -> Option<Annotation> {
+impl Annotation {
+    /// The same of the resource of that number.
+    pub(super) fn of(self, resource: usize) -> Self {
+        Self { resource, ..self }
+    }
+}
+
+/// The annotation in `metadata`, which stands at `prefix` in the resource at `node`, whose number is left at nought.
+pub(super) fn read(prefix: &str, metadata: &Value, node: &Node) -> Option<Annotation> {
     let value = field::value(metadata, "annotations")?.get(KEY)?;
     let field = format!("{prefix}metadata.annotations[\"{KEY}\"]");
     let at = node.nearest(&field);
-    Some(Annotation { resource, prefix: prefix.to_owned(), field, at, lines: parse(value) })
+    Some(Annotation { resource: 0, prefix: prefix.to_owned(), field, at, lines: parse(value) })
 }
 
 /// Takes what `annotations` say out of what counts, and tells what is wrong with them. Findings must be sorted by resource.

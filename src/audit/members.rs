@@ -15,29 +15,29 @@ pub(super) struct Members {
 
 impl Members {
     /// Calls `act` with every resource in `part`: what it says, and where it stands.
-    pub(super) fn of(&mut self, part: Part, act: &mut dyn FnMut(Value, &Node)) {
-        let Part { before, mut root, .. } = part;
+    pub(super) fn of(&mut self, part: Part, act: &mut dyn FnMut(Value, Node)) {
+        let Part { before, root, .. } = part;
         match before {
             Some(before) if before.get("kind").is_none() && root.field("kind").is_none() => {
                 self.held.push(root);
             }
-            Some(before) => each(&mut root, &before, act),
+            Some(before) => each(root, &before, act),
             None => {
                 let list = if is_list(&root) { root.value_without("items") } else { Value::Null };
-                for mut held in self.held.drain(..) {
-                    each(&mut held, &list, act);
+                for held in self.held.drain(..) {
+                    each(held, &list, act);
                 }
-                each(&mut root, &Value::Null, act);
+                each(root, &Value::Null, act);
             }
         }
     }
 }
 
 /// Calls `act` with the resource that `node` is, or with its members if it is a list, in a list that says `list`.
-fn each(node: &mut Node, list: &Value, act: &mut dyn FnMut(Value, &Node)) {
-    if is_list(node) {
+fn each(mut node: Node, list: &Value, act: &mut dyn FnMut(Value, Node)) {
+    if is_list(&node) {
         let own = node.value_without("items");
-        return node.items_of_mut("items").iter_mut().for_each(|item| each(item, &own, act));
+        return node.take_items("items").into_iter().for_each(|item| each(item, &own, act));
     }
     // No rule asks what a cluster says of it.
     let mut value = node.take_without("status");

@@ -5,6 +5,7 @@ mod table;
 
 use serde_json::{Value, json};
 
+use super::resource::Standard;
 use super::*;
 use fixture::{Edit, audited, edited, found, good, options, pod};
 

@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::judge::Judge;
 use super::members::Members;
 use super::place::described;
 use super::resource::Resource;
@@ -48,7 +49,7 @@ pub fn of_value(value: &Value, options: &Options) -> Option<ValueAudit> {
         .collect();
     let title = resource.title();
     let mut auditor = Auditor::new(options);
-    auditor.resource(resource, value, &Node::nowhere());
+    auditor.add(Judge::new(options).judge(resource, value, &Node::nowhere()));
     let audit = auditor.finish();
     let findings = audit
         .open()

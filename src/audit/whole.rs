@@ -15,6 +15,16 @@ pub(super) struct Whole {
     pub(super) policies: Vec<Policy>,
 }
 
+impl Whole {
+    /// Adds what is to be remembered of the resource of that number.
+    pub(super) fn add(&mut self, number: usize, of: Self) {
+        let Self { pods, networks, policies } = of;
+        self.pods.extend(pods.into_iter().map(|pod| Pod { resource: number, ..pod }));
+        self.networks.extend(networks);
+        self.policies.extend(policies.into_iter().map(|policy| Policy { resource: number, ..policy }));
+    }
+}
+
 /// A pod or a template of one.
 #[derive(Debug)]
 pub(super) struct Pod {

@@ -27,6 +27,8 @@ pub enum Level {
 pub struct Violation {
     /// Upstream's name of the control.
     pub control: &'static str,
+    /// The lowest level that has it.
+    pub level: Level,
     /// What is wrong, in one line.
     pub message: String,
     /// The fields that say so, or that should have said something, from the pod's top: `spec.containers[0].name`.
@@ -74,19 +76,34 @@ const CONTROLS: [Control; 19] = [
 
 /// What the pod with this `metadata` and `spec` may not be at `level` in Kubernetes `version`; by control.
 pub fn evaluate(level: Level, version: Version, metadata: &Value, spec: &Value) -> Vec<Violation> {
-    let pod = Pod { metadata, spec, minor: version.min(Version::NEWEST).0 };
+    let Standing { violations, .. } = stand(level, version, metadata, spec);
+    violations
+}
+
+/// What a pod may not be at a level.
+pub(crate) struct Standing {
+    /// By control, those of lower levels too.
+    pub(crate) violations: Vec<Violation>,
+    /// What only lower levels forbid: controls that the level asks for in other words.
+    pub(crate) needless: Vec<Violation>,
+}
+
+/// The same as [`evaluate`], and what lower levels forbid besides.
+pub(crate) fn stand(level: Level, version: Version, metadata: &Value, spec: &Value) -> Standing {
+    let pod = Pod::new(metadata, spec, version.min(Version::NEWEST).0);
     let applies = |control: &&Control| control.level <= level && control.since <= pod.minor;
-    let needless: Vec<&str> =
-        CONTROLS.iter().filter(applies).filter_map(|control| control.instead_of).collect();
-    CONTROLS
-        .iter()
-        .filter(applies)
-        .filter(|control| !needless.contains(&control.name))
-        .filter_map(|control| {
-            let Found { message, fields } = (control.check)(&pod)?;
-            Some(Violation { control: control.name, message, fields })
-        })
-        .collect()
+    let is_needless = |control: &Control| {
+        let mut others = CONTROLS.iter().filter(applies);
+        others.any(|other| other.instead_of == Some(control.name))
+    };
+    let mut standing = Standing { violations: Vec::new(), needless: Vec::new() };
+    for control in CONTROLS.iter().filter(applies) {
+        let Some(Found { message, fields }) = (control.check)(&pod) else { continue };
+        let violation = Violation { control: control.name, level: control.level, message, fields };
+        let list = if is_needless(control) { &mut standing.needless } else { &mut standing.violations };
+        list.push(violation);
+    }
+    standing
 }
 
 #[cfg(test)]

@@ -32,23 +32,24 @@ fn findings(audit: &Audit, told: &Told, out: &mut dyn Write) -> io::Result<()> {
         let resource = audit.resource(first);
         let head = format!("{}: {}", safe(audit.file(first)), safe(&resource.title()));
         writeln!(out, "{}", told.style.heading(&head))?;
-        let rows: Vec<[String; 4]> = same
-            .iter()
-            .map(|finding| {
-                [
-                    told.style.severity(finding.severity, &finding.severity.to_string()),
-                    finding.rule.id.to_owned(),
-                    format!("{}:{}", finding.line, finding.column),
-                    safe(&message(audit, finding)).into_owned(),
-                ]
-            })
-            .collect();
-        for line in columns(&rows, &[]) {
-            writeln!(out, "  {line}")?;
+        // Columns of known words and numbers: hundreds of thousands of lines need no table.
+        let severities = same.iter().map(|finding| finding.severity.name().len()).max().unwrap_or_default();
+        let places = same.iter().map(|finding| place(finding).len()).max().unwrap_or_default();
+        for finding in same {
+            let name = finding.severity.name();
+            let severity = told.style.severity(finding.severity, name);
+            let blanks = severities - name.len();
+            let (id, place, text) = (finding.rule.id, place(finding), message(audit, finding));
+            writeln!(out, "  {severity}{:blanks$}  {id}  {place:places$}  {}", "", safe(&text))?;
         }
         writeln!(out)?;
     }
     Ok(())
+}
+
+/// `12:7`.
+fn place(finding: &Finding) -> String {
+    format!("{}:{}", finding.line, finding.column)
 }
 
 fn checklist(audit: &Audit, told: &Told, out: &mut dyn Write) -> io::Result<()> {

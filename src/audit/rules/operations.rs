@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::super::resource::Resource;
 use super::super::rule::{Check, Fix, Found, Rule, WholeFound};
 use super::super::subject::{list, text, value};
-use super::super::whole::Whole;
+use super::super::whole::{Policy, Whole};
 use crate::finding::Severity;
 
 pub(super) const OP001: Rule = Rule {
@@ -206,8 +206,21 @@ fn access(_: &Resource, value: &Value, found: &mut Found) {
     }
 }
 
+/// What rules about everything together need of a resource, but for its pods.
+pub(in super::super) fn remembered(resource: &Resource, value: &Value) -> Whole {
+    let policy = as_policy(resource, value).map(|covers_ephemeral| {
+        let at = (resource.line, resource.column);
+        Policy { resource: 0, at, covers_ephemeral }
+    });
+    Whole {
+        pods: Vec::new(),
+        networks: network_of(resource, value).into_iter().collect(),
+        policies: policy.into_iter().collect(),
+    }
+}
+
 /// Whether a resource is a policy about read-only root file systems, and whether it knows ephemeral containers.
-pub(in super::super) fn as_policy(resource: &Resource, value: &Value) -> Option<bool> {
+fn as_policy(resource: &Resource, value: &Value) -> Option<bool> {
     const KINDS: [(&str, &str); 6] = [
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"),
         ("templates.gatekeeper.sh", "ConstraintTemplate"),
@@ -224,7 +237,7 @@ pub(in super::super) fn as_policy(resource: &Resource, value: &Value) -> Option<
 }
 
 /// The namespace and the pod selector of a NetworkPolicy.
-pub(in super::super) fn network_of(resource: &Resource, value: &Value) -> Option<(String, Value)> {
+fn network_of(resource: &Resource, value: &Value) -> Option<(String, Value)> {
     let is_policy = resource.kind == "NetworkPolicy" && resource.group() == "networking.k8s.io";
     let selector = || value.pointer("/spec/podSelector").cloned().unwrap_or_default();
     is_policy.then(|| (resource.namespace.clone(), selector()))

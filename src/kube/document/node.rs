@@ -44,13 +44,13 @@ impl Node {
         }
     }
 
-    /// The members of the list that the field `name` of a mapping is; none of anything else.
-    pub fn items_of_mut(&mut self, name: &str) -> &mut [Self] {
-        let Kind::Fields(fields) = &mut self.kind else { return &mut [] };
+    /// The members of the list that the field `name` of a mapping is, moved out of it; none of anything else.
+    pub fn take_items(&mut self, name: &str) -> Vec<Self> {
+        let Kind::Fields(fields) = &mut self.kind else { return Vec::new() };
         let field = fields.iter_mut().find(|field| field.name == name && field.origin != Origin::Merge);
         match field.map(|field| &mut field.value.kind) {
-            Some(Kind::List(items)) => items,
-            _ => &mut [],
+            Some(Kind::List(items)) => std::mem::take(items),
+            _ => Vec::new(),
         }
     }
 

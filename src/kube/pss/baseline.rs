@@ -94,7 +94,7 @@ fn capabilities(pod: &Pod<'_>) -> Option<Found> {
 pub(super) fn added(pod: &Pod<'_>, allowed: &[&str]) -> Option<Found> {
     let mut setters = Setters::default();
     let mut all = Vec::new();
-    for container in pod.containers() {
+    for container in &pod.containers {
         for (index, name) in list(container.fields, "securityContext.capabilities.add") {
             let Some(name) = name.as_str().filter(|name| !allowed.contains(name)) else { continue };
             all.push(name);
@@ -141,7 +141,7 @@ pub(super) fn volumes(
 fn host_ports(pod: &Pod<'_>) -> Option<Found> {
     let mut setters = Setters::default();
     let mut ports = Vec::new();
-    for container in pod.containers() {
+    for container in &pod.containers {
         for (index, port) in list(container.fields, "ports") {
             let Some(number) = value(port, "hostPort").and_then(Value::as_i64).filter(|&port| port != 0)
             else {
@@ -162,12 +162,14 @@ fn host_probes(pod: &Pod<'_>) -> Option<Found> {
     let mut hosts = Vec::new();
     let asking =
         ["livenessProbe", "readinessProbe", "startupProbe", "lifecycle.postStart", "lifecycle.preStop"];
-    for container in pod.containers() {
-        for (asks, how) in asking.iter().flat_map(|asks| [(asks, "httpGet"), (asks, "tcpSocket")]) {
-            let field = format!("{asks}.{how}.host");
-            let Some(host) = text(container.fields, &field).filter(|host| !host.is_empty()) else { continue };
-            hosts.push(host);
-            setters.add(container.name, format!("{}.{field}", container.at));
+    for container in &pod.containers {
+        for asks in asking {
+            let Some(handler) = value(container.fields, asks) else { continue };
+            for field in ["httpGet.host", "tcpSocket.host"] {
+                let Some(host) = text(handler, field).filter(|host| !host.is_empty()) else { continue };
+                hosts.push(host);
+                setters.add(container.name, format!("{}.{asks}.{field}", container.at));
+            }
         }
     }
     let hosts = quoted(distinct(hosts));
@@ -197,11 +199,8 @@ fn seccomp(pod: &Pod<'_>) -> Option<Found> {
     let is_allowed = |value: &str| {
         matches!(value, "runtime/default" | "docker/default") || value.starts_with("localhost/")
     };
-    let containers: Vec<String> = pod
-        .containers()
-        .iter()
-        .map(|container| format!("{SECCOMP_ANNOTATION_OF}{}", container.name))
-        .collect();
+    let containers: Vec<String> =
+        pod.containers.iter().map(|container| format!("{SECCOMP_ANNOTATION_OF}{}", container.name)).collect();
     annotations(pod, |key, value| {
         (key == SECCOMP_ANNOTATION || containers.iter().any(|of| of == key)) && !is_allowed(value)
     })
@@ -218,17 +217,18 @@ pub(super) fn unconfined(whom: &str) -> String {
 }
 
 fn selinux(pod: &Pod<'_>) -> Option<Found> {
-    let of = |part: &str| format!("securityContext.seLinuxOptions.{part}");
     let allowed =
         |kind: &str| SELINUX_TYPES.iter().any(|(since, known)| *since <= pod.minor && *known == kind);
-    let types = pod.setters(&of("type"), true, |value| !value.as_str().is_some_and(allowed));
+    let types = pod
+        .setters("securityContext.seLinuxOptions.type", true, |value| !value.as_str().is_some_and(allowed));
     let types = types.found(|whom| {
         format!("{whom} must not set securityContext.seLinuxOptions.type to a type of its own")
     });
     let is_set = |value: &Value| value.as_str() != Some("");
-    ["user", "role"].into_iter().fold(types, |found, part| {
-        let set = pod.setters(&of(part), true, is_set);
-        both(found, set.found(|whom| format!("{whom} must not set securityContext.seLinuxOptions.{part}")))
+    let parts = ["securityContext.seLinuxOptions.user", "securityContext.seLinuxOptions.role"];
+    parts.into_iter().fold(types, |found, part| {
+        let set = pod.setters(part, true, is_set);
+        both(found, set.found(|whom| format!("{whom} must not set {part}")))
     })
 }
 

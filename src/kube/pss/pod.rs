@@ -15,10 +15,11 @@ pub(super) struct Pod<'a> {
     pub(super) spec: &'a Value,
     /// `N` of `1.N`.
     pub(super) minor: u32,
+    /// In the order in which admission goes through them.
+    pub(super) containers: Vec<Container<'a>>,
 }
 
 /// A container of any kind.
-#[derive(Clone)]
 pub(super) struct Container<'a> {
     /// `spec.containers[0]`.
     pub(super) at: String,
@@ -27,17 +28,16 @@ pub(super) struct Container<'a> {
 }
 
 impl<'a> Pod<'a> {
-    /// In the order in which admission goes through them.
-    pub(super) fn containers(&self) -> Vec<Container<'a>> {
-        ["initContainers", "containers", "ephemeralContainers"]
+    pub(super) fn new(metadata: &'a Value, spec: &'a Value, minor: u32) -> Self {
+        let containers = ["initContainers", "containers", "ephemeralContainers"]
             .iter()
-            .flat_map(|kind| list(self.spec, kind).map(move |(index, fields)| (kind, index, fields)))
+            .flat_map(|kind| list(spec, kind).map(move |(index, fields)| (kind, index, fields)))
             .map(|(kind, index, fields)| Container {
                 at: format!("spec.{kind}[{index}]"),
                 name: text(fields, "name").unwrap_or_default(),
                 fields,
-            })
-            .collect()
+            });
+        Self { metadata, spec, minor, containers: containers.collect() }
     }
 
     /// Whether the pod has users of its own, for whom some controls make way.
@@ -63,7 +63,7 @@ impl<'a> Pod<'a> {
     /// Containers whose `field` is bad, if only for it is not there.
     pub(super) fn containers_where(&self, field: &str, is_bad: impl Fn(Option<&Value>) -> bool) -> Setters {
         let mut setters = Setters::default();
-        for container in self.containers() {
+        for container in &self.containers {
             if is_bad(value(container.fields, field)) {
                 setters.add(container.name, format!("{}.{field}", container.at));
             }
