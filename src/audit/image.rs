@@ -42,6 +42,18 @@ impl Image {
         self.rootfs.canonicalize_missing(&ImagePath::parse(path.as_bytes()).ok()?)
     }
 
+    /// Whether a container with these words starts what the image does: other arguments for its entrypoint are not another
+    /// program.
+    pub fn is_started_by(&self, command: &[&str], args: &[&str]) -> bool {
+        let Config { entrypoint, cmd, .. } = &self.config;
+        let said = [command, args].concat();
+        let is_whole = self.manifest.process.argv == said || said.iter().eq(entrypoint.iter().chain(cmd));
+        // What follows no entrypoint is the program.
+        let is_entrypoint =
+            !entrypoint.is_empty() && (command.is_empty() || command == entrypoint.as_slice());
+        said.is_empty() || is_entrypoint || is_whole
+    }
+
     /// Paths that need a volume, canonical.
     pub(super) fn mounted(&self) -> impl Iterator<Item = (ImagePath, &Path)> {
         let needs = self.manifest.paths.iter().filter(|path| !matches!(path.volume, Volume::None));

@@ -222,6 +222,11 @@ impl Container<'_> {
         list(self.fields, path).filter_map(|(_, word)| word.as_str()).collect()
     }
 
+    /// Whether it starts what `image` does.
+    pub(super) fn runs_own(&self, image: &Image) -> bool {
+        image.is_started_by(&self.words("command"), &self.words("args"))
+    }
+
     /// The directory that it starts in: its own, else the image's.
     pub(super) fn working_dir<'c>(&'c self, image: &'c Image) -> &'c str {
         text(self.fields, "workingDir").unwrap_or(&image.config.working_dir)

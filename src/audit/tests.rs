@@ -352,3 +352,32 @@ fn every_rule_explains_itself_in_words_of_its_own() {
         assert!(!rule.title.ends_with('.'), "{}", rule.id);
     }
 }
+
+#[test]
+fn other_arguments_for_an_images_entrypoint_are_not_another_program() {
+    let image = |entrypoint: &[&str], cmd: &[&str]| {
+        let mut image = fixture::image("");
+        let words = |of: &[&str]| of.iter().map(ToString::to_string).collect();
+        (image.config.entrypoint, image.config.cmd) = (words(entrypoint), words(cmd));
+        image.manifest.process.argv = words(&["/usr/sbin/app", "-f"]);
+        image
+    };
+    let script = image(&["/entry.sh"], &["app"]);
+    let plain = image(&[], &["app", "-f"]);
+    let cases: [(&Image, &[&str], &[&str], bool); 11] = [
+        (&script, &[], &[], true),
+        (&script, &[], &["other"], true),
+        (&script, &["/entry.sh"], &["other"], true),
+        (&script, &["/entry.sh", "app"], &[], true),
+        (&script, &["/usr/sbin/app"], &["-f"], true),
+        (&script, &["/usr/sbin/app"], &["-x"], false),
+        (&script, &["sh"], &[], false),
+        (&plain, &[], &["app", "-f"], true),
+        (&plain, &[], &["sh"], false),
+        (&plain, &["app"], &["-f"], true),
+        (&plain, &["app"], &[], false),
+    ];
+    for (image, command, args, expect) in cases {
+        assert_eq!(image.is_started_by(command, args), expect, "{command:?} {args:?}");
+    }
+}

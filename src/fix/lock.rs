@@ -90,17 +90,7 @@ pub(super) fn runs_own(image: &Image, container: &Value) -> bool {
     let words = |of: &str| -> Vec<&str> {
         field::list(container, of).filter_map(|(_, word)| word.as_str()).collect()
     };
-    let (command, args) = (words("command"), words("args"));
-    let config = &image.config;
-    let is_own = |argv: &[&str]| {
-        argv == image.manifest.process.argv.as_slice()
-            || argv.iter().copied().eq(config.entrypoint.iter().chain(&config.cmd))
-    };
-    if !command.is_empty() {
-        return is_own(&[command, args].concat());
-    }
-    // Arguments of an image without an entrypoint are the program.
-    args.is_empty() || !config.entrypoint.is_empty() || is_own(&args)
+    image.is_started_by(&words("command"), &words("args"))
 }
 
 /// What the container at `at` needs by its image's manifest and does not have.

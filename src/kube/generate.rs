@@ -269,7 +269,7 @@ pub fn generate(manifest: &Manifest, options: &Options) -> Result<Generated, Gen
     objects.extend(around::services(&made, kind, options)?);
     objects.push(workload::workload(&made, kind, options, &mut gate));
     objects.extend(around::after(options, &mut gate));
-    around::notes(&made, kind, options, &mut notes);
+    around::notes(&made, manifest, kind, options, &mut notes);
     notes.extend(gate.notes());
     Ok(Generated { objects, notes })
 }

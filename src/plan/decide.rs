@@ -112,8 +112,8 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
         uid: 0,
         gid: 0,
     }));
-    let seeds = seed::seeds(known, &fate, &access, &found, &new);
     let mut additions = mount_point_additions(known, &fate, &found.paths, working_dir.as_ref(), new);
+    let seeds = seed::seeds(known, &fate, &access, &found, &additions);
     additions.extend(seeds.additions.iter().cloned());
     additions.extend(found.links.iter().map(link));
     add_account(known, &user, &mut edits, &mut additions);

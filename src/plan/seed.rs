@@ -184,7 +184,8 @@ fn tree(
         let set = access.set.get(below).filter(|_| kind == Kind::File).copied();
         names.insert(below.clone(), (kind, mode(kind, set.or(own).unwrap_or(IMPLIED), access.user.uid)));
     }
-    for Addition { path: below, made, .. } in new.iter().filter(|new| new.path.is_within(path)) {
+    let is_below = |new: &&Addition| new.path.is_within(path) && new.path != *path;
+    for Addition { path: below, made, .. } in new.iter().filter(is_below) {
         let kind = match made {
             Made::Directory => Kind::Directory,
             Made::Link(_) => Kind::Link,

@@ -3,7 +3,7 @@
 //! Rules only. Without the image a mount is known by its path as written.
 
 use super::super::checklist::Point;
-use super::super::image::{Image, Origin, is_log_directory};
+use super::super::image::{Origin, is_log_directory};
 use super::super::resource::Role;
 use super::super::rule::{Check, Fix, Found, NO_IMAGE, Rule};
 use super::super::subject::{Container, Mount, Subject, is_within, truth};
@@ -37,7 +37,7 @@ fn declared(subject: &Subject<'_>, found: &mut Found) {
             continue;
         }
         // Another command of the image writes elsewhere: its own is the one that is known.
-        if runs_another(container, image) {
+        if !container.runs_own(image) {
             found.undecided("the pod starts another command than the image");
             continue;
         }
@@ -58,16 +58,6 @@ fn declared(subject: &Subject<'_>, found: &mut Found) {
             }
         }
     }
-}
-
-/// Whether the pod starts something else than the image does; other arguments for the same are not.
-pub(super) fn runs_another(container: &Container<'_>, image: &Image) -> bool {
-    let config = &image.config;
-    let own = if config.entrypoint.is_empty() { &config.cmd } else { &config.entrypoint };
-    let command = container.words("command");
-    let said =
-        if command.is_empty() && config.entrypoint.is_empty() { container.words("args") } else { command };
-    !said.is_empty() && said != *own
 }
 
 pub(super) const FS003: Rule = Rule {

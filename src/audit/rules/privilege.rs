@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use super::super::checklist::Point;
 use super::super::rule::{Check, Fix, Found, NO_IMAGE, Rule};
 use super::super::subject::{FIXED_KINDS, Subject, list, number, text, truth, value};
-use super::mounts::runs_another;
 use super::violated;
 use super::who::is_unprivileged;
 use crate::finding::Severity;
@@ -189,7 +188,7 @@ fn low_port(subject: &Subject<'_>, found: &mut Found) {
             .mounts
             .iter()
             .any(|mount| subject.kind_of(mount).is_some_and(|kind| FIXED_KINDS.contains(&kind)));
-        let known = container.known.filter(|image| !runs_another(container, image));
+        let known = container.known.filter(|image| container.runs_own(image));
         let listens = known.into_iter().flat_map(|image| &image.manifest.ports);
         let listens = listens.map(|port| ("ports".to_owned(), i64::from(port.port)));
         let mut low: Vec<(String, i64)> = declared.chain(listens).filter(|(_, port)| is_low(port)).collect();

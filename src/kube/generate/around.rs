@@ -19,6 +19,7 @@ use super::template::Made;
 use super::{ClusterPlatform, Extra, GenerateError, Kind, Object, Options};
 use crate::kube::policy::psa;
 use crate::kube::version::Version;
+use crate::manifest::Manifest;
 
 /// The label that pods are found by.
 const NAME_KEY: &str = "app.kubernetes.io/name";
@@ -202,7 +203,13 @@ pub(super) fn after(options: &Options, gate: &mut Gate) -> Vec<Object> {
 }
 
 /// What is to be known of all that.
-pub(super) fn notes(made: &Made, kind: Kind, options: &Options, notes: &mut Vec<String>) {
+pub(super) fn notes(
+    made: &Made,
+    manifest: &Manifest,
+    kind: Kind,
+    options: &Options,
+    notes: &mut Vec<String>,
+) {
     if options.with.contains(&Extra::NetworkPolicy) {
         notes.push(
             "the NetworkPolicy lets the app ask name servers and nobody else: what else it asks, a rule of `egress` must let out"
@@ -215,10 +222,12 @@ pub(super) fn notes(made: &Made, kind: Kind, options: &Options, notes: &mut Vec<
     }
     // Datagrams are answered by nobody that the kubelet knows to ask.
     let is_asked = made.ports().iter().any(|port| port.protocol.as_deref() == Some("TCP"));
-    notes.push(if is_asked {
+    let note = if !is_asked {
+        "the app has no TCP port, so that nothing asks whether it serves: `--port N` names one"
+    } else if manifest.probe.is_some() {
         "that the app listens is announced and not known, so that nothing starts it again where it does not answer: `--port N` vouches for a port"
-            .to_owned()
     } else {
-        "the app has no TCP port, so that nothing asks whether it serves: `--port N` names one".to_owned()
-    });
+        "no recipe knows how long the app may be silent, so that nothing starts it again where it does not answer: `--port N` vouches for a port"
+    };
+    notes.push(note.to_owned());
 }

@@ -253,7 +253,12 @@ fn ports_that_the_user_names_are_those_of_pod_probes_and_service() {
     (announced.probe, announced.ports[0].evidence[0].kind) = (None, crate::evidence::EvidenceKind::Config);
     let app = |made: &Generated| template(made)["spec"]["containers"][0].clone();
     let silent = made(&announced, &options(Kind::Pod));
-    assert!(silent.notes[0].contains("`--port N` vouches for a port"), "{:?}", silent.notes);
+    let no_recipe = "no recipe knows how long the app may be silent";
+    assert!(silent.notes[0].starts_with(no_recipe), "{:?}", silent.notes);
+    announced.probe = manifest().probe;
+    let unsure = made(&announced, &options(Kind::Pod));
+    assert!(unsure.notes[0].starts_with("that the app listens is announced"), "{:?}", unsure.notes);
+    announced.probe = None;
     assert!(app(&silent).get("livenessProbe").is_none());
     let vouched = app(&made(&announced, &with(vec![port(80)])));
     assert_eq!(vouched["livenessProbe"]["tcpSocket"]["port"], "http");

@@ -2,10 +2,10 @@
 //!
 //! Weighs reasons; finds none of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::content::{content, is_log_link};
-use super::seeding::{Maker, maker};
+use super::seeding::{Maker, Obstacle, maker};
 use super::volumes::LOWERING;
 use super::{Candidate, Inputs, place};
 use crate::evidence::{Confidence, EvidenceKind};
@@ -50,6 +50,7 @@ pub(super) fn unite(
     }
     let prepared = fold_prepared(inputs, &mut declared);
     fold_into_parents(&mut declared);
+    hold_mount_points(inputs, &mut declared);
     let mut out = Vec::new();
     for (path, mut declared) in declared {
         declared.maker = declared.maker.within(&mut left, &declared.content);
@@ -229,6 +230,27 @@ fn fold_into_parents(declared: &mut BTreeMap<ImagePath, Declared>) {
                 ..candidate
             }));
         }
+    }
+}
+
+/// Makes room for what is new in the image below a path that is copied, and is copied with it: mount points of other volumes,
+/// and the working directory.
+fn hold_mount_points(inputs: &Inputs<'_>, declared: &mut BTreeMap<ImagePath, Declared>) {
+    let working_dir = ImagePath::parse(inputs.working_dir.as_bytes()).ok();
+    let working_dir = working_dir.and_then(|path| inputs.rootfs.canonicalize_missing(&path));
+    let standing: BTreeSet<ImagePath> = declared.keys().cloned().chain(working_dir).collect();
+    for path in standing.iter().filter(|path| inputs.rootfs.node(path).is_none()) {
+        let mut above = path.ancestors();
+        let above = above.find(|above| declared.get(above).is_some_and(|above| above.maker.is_filled()));
+        let Some((above, around)) = above.and_then(|path| declared.get_mut(&path).map(|own| (path, own)))
+        else {
+            continue;
+        };
+        around.maker = match around.maker.with_directory(inputs, &above, path) {
+            Some(maker) => maker,
+            None if around.content.hides_nothing() => Maker::Kubelet,
+            None => Maker::Nobody(Obstacle::Entries),
+        };
     }
 }
 

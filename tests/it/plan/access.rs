@@ -123,6 +123,33 @@ fn nested_volumes_have_each_their_mount_point() {
 }
 
 #[test]
+fn mount_points_within_what_is_copied_are_copied_too() {
+    app("/data d 0755 1000:1000\n/data/seed f 5")
+        .working_dir("/data/work")
+        .writable("/data")
+        .writable("/data/a/inner")
+        .shows(
+            "writable after",
+            &expect![[r"
+            writable /data Seed { files: 1, bytes: 5 } 0755 1000:1000
+            writable /data/a/inner Absent 0755 1000:1000
+            /.kiln d
+            /.kiln/seed f 0555 0:0 16208 elf
+            /.kiln/seeds f 0444 0:0 74
+            /.kiln/volumes d 0555 0:0
+            /.kiln/volumes/data d 0555 0:0
+            /app d
+            /app/main f 0555 0:0 1000 elf
+            /data d 0555 0:1000
+            /data/a d 0555 0:0
+            /data/a/inner d 0755 1000:1000
+            /data/seed f 0444 0:0 5
+            /data/work d 0555 0:0
+        "]],
+        );
+}
+
+#[test]
 fn volume_with_content_is_copied_and_read_only_in_the_image() {
     app("/data d 0755 1000:1000\n/data/seed f 5")
         .volume("/data")

@@ -3,6 +3,7 @@
 
 use expect_test::{Expect, expect};
 use kiln::options::Options;
+use kiln::path::ImagePath;
 use kiln::promise::State;
 use serde_json::json;
 
@@ -11,13 +12,17 @@ use crate::fixture::Fixture;
 
 /// The server with a directory that has content.
 fn lab() -> Lab {
+    lab_with(Options::default())
+}
+
+fn lab_with(options: Options) -> Lab {
     let more =
         "/var/lib/www/seed d 0700 33:33\n/var/lib/www/seed/key f 0600 33:33 5\n/var/lib/www/seed/to l key";
     let fixture = Fixture::new(&format!("{SERVER}\n{more}"))
         .cmd(&["nginx", "-g", "daemon off;"])
         .env(&["PATH=/usr/sbin:/usr/bin"])
         .volume("/var/lib/www");
-    Lab::of(&fixture, Options::default())
+    Lab::of(&fixture, options)
 }
 
 /// The number of kiln's own layer; what the directory has is in the one below it.
@@ -43,8 +48,21 @@ fn an_image_with_seeds_holds() {
     assert_eq!((breaches(&compared), ids(&compared, State::Open)), (String::new(), String::new()));
 }
 
+#[test]
+fn mount_points_within_what_is_copied_hold() {
+    let inner = Options { writable: vec![ImagePath::literal("var/lib/www/a/inner")], ..Options::default() };
+    for lab in [lab_with(inner.clone()), elsewhere_with(inner)] {
+        let compared = lab.compare("out", &[]);
+        assert_eq!((breaches(&compared), ids(&compared, State::Open)), (String::new(), String::new()));
+    }
+}
+
 /// The same, for a processor that kiln has no helper for.
 fn elsewhere() -> Lab {
+    elsewhere_with(Options::default())
+}
+
+fn elsewhere_with(options: Options) -> Lab {
     let tools = ["chgrp", "chmod", "cp", "mkdir", "mv", "printf", "rm", "rmdir", "sh", "sync"];
     let tools = tools.map(|name| format!("/usr/bin/{name} f 0755 elf static")).join("\n");
     let more = "/var/lib/www/seed d 0700 33:33\n/var/lib/www/seed/key f 0600 33:33 5";
@@ -53,7 +71,7 @@ fn elsewhere() -> Lab {
         .env(&["PATH=/usr/sbin:/usr/bin"])
         .volume("/var/lib/www");
     fixture.config["architecture"] = json!("s390x");
-    Lab::of(&fixture, Options::default())
+    Lab::of(&fixture, options)
 }
 
 #[test]
