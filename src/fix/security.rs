@@ -106,13 +106,19 @@ fn needs_escalation(mender: &Mender<'_>, container: &Value) -> Option<&'static s
     if adds().any(|name| name == "CAP_SYS_ADMIN") {
         return Some("it adds `CAP_SYS_ADMIN`");
     }
-    let is_given = match mender.image(container) {
-        Some(image) => gives_capabilities(image),
-        None => adds().next().is_some(),
-    };
-    let is_root = mender.uid(container) == Some(0);
-    (is_given && !is_root && !mender.is_unsafe())
-        .then_some("a program of the image may have capabilities that it needs: `--unsafe` says `false`")
+    // Root becomes nothing more.
+    if mender.uid(container) == Some(0) || mender.is_unsafe() {
+        return None;
+    }
+    match mender.image(container) {
+        Some(image) if gives_capabilities(image) => {
+            Some("a program of the image has capabilities that it may need: `--unsafe` says `false`")
+        }
+        Some(_) => None,
+        None => Some(
+            "whether a program of the image becomes root is not known: name it with `--image`, or `--unsafe`",
+        ),
+    }
 }
 
 /// Forbids that somebody becomes more than he is.

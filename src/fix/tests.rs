@@ -93,14 +93,11 @@ fn pod_of_an_unknown_image_is_mended_as_far_as_it_cannot_break() {
                   requests:
                     cpu: 100m
                     memory: 128Mi
-                securityContext:
-                  allowPrivilegeEscalation: false
                 terminationMessagePolicy: FallbackToLogsOnError
               automountServiceAccountToken: false
               securityContext:
                 seccompProfile:
                   type: RuntimeDefault
-            did PR002 container "app": `allowPrivilegeEscalation: false`
             did PR007 `seccompProfile: {type: RuntimeDefault}`
             did RS001 container "app": `resources.requests.cpu: 100m`, which nobody measured
             did RS001 container "app": `resources.requests.memory: 128Mi`, which nobody measured
@@ -108,6 +105,7 @@ fn pod_of_an_unknown_image_is_mended_as_far_as_it_cannot_break() {
             did SC006 `automountServiceAccountToken: false`
             left ID001 container "app": whether the image runs without root is not known: name it with `--image`
             left ID006 which groups the images give their users is not known: name them with `--image`
+            left PR002 container "app": whether a program of the image becomes root is not known: name it with `--image`, or `--unsafe`
             left PR003 container "app": it may be root, which uses capabilities: settle who it runs as, or `--unsafe`
             left RS001 container "app": nobody measured what it uses: `--unsafe` sets `resources.limits.memory: 512Mi`
             left SC001 container "app": the digest is not known: name the image, or `--resolve`
@@ -258,7 +256,7 @@ fn fields_at_the_wrong_place_and_old_annotations_are_moved() {
             did RS002 container "app": `terminationMessagePolicy: FallbackToLogsOnError`
             did SC006 `automountServiceAccountToken: false`
             left ID006 which groups the images give their users is not known: name them with `--image`
-            left PR002 container "app": a program of the image may have capabilities that it needs: `--unsafe` says `false`
+            left PR002 container "app": whether a program of the image becomes root is not known: name it with `--image`, or `--unsafe`
             left PR003 container "app": whether a program of the image has capabilities is not known: name it with `--image`, or `--unsafe`
             left PR005 container "app": a program of the image may have capabilities, and not start without `NET_BIND_SERVICE`: `--unsafe` takes it out
             left RS001 container "app": nobody measured what it uses: `--unsafe` sets `resources.limits.memory: 512Mi`

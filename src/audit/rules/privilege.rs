@@ -45,7 +45,7 @@ pub(super) const PR002: Rule = Rule {
     passes: "Every container has `securityContext.allowPrivilegeEscalation: false`.",
     why: "With it the kernel takes no notice of setuid programs and file capabilities (`no_new_privs`): a way to root that needs no hole in the kernel is closed.",
     remedy: "Set it in every container.",
-    fix: Fix::Safe,
+    fix: Fix::WithImage,
     maps: &["checklist 4", "PSS allowPrivilegeEscalation", "KSV-0001", "CKV_K8S_20", "C-0016"],
     point: Some(Point::NoEscalation),
     check: Check::Pod(|subject, found| {
