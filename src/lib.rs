@@ -27,7 +27,7 @@
 //!
 //! | row | modules | what they are |
 //! | --- | --- | --- |
-//! | 0 | [`digest`], [`path`], [`finding`], [`promise`], [`mod@reference`], [`progress`], [`limits`], [`json`] | values: three types of digest; a path that is never a host path; findings with codes; promises by number; how much is read; documents as text |
+//! | 0 | [`digest`], [`path`], [`finding`], [`promise`], [`mod@reference`], [`progress`], [`limits`], [`json`], [`deflate`] | values: three types of digest; a path that is never a host path; findings with codes; promises by number; how much is read; documents as text; compressed streams that are edited |
 //! | 1 | [`image`], [`rootfs`], [`elf`], [`packages`], [`accounts`], [`evidence`], [`profile`] | what is in the image: its documents, its tree, its programs, who owns what; what a run of it showed |
 //! | 2 | [`catalog`], [`recipe`], [`seed`] | what is known about software in general, as data; what fills volumes at start |
 //! | 3 | [`options`], [`plan`] | what is asked for; what will happen, and why |
@@ -80,6 +80,7 @@ pub mod converge;
     reason = "edge: talks to a daemon's socket, which the environment names"
 )]
 pub mod daemon;
+pub mod deflate;
 pub mod digest;
 pub mod documents;
 pub mod elf;

@@ -6,8 +6,10 @@ pub mod apk;
 pub mod archive;
 pub mod codec;
 mod database;
+pub mod deflate;
 pub mod documents;
 pub mod dpkg;
+pub mod edit;
 pub mod elf;
 pub mod image;
 pub mod recipe;
@@ -22,8 +24,10 @@ pub const TARGETS: &[Target] = &[
     ("apk", apk::check),
     ("archive", archive::check),
     ("codec", codec::check),
+    ("deflate", deflate::check),
     ("documents", documents::check),
     ("dpkg", dpkg::check),
+    ("edit", edit::check),
     ("elf", elf::check),
     ("image", image::check),
     ("recipe", recipe::check),

@@ -1,0 +1,456 @@
+//! Tokens read, in segments of bounded size, with the bits that they are written with.
+//!
+//! Where a segment ends depends on the stream alone.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use flate2::Crc;
+
+use super::bits::{BitReader, Bits};
+use super::block::{Codes, Content, read_head};
+use super::table::Kind;
+use super::token::{Match, Token};
+use super::{DecodeError, Format, MAX_MATCH, WINDOW, gzip};
+
+/// A segment ends at the first token that reaches so many bytes: large enough to cost little, small enough to be held.
+pub(super) const SEGMENT: usize = 64 * 1024;
+
+/// Bytes behind the end that copies of whole words may touch.
+const SLACK: usize = MAX_MATCH + 32;
+
+/// A part of a stream: of one block, and of bounded size.
+#[derive(Debug)]
+pub(super) struct Segment {
+    /// Where what it stands for begins.
+    pub(super) start: u64,
+    /// And ends.
+    pub(super) end: u64,
+    pub(super) body: Body,
+}
+
+/// What a segment is made of.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// Bytes as they are.
+    Stored,
+    /// Tokens.
+    Coded(Coded),
+}
+
+/// Tokens, with the bits that they are written with.
+#[derive(Debug)]
+pub(super) struct Coded {
+    pub(super) codes: Arc<Codes>,
+    /// Whether the block ends with it.
+    pub(super) is_end: bool,
+    /// Bytes that hold its bits.
+    bytes: Vec<u8>,
+    /// The first of its bits there.
+    first: u32,
+    /// How many bits its tokens have.
+    pub(super) bits: u32,
+    /// Its matches, where they were noted.
+    pub(super) matches: Option<Vec<Place>>,
+}
+
+/// A match, and where it stands in its segment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// What it stands for begins so many bytes from the segment's start.
+    pub(super) at: u32,
+    /// Its bits end so many bits from the segment's first.
+    pub(super) bits_end: u32,
+    /// How many bits it has.
+    pub(super) bits: u8,
+    pub(super) is: Match,
+}
+
+impl Coded {
+    /// Bits of the segment, by their numbers in it.
+    pub(super) fn range(&self, from: u32, to: u32) -> Bits<'_> {
+        Bits::within(&self.bytes, self.first + from, to.saturating_sub(from))
+    }
+
+    /// Its tokens between two of its bits.
+    pub(super) fn tokens(&self, from: u32, to: u32) -> Result<Vec<Token>, DecodeError> {
+        let mut reader = BitReader::within(&self.bytes, self.first + from, self.first + to);
+        let end = u64::from(self.first + to);
+        let mut out = Vec::new();
+        while reader.position() < end {
+            let token = token(&mut reader, &self.codes)?.ok_or(DecodeError::Symbol)?;
+            out.push(token);
+        }
+        Ok(out)
+    }
+
+    /// Its matches, read again if they were not noted.
+    pub(super) fn places(&self) -> Result<Vec<Place>, DecodeError> {
+        let mut reader = BitReader::within(&self.bytes, self.first, self.first + self.bits);
+        let (mut at, mut out) = (0, Vec::new());
+        while reader.position() < u64::from(self.first + self.bits) {
+            let begin = reader.position();
+            match token(&mut reader, &self.codes)?.ok_or(DecodeError::Symbol)? {
+                Token::Literal(_) => at += 1,
+                Token::Match(is) => {
+                    let bits_end = (reader.position() - u64::from(self.first)) as u32;
+                    let bits = (reader.position() - begin) as u8;
+                    out.push(Place { at, bits_end, bits, is });
+                    at += u32::from(is.length);
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// The next token; none at the end of the block.
+fn token<R: Read>(reader: &mut BitReader<R>, codes: &Codes) -> Result<Option<Token>, DecodeError> {
+    reader.fill()?;
+    let (mut bits, mut count) = reader.take();
+    let entry = codes.literals.look_up(bits);
+    (bits, count) = (bits >> entry.length(), count - entry.length());
+    let token = if entry.is(Kind::Literal) {
+        Some(Token::Literal(entry.value() as u8))
+    } else if entry.is(Kind::Base) {
+        let length = entry.value() + (bits as u32 & ((1 << entry.extra()) - 1));
+        (bits, count) = (bits >> entry.extra(), count - entry.extra());
+        let entry = codes.distances.look_up(bits);
+        (bits, count) = (bits >> entry.length(), count - entry.length());
+        if !entry.is(Kind::Base) {
+            return Err(DecodeError::Symbol);
+        }
+        let distance = entry.value() + (bits as u32 & ((1 << entry.extra()) - 1));
+        (bits, count) = (bits >> entry.extra(), count - entry.extra());
+        Some(Token::Match(Match { length: length as u16, distance: distance as u16 }))
+    } else if entry.is(Kind::End) {
+        None
+    } else {
+        return Err(DecodeError::Symbol);
+    };
+    reader.put(bits, count);
+    Ok(token)
+}
+
+/// What a stream stands for, as far as it is still needed.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    /// Content, then room for more.
+    bytes: Vec<u8>,
+    /// Position of the first byte.
+    base: u64,
+    /// How many of them are content.
+    len: usize,
+}
+
+impl History {
+    /// Where the content ends.
+    pub(super) fn end(&self) -> u64 {
+        self.base + self.len as u64
+    }
+
+    /// The content from `from` to `to`, which must be at hand.
+    pub(super) fn range(&self, from: u64, to: u64) -> &[u8] {
+        let index =
+            |at: u64| usize::try_from(at.saturating_sub(self.base)).unwrap_or(usize::MAX).min(self.len);
+        self.bytes.get(index(from)..index(to)).unwrap_or_default()
+    }
+
+    /// Whether the `length` bytes at `one` and at `other`, which must be at hand, are the same.
+    #[inline]
+    pub(super) fn is_same(&self, one: u64, other: u64, length: usize) -> bool {
+        let index = |at: u64| usize::try_from(at.saturating_sub(self.base)).unwrap_or(usize::MAX);
+        let (one, other) = (index(one), index(other));
+        if one.max(other).saturating_add(length) > self.len {
+            return false;
+        }
+        // Word by word: there is room behind the content, and what is too much is shifted out.
+        let word = |at: usize| {
+            let word = self.bytes.get(at..).and_then(|rest| rest.first_chunk::<8>());
+            word.map_or(0, |word| u64::from_le_bytes(*word))
+        };
+        (0..length).step_by(8).all(|offset| {
+            let differs = word(one + offset) ^ word(other + offset);
+            let left = length - offset;
+            if left < 8 { differs << (64 - 8 * left) == 0 } else { differs == 0 }
+        })
+    }
+
+    /// Adds content.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
+        if let Some(room) = self.bytes.get_mut(self.len..self.len + bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.len += bytes.len();
+        }
+    }
+
+    /// Lets go of what stands before `position`.
+    pub(super) fn let_go(&mut self, position: u64) {
+        let gone = usize::try_from(position.saturating_sub(self.base)).unwrap_or(0).min(self.len);
+        // Moving what is left costs something: not for less than that is.
+        if gone < (self.len - gone).max(4 * WINDOW) {
+            return;
+        }
+        self.bytes.copy_within(gone..self.len, 0);
+        self.base += gone as u64;
+        self.len -= gone;
+    }
+
+    fn reserve(&mut self, more: usize) {
+        let needed = self.len + more + SLACK;
+        if self.bytes.len() < needed {
+            self.bytes.resize(needed.next_power_of_two(), 0);
+        }
+    }
+}
+
+/// Copies `length` bytes from `distance` back to `at`, which may overlap; up to 16 bytes behind may change.
+#[inline]
+fn copy_match(bytes: &mut [u8], at: usize, distance: usize, length: usize) {
+    let from = at - distance;
+    if distance >= 16 {
+        for offset in (0..length).step_by(16) {
+            let Some(chunk) = bytes.get(from + offset..).and_then(|rest| rest.first_chunk::<16>()).copied()
+            else {
+                return;
+            };
+            let Some(to) = bytes.get_mut(at + offset..).and_then(|rest| rest.first_chunk_mut::<16>()) else {
+                return;
+            };
+            *to = chunk;
+        }
+    } else if distance == 1 {
+        let byte = bytes.get(from).copied().unwrap_or(0);
+        if let Some(run) = bytes.get_mut(at..at + length) {
+            run.fill(byte);
+        }
+    } else {
+        for offset in 0..length {
+            let byte = bytes.get(from + offset).copied().unwrap_or(0);
+            if let Some(to) = bytes.get_mut(at + offset) {
+                *to = byte;
+            }
+        }
+    }
+}
+
+/// Where in its stream a decoder is.
+#[derive(Debug)]
+enum State {
+    /// Before a block.
+    Before,
+    /// In a stored block, with so many bytes left.
+    Stored { left: usize, is_last: bool },
+    /// In a block of tokens; whether some of it was given out.
+    Coded { codes: Arc<Codes>, is_last: bool, is_begun: bool },
+    /// Behind the last block.
+    Over,
+    /// Before the header of a member of gzip.
+    Outside,
+}
+
+/// Reads a stream, segment by segment.
+pub(super) struct Decoder<R> {
+    reader: BitReader<R>,
+    pub(super) history: History,
+    state: State,
+    /// Where the stream began: no match reaches further back.
+    begin: u64,
+    /// The checksum of the stream, if it is a member of gzip.
+    checksum: Option<Crc>,
+}
+
+impl<R: Read> Decoder<R> {
+    pub(super) fn new(inner: R, format: Format) -> Self {
+        let (state, checksum) = match format {
+            Format::Deflate => (State::Before, None),
+            Format::Gzip => (State::Outside, Some(Crc::new())),
+        };
+        Self { reader: BitReader::new(inner), history: History::default(), state, begin: 0, checksum }
+    }
+
+    /// The next segment; none behind the last block. Its matches are noted where `notes`.
+    pub(super) fn segment(&mut self, notes: bool) -> Result<Option<Segment>, DecodeError> {
+        let segment = self.next_segment(notes)?;
+        if let Some((segment, checksum)) = segment.as_ref().zip(self.checksum.as_mut()) {
+            checksum.update(self.history.range(segment.start, segment.end));
+        }
+        Ok(segment)
+    }
+
+    fn next_segment(&mut self, notes: bool) -> Result<Option<Segment>, DecodeError> {
+        loop {
+            self.reader.let_go(self.reader.position());
+            match std::mem::replace(&mut self.state, State::Before) {
+                State::Before => {
+                    let head = read_head(&mut self.reader)?;
+                    self.state = match head.content {
+                        Content::Stored(left) => State::Stored { left, is_last: head.is_last },
+                        Content::Coded(codes) => {
+                            State::Coded { codes, is_last: head.is_last, is_begun: false }
+                        }
+                    };
+                }
+                State::Stored { left: 0, is_last } => self.after(is_last),
+                State::Stored { left, is_last } => {
+                    let start = self.history.end();
+                    let bytes = self.reader.bytes(left.min(SEGMENT))?;
+                    if bytes.is_empty() {
+                        return Err(DecodeError::Truncated);
+                    }
+                    self.history.push(bytes);
+                    let left = left - bytes.len();
+                    self.state = State::Stored { left, is_last };
+                    return Ok(Some(Segment { start, end: self.history.end(), body: Body::Stored }));
+                }
+                State::Coded { codes, is_last, is_begun } => {
+                    let segment = self.coded(codes, is_last, notes)?;
+                    // Of a block without tokens nothing is said: there may be any number of them.
+                    if segment.end > segment.start || is_begun {
+                        return Ok(Some(segment));
+                    }
+                }
+                State::Over => {
+                    let Some(checksum) = self.checksum.as_mut() else {
+                        self.state = State::Over;
+                        return Ok(None);
+                    };
+                    gzip::read_trailer(&mut self.reader, checksum)?;
+                    checksum.reset();
+                    self.begin = self.history.end();
+                    if self.reader.is_over()? {
+                        self.checksum = None;
+                        self.state = State::Over;
+                    } else {
+                        self.state = State::Outside;
+                    }
+                }
+                State::Outside => gzip::read_header(&mut self.reader)?,
+            }
+        }
+    }
+
+    fn after(&mut self, is_last: bool) {
+        self.state = if is_last { State::Over } else { State::Before };
+    }
+
+    fn coded(&mut self, codes: Arc<Codes>, is_last: bool, notes: bool) -> Result<Segment, DecodeError> {
+        let start = self.history.end();
+        let first_bit = self.reader.position();
+        let mut matches = Vec::new();
+        let ended = if notes {
+            self.tokens::<true>(&codes, &mut matches)?
+        } else {
+            self.tokens::<false>(&codes, &mut matches)?
+        };
+        if self.reader.is_beyond() {
+            return Err(DecodeError::Truncated);
+        }
+        let end_bit = ended.unwrap_or(self.reader.position());
+        let (bytes, first) = self.reader.copy_of(first_bit, end_bit);
+        match ended {
+            Some(_) => self.after(is_last),
+            None => self.state = State::Coded { codes: Arc::clone(&codes), is_last, is_begun: true },
+        }
+        let body = Body::Coded(Coded {
+            codes,
+            is_end: ended.is_some(),
+            bytes,
+            first,
+            bits: (end_bit - first_bit) as u32,
+            matches: notes.then_some(matches),
+        });
+        Ok(Segment { start, end: self.history.end(), body })
+    }
+
+    /// Reads tokens up to the end of the segment, or of the block: then the bit at which that is said.
+    fn tokens<const NOTES: bool>(
+        &mut self,
+        codes: &Codes,
+        matches: &mut Vec<Place>,
+    ) -> Result<Option<u64>, DecodeError> {
+        self.history.reserve(SEGMENT);
+        let Self { reader, history, .. } = self;
+        let first_bit = reader.position();
+        let start = history.len;
+        let floor = usize::try_from(self.begin.saturating_sub(history.base)).unwrap_or(0);
+        let bytes = history.bytes.as_mut_slice();
+        let mut at = start;
+        let limit = start + SEGMENT;
+        let mut ended = None;
+        while at < limit {
+            reader.fill()?;
+            let (mut bits, mut count) = reader.take();
+            let mut entry = codes.literals.look_up(bits);
+            // Three codes fit into what is loaded.
+            if entry.is(Kind::Literal) {
+                (bits, count) = (bits >> entry.length(), count - entry.length());
+                put(bytes, at, entry.value());
+                at += 1;
+                entry = codes.literals.look_up(bits);
+                if entry.is(Kind::Literal) {
+                    (bits, count) = (bits >> entry.length(), count - entry.length());
+                    put(bytes, at, entry.value());
+                    at += 1;
+                    entry = codes.literals.look_up(bits);
+                    if entry.is(Kind::Literal) {
+                        reader.put(bits >> entry.length(), count - entry.length());
+                        put(bytes, at, entry.value());
+                        at += 1;
+                        continue;
+                    }
+                }
+                if at >= limit {
+                    reader.put(bits, count);
+                    break;
+                }
+                reader.put(bits, count);
+                reader.fill()?;
+                (bits, count) = reader.take();
+            }
+            if entry.is(Kind::Base) {
+                (bits, count) = (bits >> entry.length(), count - entry.length());
+                let length = (entry.value() + (bits as u32 & ((1 << entry.extra()) - 1))) as usize;
+                (bits, count) = (bits >> entry.extra(), count - entry.extra());
+                let own = entry.length() + entry.extra();
+                let entry = codes.distances.look_up(bits);
+                if !entry.is(Kind::Base) {
+                    return Err(DecodeError::Symbol);
+                }
+                (bits, count) = (bits >> entry.length(), count - entry.length());
+                let distance = (entry.value() + (bits as u32 & ((1 << entry.extra()) - 1))) as usize;
+                reader.put(bits >> entry.extra(), count - entry.extra());
+                if distance > at - floor {
+                    return Err(DecodeError::Distance);
+                }
+                copy_match(bytes, at, distance, length);
+                if NOTES {
+                    matches.push(Place {
+                        at: (at - start) as u32,
+                        bits_end: (reader.position() - first_bit) as u32,
+                        bits: (own + entry.length() + entry.extra()) as u8,
+                        is: Match { length: length as u16, distance: distance as u16 },
+                    });
+                }
+                at += length;
+            } else if entry.is(Kind::End) {
+                reader.put(bits, count);
+                ended = Some(reader.position());
+                reader.skip(entry.length());
+                break;
+            } else {
+                return Err(DecodeError::Symbol);
+            }
+        }
+        history.len = at;
+        Ok(ended)
+    }
+}
+
+#[inline]
+fn put(bytes: &mut [u8], at: usize, value: u32) {
+    if let Some(slot) = bytes.get_mut(at) {
+        *slot = value as u8;
+    }
+}

@@ -1,0 +1,484 @@
+//! The editor: old content out, edits in, a stream of the new content on the way.
+//!
+//! See the documentation of the [module above](super) for how it works.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+
+use flate2::Crc;
+
+use super::decode::{Body, Coded, Decoder, History, Place, Segment};
+use super::emit::{Emitter, Op};
+use super::token::{Match, Token};
+use super::{DecodeError, Format, MIN_MATCH, WINDOW, gzip};
+
+/// New bytes in a row that are compressed for themselves: fewer go out as literals.
+const LONG: usize = 1024;
+
+/// Bytes that are written at once.
+const WRITE_SIZE: usize = 64 * 1024;
+
+/// What comes in place of a part of the old content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// Where it begins, in old bytes.
+    pub start: u64,
+    /// Where it ends; at `start` nothing goes.
+    pub end: u64,
+    /// What comes.
+    pub new: Vec<u8>,
+}
+
+/// Why a stream cannot be edited.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// It is no stream.
+    #[error(transparent)]
+    Decode(DecodeError),
+    /// Writing failed.
+    #[error("writing the stream")]
+    Write(#[source] io::Error),
+    /// An edit begins before the end of another, or before what was settled; or ends before it begins.
+    #[error("an edit from {start} to {end} comes when all before {settled} is settled")]
+    Order {
+        /// Its begin.
+        start: u64,
+        /// Its end.
+        end: u64,
+        /// What cannot be edited any more.
+        settled: u64,
+    },
+    /// An edit reaches further than the stream.
+    #[error("an edit ends at {end}, and the content at {content}")]
+    Beyond {
+        /// The edit's end.
+        end: u64,
+        /// The content's.
+        content: u64,
+    },
+}
+
+/// Part of the old content that stays: where it was, and where it is.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    old: u64,
+    new: u64,
+    length: u64,
+}
+
+/// What a segment's new content is made of.
+#[derive(Debug, Clone, Copy)]
+enum Piece {
+    /// Old content. Before `zone` matches may have lost what they copy.
+    Old { from: u64, to: u64, zone: u64 },
+    /// New, from one place in the new content to another.
+    New(u64, u64),
+}
+
+/// Edits a stream of deflate.
+///
+/// Old content is read from it. [`Self::edit`] says what changes, in order; [`Self::settle`] up to where nothing else will, so that it
+/// can be written; [`Self::finish`] writes the rest. `content` gets the new content.
+pub struct Editor<R, W, C> {
+    decoder: Decoder<R>,
+    sink: W,
+    content: C,
+    /// Segments that are read and not settled.
+    pending: VecDeque<Segment>,
+    /// Edits that are not made, and whether the new bytes of the first one are.
+    edits: VecDeque<Edit>,
+    is_begun: bool,
+    /// Where the last edit ends.
+    last: u64,
+    /// Nothing before it is edited any more.
+    settled: u64,
+    /// Old content that was read by others.
+    served: u64,
+    /// Matches that begin before this may have lost what they copy.
+    zone: u64,
+    new: History,
+    kept: VecDeque<Kept>,
+    emitter: Emitter,
+    format: Format,
+    /// Of the new content.
+    checksum: Crc,
+}
+
+impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
+    /// Begins to edit what `source` gives.
+    pub fn new(source: R, format: Format, sink: W, content: C) -> Self {
+        let mut emitter = Emitter::default();
+        if format == Format::Gzip {
+            gzip::write_header(&mut emitter.out);
+        }
+        Self {
+            format,
+            checksum: Crc::new(),
+            decoder: Decoder::new(source, format),
+            sink,
+            content,
+            pending: VecDeque::new(),
+            edits: VecDeque::new(),
+            is_begun: false,
+            last: 0,
+            settled: 0,
+            served: 0,
+            zone: 0,
+            new: History::default(),
+            kept: VecDeque::new(),
+            emitter,
+        }
+    }
+
+    /// Tells of the next edit.
+    pub fn edit(&mut self, edit: Edit) -> Result<(), EditError> {
+        let settled = self.settled.max(self.last);
+        if edit.start < settled || edit.end < edit.start {
+            return Err(EditError::Order { start: edit.start, end: edit.end, settled });
+        }
+        self.last = edit.end;
+        if edit.start == edit.end && edit.new.is_empty() {
+            return Ok(());
+        }
+        self.edits.push_back(edit);
+        Ok(())
+    }
+
+    /// Says that no edit that is still to be told begins before `position`.
+    pub fn settle(&mut self, position: u64) -> Result<(), EditError> {
+        self.settled = self.settled.max(position);
+        self.write_settled()
+    }
+
+    /// Old content, some of it; nothing at the end.
+    fn serve(&mut self, buf: &mut [u8]) -> Result<usize, EditError> {
+        while self.served == self.decoder.history.end() {
+            if !self.read_segment()? {
+                return Ok(0);
+            }
+        }
+        let end = self.decoder.history.end().min(self.served + buf.len() as u64);
+        let bytes = self.decoder.history.range(self.served, end);
+        if let Some(to) = buf.get_mut(..bytes.len()) {
+            to.copy_from_slice(bytes);
+        }
+        let count = bytes.len();
+        self.served = end;
+        self.let_go();
+        Ok(count)
+    }
+
+    /// Reads the next segment, and writes what is settled; false at the end.
+    fn read_segment(&mut self) -> Result<bool, EditError> {
+        let start = self.decoder.history.end();
+        // A segment ends at most a match behind its size: is there anything that edits can reach?
+        let reach = start + 2 * super::decode::SEGMENT as u64;
+        let is_quiet = reach <= self.settled && self.edits.is_empty() && start >= self.zone;
+        let Some(segment) = self.decoder.segment(!is_quiet).map_err(EditError::Decode)? else {
+            return Ok(false);
+        };
+        self.pending.push_back(segment);
+        self.write_settled()?;
+        Ok(true)
+    }
+
+    fn write_settled(&mut self) -> Result<(), EditError> {
+        while let Some(segment) = self.pending.pop_front_if(|segment| segment.end <= self.settled) {
+            self.write_segment(&segment)?;
+        }
+        self.let_go();
+        Ok(())
+    }
+
+    /// Reads and writes what is left, and ends the stream.
+    pub fn finish(mut self) -> Result<(W, C), EditError> {
+        self.settled = u64::MAX;
+        self.write_settled()?;
+        while self.read_segment()? {}
+        let end = self.decoder.history.end();
+        while let Some(edit) = self.edits.pop_front() {
+            if edit.end > end {
+                return Err(EditError::Beyond { end: edit.end, content: end });
+            }
+            if !std::mem::take(&mut self.is_begun) {
+                self.append(&edit.new)?;
+            }
+        }
+        self.emitter.finish();
+        if self.format == Format::Gzip {
+            gzip::write_trailer(&mut self.emitter.out, &self.checksum);
+        }
+        self.flush(0)?;
+        Ok((self.sink, self.content))
+    }
+
+    /// New bytes behind all old ones.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), EditError> {
+        let begin = self.new.end();
+        self.new.push(bytes);
+        self.emitter.compressed(bytes);
+        self.tell(begin)
+    }
+
+    /// Hands on new content, from `begin` on.
+    fn tell(&mut self, begin: u64) -> Result<(), EditError> {
+        let bytes = self.new.range(begin, self.new.end());
+        if self.format == Format::Gzip {
+            self.checksum.update(bytes);
+        }
+        self.content.write_all(bytes).map_err(EditError::Write)
+    }
+
+    fn let_go(&mut self) {
+        let end = self.decoder.history.end();
+        let waiting = self.pending.front().map_or(end, |segment| segment.start);
+        self.decoder.history.let_go(waiting.min(self.served).min(end.saturating_sub(WINDOW as u64)));
+    }
+
+    fn flush(&mut self, least: usize) -> Result<(), EditError> {
+        if self.emitter.out.len() >= least {
+            let bytes = self.emitter.out.whole();
+            self.sink.write_all(&bytes).map_err(EditError::Write)?;
+        }
+        Ok(())
+    }
+
+    fn write_segment(&mut self, segment: &Segment) -> Result<(), EditError> {
+        let begin = self.new.end();
+        let is_quiet =
+            segment.start >= self.zone && self.edits.front().is_none_or(|edit| edit.start >= segment.end);
+        let pieces = self.build(segment);
+        let end = self.new.end();
+        self.tell(begin)?;
+        match &segment.body {
+            Body::Stored => self.emitter.stored(self.new.range(begin, end)),
+            Body::Coded(coded) if is_quiet => self.emitter.copy(coded),
+            Body::Coded(coded) => {
+                let ops = self.changed(segment, coded, &pieces).map_err(EditError::Decode)?;
+                let new = &self.new;
+                self.emitter
+                    .changed(coded, &ops, |from, to| new.range(from, to))
+                    .map_err(EditError::Decode)?;
+            }
+        }
+        self.new.let_go(end.saturating_sub(WINDOW as u64));
+        while self.kept.front().is_some_and(|kept| kept.new + kept.length + (2 * WINDOW as u64) < end) {
+            self.kept.pop_front();
+        }
+        self.flush(WRITE_SIZE)
+    }
+
+    /// Builds the new content of a segment.
+    fn build(&mut self, segment: &Segment) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        let mut at = segment.start;
+        while at < segment.end {
+            let Some(edit) = self.edits.front().filter(|edit| edit.start < segment.end) else { break };
+            let (start, end) = (edit.start, edit.end);
+            if start > at {
+                pieces.push(self.keep(at, start));
+                at = start;
+            }
+            if !std::mem::replace(&mut self.is_begun, true) {
+                let from = self.new.end();
+                if let Some(edit) = self.edits.front() {
+                    self.new.push(&edit.new);
+                }
+                let to = self.new.end();
+                if to > from {
+                    pieces.push(Piece::New(from, to));
+                }
+            }
+            self.zone = end.saturating_add(WINDOW as u64);
+            if end > segment.end {
+                return pieces;
+            }
+            at = at.max(end);
+            self.edits.pop_front();
+            self.is_begun = false;
+        }
+        if at < segment.end {
+            pieces.push(self.keep(at, segment.end));
+        }
+        pieces
+    }
+
+    fn keep(&mut self, from: u64, to: u64) -> Piece {
+        let new = self.new.end();
+        self.new.push(self.decoder.history.range(from, to));
+        let length = to - from;
+        match self.kept.back_mut() {
+            Some(last) if last.old + last.length == from && last.new + last.length == new => {
+                last.length += length;
+            }
+            _ => self.kept.push_back(Kept { old: from, new, length }),
+        }
+        Piece::Old { from, to, zone: self.zone }
+    }
+
+    /// Where the old byte at `old` is now.
+    fn moved(&self, old: u64) -> Option<u64> {
+        let index = self.kept.partition_point(|kept| kept.old <= old).checked_sub(1)?;
+        let kept = self.kept.get(index).filter(|kept| old < kept.old + kept.length)?;
+        Some(kept.new + (old - kept.old))
+    }
+
+    /// What becomes of the tokens of a segment that is made of `pieces` now.
+    fn changed(&self, segment: &Segment, coded: &Coded, pieces: &[Piece]) -> Result<Vec<Op>, DecodeError> {
+        let again;
+        let places = if let Some(places) = &coded.matches {
+            places
+        } else {
+            again = coded.places()?;
+            &again
+        };
+        let mut walk =
+            Walk { editor: self, segment, places, next: 0, bit: 0, ops: Vec::new(), bits: coded.bits };
+        for piece in pieces {
+            match *piece {
+                Piece::New(from, to) if to - from >= LONG as u64 => walk.ops.push(Op::New(from, to)),
+                Piece::New(from, to) => {
+                    let bytes = self.new.range(from, to).iter();
+                    walk.ops.extend(bytes.map(|&byte| Op::Token(Token::Literal(byte))));
+                }
+                Piece::Old { from, to, zone } => walk.old(from, to, zone),
+            }
+        }
+        Ok(walk.ops)
+    }
+}
+
+impl<R: Read, W: Write, C: Write> Read for Editor<R, W, C> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.serve(buf).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+}
+
+/// Goes through the tokens of a segment.
+struct Walk<'e, R, W, C> {
+    editor: &'e Editor<R, W, C>,
+    segment: &'e Segment,
+    places: &'e [Place],
+    /// Number of the first match that is not behind.
+    next: usize,
+    /// Where the bits of what follows the match before begin.
+    bit: u32,
+    ops: Vec<Op>,
+    /// All bits of the segment.
+    bits: u32,
+}
+
+impl<R: Read, W: Write, C: Write> Walk<'_, R, W, C> {
+    /// Goes through the old content from `from` to `to`, which stays.
+    fn old(&mut self, from: u64, to: u64, zone: u64) {
+        let mut at = from;
+        while at < to {
+            let Some(place) = self.places.get(self.next).copied() else {
+                let start = self.run_start();
+                self.literals(at, to, start, self.segment.end, self.bits);
+                return;
+            };
+            let begin = self.segment.start + u64::from(place.at);
+            let end = begin + u64::from(place.is.length);
+            if end <= at {
+                self.pass(place);
+                continue;
+            }
+            if at < begin {
+                let start = self.run_start();
+                let until = to.min(begin);
+                self.literals(at, until, start, begin, place.bits_end - u32::from(place.bits));
+                at = until;
+                continue;
+            }
+            let until = to.min(end);
+            self.copy(place, at, until, zone);
+            at = until;
+            if until == end {
+                self.pass(place);
+            }
+        }
+    }
+
+    /// Goes past a match.
+    fn pass(&mut self, place: Place) {
+        self.bit = place.bits_end;
+        self.next += 1;
+    }
+
+    /// Where the literals behind the last match begin.
+    fn run_start(&self) -> u64 {
+        let before = self.next.checked_sub(1).and_then(|index| self.places.get(index));
+        before.map_or(self.segment.start, |place| {
+            self.segment.start + u64::from(place.at) + u64::from(place.is.length)
+        })
+    }
+
+    /// The literals from `from` to `to` of those from `start` to `end`, whose bits end at `bits_end`.
+    fn literals(&mut self, from: u64, to: u64, start: u64, end: u64, bits_end: u32) {
+        if (from, to) == (start, end) {
+            return self.bits(self.bit, bits_end);
+        }
+        let bytes = self.editor.decoder.history.range(from, to).iter();
+        self.ops.extend(bytes.map(|&byte| Op::Token(Token::Literal(byte))));
+    }
+
+    fn bits(&mut self, from: u32, to: u32) {
+        if from == to {
+            return;
+        }
+        match self.ops.last_mut() {
+            Some(Op::Bits(_, end)) if *end == from => *end = to,
+            _ => self.ops.push(Op::Bits(from, to)),
+        }
+    }
+
+    /// The part from `from` to `to` of what a match copies.
+    fn copy(&mut self, place: Place, from: u64, to: u64, zone: u64) {
+        let begin = self.segment.start + u64::from(place.at);
+        let is_whole = from == begin && to == begin + u64::from(place.is.length);
+        let own = (place.bits_end - u32::from(place.bits), place.bits_end);
+        if is_whole && begin >= zone {
+            return self.bits(own.0, own.1);
+        }
+        let Some(new) = self.editor.moved(from) else { return };
+        let length = (to - from) as usize;
+        let distance = u64::from(place.is.distance);
+        if is_whole && distance <= new && self.editor.new.is_same(new, new - distance, length) {
+            return self.bits(own.0, own.1);
+        }
+        let mut done = 0;
+        while done < length {
+            let at = new + done as u64;
+            let (held, token) = self.source((from + done as u64).saturating_sub(distance), at, length - done);
+            if let Some(is) = token {
+                self.ops.push(Op::Token(Token::Match(is)));
+            } else {
+                let bytes = self.editor.new.range(at, at + held as u64).iter();
+                self.ops.extend(bytes.map(|&byte| Op::Token(Token::Literal(byte))));
+            }
+            done += held;
+        }
+    }
+
+    /// How many of the `length` new bytes at `at`, which are copies of what stood at `old`, are one kind of thing, and the match that
+    /// they are if they can be one.
+    fn source(&self, old: u64, at: u64, length: usize) -> (usize, Option<Match>) {
+        let kept = &self.editor.kept;
+        let next = kept.partition_point(|kept| kept.old <= old);
+        let own =
+            next.checked_sub(1).and_then(|index| kept.get(index)).filter(|kept| old < kept.old + kept.length);
+        let Some(own) = own else {
+            // What was there is gone, up to what is there again.
+            let gone = kept.get(next).map_or(u64::MAX, |kept| kept.old - old);
+            return (length.min(usize::try_from(gone).unwrap_or(usize::MAX)), None);
+        };
+        let held = length.min(usize::try_from(own.old + own.length - old).unwrap_or(usize::MAX));
+        let source = own.new + (old - own.old);
+        let distance = at.saturating_sub(source);
+        let is_match = held >= MIN_MATCH
+            && (1..=WINDOW as u64).contains(&distance)
+            && self.editor.new.is_same(at, source, held);
+        (held, is_match.then_some(Match { length: held as u16, distance: distance as u16 }))
+    }
+}

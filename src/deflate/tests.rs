@@ -1,0 +1,214 @@
+//! Streams of real encoders, edited at random, read back by another decoder.
+
+use std::io::{Read, Write};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Content as layers have it: headers with numbers, words, what repeats, and what does not.
+pub(super) fn content(seed: u64, length: usize) -> Vec<u8> {
+    const WORDS: [&str; 8] = [
+        "layer ",
+        "usr/share/doc/",
+        "rootfs ",
+        "0000644",
+        "verdict\n",
+        "\0\0\0\0\0\0\0\0",
+        "ustar  \0root",
+        "a",
+    ];
+    let mut x = seed | 1;
+    let mut next = || {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        x
+    };
+    let mut out = Vec::with_capacity(length + 1024);
+    while out.len() < length {
+        match next() % 16 {
+            0 => out.extend((0..next() % 300).map(|n| (n as u8).wrapping_mul(next() as u8))),
+            1 => out.resize(out.len() + (next() % 700) as usize, 0),
+            2 if out.len() > 600 => {
+                let from = (next() % (out.len() as u64 - 512)) as usize;
+                out.extend_from_within(from..from + 512);
+            }
+            _ => out.extend_from_slice(WORDS[(next() % 8) as usize].as_bytes()),
+        }
+    }
+    out.truncate(length);
+    out
+}
+
+/// gzip of `content` at `level`, flushed every `cut` bytes.
+pub(super) fn gzip(content: &[u8], level: u32, cut: usize) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(level));
+    for piece in content.chunks(cut.max(1)) {
+        encoder.write_all(piece).unwrap();
+        encoder.flush().unwrap();
+    }
+    encoder.finish().unwrap()
+}
+
+/// What another decoder makes of it.
+fn inflated(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    flate2::read::GzDecoder::new(bytes).read_to_end(&mut out).unwrap();
+    out
+}
+
+/// `content` with the edits made.
+fn edited(content: &[u8], edits: &[Edit]) -> Vec<u8> {
+    let (mut out, mut at) = (Vec::new(), 0);
+    for Edit { start, end, new } in edits {
+        out.extend_from_slice(&content[at..*start as usize]);
+        out.extend_from_slice(new);
+        at = *end as usize;
+    }
+    out.extend_from_slice(&content[at..]);
+    out
+}
+
+/// Gives bytes a few at a time.
+struct Trickle<'b>(&'b [u8], usize);
+
+impl Read for Trickle<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.0.len().min(buf.len()).min(self.1.max(1));
+        let (now, later) = self.0.split_at(n);
+        buf[..n].copy_from_slice(now);
+        self.0 = later;
+        Ok(n)
+    }
+}
+
+/// The edited stream and the new content. Edits are told when `ahead` bytes before them were read; as many are read at once.
+fn edit(stream: &[u8], edits: &[Edit], ahead: usize) -> Result<(Vec<u8>, Vec<u8>), EditError> {
+    let mut editor = Editor::new(Trickle(stream, ahead), Format::Gzip, Vec::new(), Vec::new());
+    let mut buf = vec![0; ahead.max(1)];
+    let mut at = 0u64;
+    for edit in edits {
+        while at + ahead as u64 <= edit.start {
+            let n = editor.read(&mut buf).unwrap() as u64;
+            if n == 0 {
+                break;
+            }
+            at += n;
+        }
+        editor.settle(edit.start)?;
+        editor.edit(edit.clone())?;
+    }
+    editor.finish()
+}
+
+/// Edits of content of this length.
+fn edits(length: usize) -> impl Strategy<Value = Vec<Edit>> {
+    let one = (
+        0..=length,
+        prop_oneof![4 => 0usize..40, 2 => 0usize..3000, 1 => 0usize..80_000],
+        prop_oneof![
+            3 => Just(Vec::new()),
+            3 => proptest::collection::vec(b'0'..=b'7', 0..12),
+            2 => proptest::collection::vec(any::<u8>(), 0..40),
+            1 => (any::<u64>(), 0usize..5000).prop_map(|(seed, length)| content(seed, length)),
+        ],
+    );
+    proptest::collection::vec(one, 0..12).prop_map(move |mut all| {
+        all.sort_by_key(|(start, ..)| *start);
+        let mut last = 0;
+        all.into_iter()
+            .map(|(start, size, new)| {
+                let start = start.max(last);
+                let end = (start + size).min(length);
+                last = end;
+                Edit { start: start as u64, end: end as u64, new }
+            })
+            .collect()
+    })
+}
+
+fn check(old: &[u8], stream: &[u8], edits: &[Edit], ahead: usize) -> Vec<u8> {
+    let expect = edited(old, edits);
+    let (stream, new) = edit(stream, edits, ahead).unwrap();
+    assert!(new == expect, "the new content is another");
+    assert!(inflated(&stream) == expect, "the stream stands for something else");
+    stream
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn edited_streams_stand_for_the_edited_content(
+        (seed, length, edits) in (any::<u64>(), 0usize..200_000).prop_flat_map(|(seed, length)| (Just(seed), Just(length), edits(length))),
+        level in 0u32..=9,
+        cut in prop_oneof![Just(1 << 20), 1000usize..60_000],
+        ahead in prop_oneof![Just(1usize << 16), 1usize..5000],
+    ) {
+        let old = content(seed, length);
+        let stream = gzip(&old, level, cut);
+        let out = check(&old, &stream, &edits, ahead);
+        // However it is read, and whenever the edits are told.
+        prop_assert!(check(&old, &stream, &edits, 1 << 20) == out);
+    }
+
+    #[test]
+    fn broken_streams_are_refused_or_read_as_another_decoder_does(
+        seed in any::<u64>(),
+        length in 0usize..3000,
+        level in 0u32..=9,
+        flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut stream = gzip(&content(seed, length), level, 1 << 20);
+        for (at, bits) in &flips {
+            let at = at.index(stream.len());
+            stream[at] ^= bits;
+        }
+        let whole = stream.len();
+        stream.truncate(whole - cut.index(whole.min(4)));
+        let mut expect = Vec::new();
+        let is_read = flate2::read::MultiGzDecoder::new(stream.as_slice()).read_to_end(&mut expect).is_ok();
+        match edit(&stream, &[], 1 << 16) {
+            Ok((out, new)) => prop_assert!(is_read && new == expect && inflated(&out) == expect),
+            Err(_) => prop_assert!(!is_read, "{expect:?}"),
+        }
+    }
+}
+
+#[test]
+fn nothing_to_edit_costs_nothing() {
+    let old = content(7, 3_000_000);
+    for level in [1, 6, 9] {
+        let stream = gzip(&old, level, 1 << 30);
+        let out = check(&old, &stream, &[], 1 << 16);
+        assert!(out.len() <= stream.len() + 8, "{} {}", out.len(), stream.len());
+    }
+}
+
+#[test]
+fn several_members_are_one_content() {
+    let (one, two) = (content(1, 70_000), content(2, 90_000));
+    let stream = [gzip(&one, 6, 1 << 20), gzip(&two, 9, 1 << 20)].concat();
+    let old = [one, two].concat();
+    let edits = [
+        Edit { start: 60_000, end: 80_000, new: b"x".to_vec() },
+        Edit { start: 160_000, end: 160_000, new: b"end".to_vec() },
+    ];
+    check(&old, &stream, &edits, 4096);
+}
+
+#[test]
+fn edits_out_of_order_or_beyond_the_end_are_refused() {
+    let stream = gzip(&content(1, 1000), 6, 1 << 20);
+    let gone = |start, end| Edit { start, end, new: Vec::new() };
+    let tell = |edits: &[Edit]| edit(&stream, edits, 16);
+    assert!(matches!(
+        tell(&[gone(5, 9), gone(8, 10)]),
+        Err(EditError::Order { start: 8, end: 10, settled: 9 })
+    ));
+    assert!(matches!(tell(&[gone(9, 5)]), Err(EditError::Order { .. })));
+    assert!(matches!(tell(&[gone(5, 1001)]), Err(EditError::Beyond { end: 1001, content: 1000 })));
+    assert!(tell(&[gone(1001, 1001)]).is_ok(), "of nothing nothing is said");
+}
