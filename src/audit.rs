@@ -32,7 +32,7 @@ use crate::finding::Severity;
 use crate::kube::document::{DocumentError, Node, Stream};
 use ignore::Annotation;
 pub use image::{Image, Origin};
-use judge::{Judge, Judged};
+use judge::{Judge, Judged, Judgement};
 use members::Members;
 pub use options::{Options, Platform};
 use place::Why;
@@ -44,6 +44,12 @@ use whole::Whole;
 
 /// Resources that are read before they are judged: each can be a megabyte and a half, as much as a cluster stores.
 const AHEAD: usize = 16;
+
+/// Bytes from which on a text is judged by several threads.
+const LARGE: usize = 256 << 10;
+
+/// Most threads that judge: one that reads keeps no more busy.
+const MOST_JUDGES: usize = 4;
 
 /// What an audit found.
 #[derive(Debug, Default)]
@@ -146,41 +152,52 @@ pub enum State {
 /// Audits texts, one by one.
 pub struct Auditor<'o> {
     options: &'o Options,
+    judge: Judge<'o>,
     audit: Audit,
     whole: Whole,
     annotations: Vec<Annotation>,
 }
 
-/// What came of a document, or of a member of a list.
-enum Judgement {
-    /// It is a resource.
-    Resource(Box<Judged>),
-    /// It is none, and stands in that line.
-    Other(usize),
-    /// It says nothing.
-    Nothing,
-}
-
 impl<'o> Auditor<'o> {
     /// One that has seen nothing.
     pub fn new(options: &'o Options) -> Self {
-        Self { options, audit: Audit::default(), whole: Whole::default(), annotations: Vec::new() }
+        Self {
+            options,
+            judge: Judge::new(options),
+            audit: Audit::default(),
+            whole: Whole::default(),
+            annotations: Vec::new(),
+        }
     }
 
     /// Audits the documents in `text`, of the file `name`. What stands before an error is audited.
     pub fn text(&mut self, name: &str, text: &str) -> Result<(), DocumentError> {
         let file = self.audit.files.len();
         self.audit.files.push(name.to_owned());
+        // Threads cost more than most files do.
+        if text.len() < LARGE {
+            let mut members = Members::default();
+            return Stream::new(text).try_for_each(|part| {
+                members.of(part?, &mut |value, node| {
+                    let found = self.judge.member(file, &value, &node);
+                    self.member(file, found);
+                });
+                Ok(())
+            });
+        }
         let options = self.options;
         // One thread reads while others judge; what they found is put in order here.
         std::thread::scope(|scope| {
             let (ahead, members) = crossbeam_channel::bounded(AHEAD);
             let (done, judged) = crossbeam_channel::unbounded();
             let reader = scope.spawn(move || read(text, &ahead));
-            for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-                let (members, done) = (members.clone(), done.clone());
-                scope.spawn(move || judge(options, file, members, &done));
-            }
+            let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_JUDGES);
+            let judges: Vec<_> = (0..workers)
+                .map(|_| {
+                    let (members, done) = (members.clone(), done.clone());
+                    scope.spawn(move || judge(options, file, members, &done))
+                })
+                .collect();
             drop((members, done));
             let (mut early, mut next) = (BTreeMap::new(), 0);
             for (number, found) in judged {
@@ -189,6 +206,9 @@ impl<'o> Auditor<'o> {
                     self.member(file, found);
                     next += 1;
                 }
+            }
+            for judge in judges {
+                judge.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             }
             reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
@@ -286,13 +306,8 @@ fn judge(
 ) {
     let mut judge = Judge::new(options);
     for (number, value, node) in members {
-        let found = match Resource::of(file, (node.line, node.column), &value) {
-            Some(resource) => Judgement::Resource(Box::new(judge.judge(resource, &value, &node))),
-            None if value.is_null() => Judgement::Nothing,
-            None => Judgement::Other(node.line),
-        };
         // Who collects waits for all.
-        drop(done.send((number, found)));
+        drop(done.send((number, judge.member(file, &value, &node))));
     }
 }
 

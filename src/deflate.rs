@@ -15,7 +15,7 @@
 //!    can reach it notes the place of each match.
 //! 2. The new content of a segment is built: the old one with the edits made. A *zone* begins at an edit and ends 32 KiB
 //!    behind its end, for no match reaches further back.
-//! 3. Outside of zones bits are copied as they are. Within, each match is held against the new content: it stays if it copies
+//! 3. Outside of zones the bits of tokens are copied as they are, and stored bytes are stored again. Within, each match is held against the new content: it stays if it copies
 //!    the right bytes; or it gets the distance that follows from what was inserted or removed between its source and itself; or
 //!    it is cut into parts that do, and literals. A token is only ever kept that gives the new bytes.
 //! 4. Tokens go out with the codes of the block that they came in. Where those have no code for one, or so much changed that

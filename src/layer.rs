@@ -3,6 +3,7 @@
 //! Does not decide what goes; verdicts come in by member position.
 
 pub mod codec;
+pub mod edited;
 pub mod gzip;
 pub mod header;
 pub mod index;

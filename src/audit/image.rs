@@ -2,6 +2,7 @@
 //!
 //! Reads nothing; whoever audits brings it.
 
+use crate::catalog::{Catalog, Class};
 use crate::digest::BlobDigest;
 use crate::image::Config;
 use crate::manifest::{Manifest, Path, Volume};
@@ -46,12 +47,13 @@ impl Image {
     /// program.
     pub fn is_started_by(&self, command: &[&str], args: &[&str]) -> bool {
         let Config { entrypoint, cmd, .. } = &self.config;
-        let said = [command, args].concat();
+        let own: Vec<&str> = entrypoint.iter().map(String::as_str).collect();
+        let said = [if command.is_empty() { own.as_slice() } else { command }, args].concat();
         let is_whole = self.manifest.process.argv == said || said.iter().eq(entrypoint.iter().chain(cmd));
         // What follows no entrypoint is the program.
         let is_entrypoint =
             !entrypoint.is_empty() && (command.is_empty() || command == entrypoint.as_slice());
-        said.is_empty() || is_entrypoint || is_whole
+        (command.is_empty() && args.is_empty()) || is_whole || (is_entrypoint && !is_launcher(entrypoint))
     }
 
     /// Paths that need a volume, canonical.
@@ -132,6 +134,22 @@ pub(super) struct Below {
 /// Whether `path` of the manifest holds links to the log streams.
 pub(super) fn is_log_directory(path: &Path) -> bool {
     matches!(path.content, PathContent::LogLinks)
+}
+
+/// Whether what follows an entrypoint is the program that it starts.
+fn is_launcher(entrypoint: &[String]) -> bool {
+    const INITS: [&str; 4] = ["catatonit", "dumb-init", "env", "tini"];
+    let starts_others = |program: &String| {
+        let name = program.rsplit('/').next().unwrap_or_default();
+        let class = Catalog::builtin().program(name.as_bytes());
+        INITS.contains(&name) || matches!(class, Some(Class::Shell | Class::Interpreter))
+    };
+    match entrypoint {
+        [] => true,
+        [only] => starts_others(only),
+        // `java -jar app.jar` says itself what it starts, and `tini -- app` too.
+        [first, .., last] => starts_others(first) && last.starts_with('-'),
+    }
 }
 
 fn is_log_link(entry: &Entry) -> bool {

@@ -40,6 +40,16 @@ pub(super) struct Judged {
     pub(super) whole: Whole,
 }
 
+/// What came of a document, or of a member of a list.
+pub(super) enum Judgement {
+    /// It is a resource.
+    Resource(Box<Judged>),
+    /// It is none, and stands in that line.
+    Other(usize),
+    /// It says nothing.
+    Nothing,
+}
+
 /// Where a rule looked.
 struct Place<'a> {
     /// The resource.
@@ -54,6 +64,15 @@ struct Place<'a> {
 impl<'o> Judge<'o> {
     pub(super) fn new(options: &'o Options) -> Self {
         Self { options, wants: rules::RULES.map(|rule| options.wants(rule.id)), texts: HashSet::new() }
+    }
+
+    /// What the rules say of a document of the file of that number, or of a member of a list in it.
+    pub(super) fn member(&mut self, file: usize, value: &Value, node: &Node) -> Judgement {
+        match Resource::of(file, (node.line, node.column), value) {
+            Some(resource) => Judgement::Resource(Box::new(self.judge(resource, value, node))),
+            None if value.is_null() => Judgement::Nothing,
+            None => Judgement::Other(node.line),
+        }
     }
 
     /// What the rules say of `resource`, which says `value` and stands at `node`.

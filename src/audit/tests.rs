@@ -364,7 +364,12 @@ fn other_arguments_for_an_images_entrypoint_are_not_another_program() {
     };
     let script = image(&["/entry.sh"], &["app"]);
     let plain = image(&[], &["app", "-f"]);
-    let cases: [(&Image, &[&str], &[&str], bool); 11] = [
+    let (shell, init) = (image(&["/bin/sh", "-c"], &["app"]), image(&["tini", "--", "app"], &[]));
+    let cases: [(&Image, &[&str], &[&str], bool); 15] = [
+        (&shell, &["/bin/sh", "-c"], &["other"], false),
+        (&shell, &[], &["other"], false),
+        (&shell, &[], &["app"], true),
+        (&init, &[], &["-x"], true),
         (&script, &[], &[], true),
         (&script, &[], &["other"], true),
         (&script, &["/entry.sh"], &["other"], true),

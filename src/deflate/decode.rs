@@ -13,7 +13,7 @@ use super::table::Kind;
 use super::token::{Match, Token};
 use super::{DecodeError, Format, MAX_MATCH, WINDOW, gzip};
 
-/// A segment ends at the first token that reaches so many bytes: large enough to cost little, small enough to be held.
+/// A segment ends with the block, or behind the first few tokens that reach so many bytes: large enough to cost little, small enough to be held.
 pub(super) const SEGMENT: usize = 64 * 1024;
 
 /// Bytes behind the end that copies of whole words may touch.

@@ -29,6 +29,11 @@ pub struct Edit {
     pub new: Vec<u8>,
 }
 
+impl Edit {
+    /// The end of an edit that reaches to the end of the content, wherever that is.
+    pub const END: u64 = u64::MAX;
+}
+
 /// Why a stream cannot be edited.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
@@ -48,6 +53,9 @@ pub enum EditError {
         /// What cannot be edited any more.
         settled: u64,
     },
+    /// It failed before: what it did since then is not known.
+    #[error("the stream was given up")]
+    Failed,
     /// An edit reaches further than the stream.
     #[error("an edit ends at {end}, and the content at {content}")]
     Beyond {
@@ -100,6 +108,7 @@ pub struct Editor<R, W, C> {
     kept: VecDeque<Kept>,
     emitter: Emitter,
     format: Format,
+    has_failed: bool,
     /// Of the new content.
     checksum: Crc,
 }
@@ -113,6 +122,7 @@ impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
         }
         Self {
             format,
+            has_failed: false,
             checksum: Crc::new(),
             decoder: Decoder::new(source, format),
             sink,
@@ -147,7 +157,17 @@ impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
     /// Says that no edit that is still to be told begins before `position`.
     pub fn settle(&mut self, position: u64) -> Result<(), EditError> {
         self.settled = self.settled.max(position);
-        self.write_settled()
+        self.guarded(Self::write_settled)
+    }
+
+    /// Does something, and nothing any more once it failed.
+    fn guarded<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, EditError>) -> Result<T, EditError> {
+        if self.has_failed {
+            return Err(EditError::Failed);
+        }
+        let done = act(self);
+        self.has_failed = done.is_err();
+        done
     }
 
     /// Old content, some of it; nothing at the end.
@@ -192,13 +212,19 @@ impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
 
     /// Reads and writes what is left, and ends the stream.
     pub fn finish(mut self) -> Result<(W, C), EditError> {
-        self.settled = u64::MAX;
+        self.guarded(Self::write_rest)?;
+        Ok((self.sink, self.content))
+    }
+
+    fn write_rest(&mut self) -> Result<(), EditError> {
+        // Nothing is read by others any more.
+        (self.settled, self.served) = (u64::MAX, u64::MAX);
         self.write_settled()?;
         while self.read_segment()? {}
         let end = self.decoder.history.end();
         while let Some(edit) = self.edits.pop_front() {
-            if edit.end > end {
-                return Err(EditError::Beyond { end: edit.end, content: end });
+            if edit.start > end || (edit.end > end && edit.end != Edit::END) {
+                return Err(EditError::Beyond { end: edit.end.max(edit.start), content: end });
             }
             if !std::mem::take(&mut self.is_begun) {
                 self.append(&edit.new)?;
@@ -208,8 +234,7 @@ impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
         if self.format == Format::Gzip {
             gzip::write_trailer(&mut self.emitter.out, &self.checksum);
         }
-        self.flush(0)?;
-        Ok((self.sink, self.content))
+        self.flush(0)
     }
 
     /// New bytes behind all old ones.
@@ -350,7 +375,8 @@ impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
 
 impl<R: Read, W: Write, C: Write> Read for Editor<R, W, C> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.serve(buf).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        self.guarded(|editor| editor.serve(buf))
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 

@@ -23,6 +23,9 @@ const FEW: u64 = 8;
 /// Codes, and the bits of the block that is written with them.
 type Fitting = (Cow<'static, Written>, u64);
 
+/// In more parts than these a segment is not worth being divided.
+const MOST_PARTS: usize = 16;
+
 /// What becomes of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Op {
@@ -130,6 +133,11 @@ impl Emitter {
         }
         let tokens = spelled(coded, ops)?;
         let (own, own_bits) = fitting(&tokens);
+        let runs = ops.chunk_by(|a, b| bits(a).is_some() == bits(b).is_some());
+        if runs.count() > MOST_PARTS {
+            self.own(&own, &tokens);
+            return Ok(());
+        }
         // Where codes are missing the rest can go out as it came, round blocks for what has none.
         let end = u64::from(codes.literals().length(END));
         let parts: Vec<(&[Op], Option<Fitting>)> = ops

@@ -3,17 +3,21 @@
 //! Follows verdicts; bytes of the output depend on nothing else.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::error::HardenError;
 use super::read::{LayerStream, meter};
 use super::{parallel, stored_bytes};
+use crate::deflate::{Editor, Format};
 use crate::digest::HashingWriter;
+use crate::image::decode::peek_codec;
 use crate::image::manifest::Blob;
-use crate::image::{Codec, FinishedLayer, LayerDescriptor};
+use crate::image::{Codec, FinishedLayer, LayerDescriptor, LayerError, LayerReader, VerifyingReader};
 use crate::layer::codec::Encoder;
+use crate::layer::edited::edit;
 use crate::layer::gzip::Pool;
-use crate::layer::rewrite::{is_unchanged, rewrite};
+use crate::layer::rewrite::{RewriteError, is_unchanged, rewrite};
 use crate::layer::writer::write_layer;
 use crate::limits::Meter;
 use crate::options::Options;
@@ -78,6 +82,9 @@ impl Pass<'_> {
         layer: &LayerDescriptor,
         verdicts: &[Verdict],
     ) -> Result<FinishedLayer, HardenError> {
+        if let Some(edited) = self.edit(number, layer, verdicts)? {
+            return Ok(edited);
+        }
         let encode = |source| HardenError::Encode { layer: number, source };
         // What was compressed stays so, in its own way; what was not is not worth a registry's space.
         let codec = match layer.codec {
@@ -94,6 +101,57 @@ impl Pass<'_> {
         let (digest, size) = encoder.finish().map_err(encode)?.finish().map_err(HardenError::Sink)?;
         // Annotations of a layer are about its bytes (zstd:chunked's checksums): these are others.
         Ok(FinishedLayer { digest, size, diff_id: hasher.diff_id(), codec, annotations: BTreeMap::new() })
+    }
+}
+
+impl Pass<'_> {
+    /// The same without compressing again; `None` where the layer is not stored as what can be edited.
+    fn edit(
+        &self,
+        number: usize,
+        layer: &LayerDescriptor,
+        verdicts: &[Verdict],
+    ) -> Result<Option<FinishedLayer>, HardenError> {
+        let open = || self.source.open_layer(layer).map_err(HardenError::Source);
+        let unread = |source| HardenError::Layer(LayerError::Read { layer: layer.diff_id, source });
+        let told = Told { inner: open()?, progress: self.progress };
+        let (codec, stored) = peek_codec(told).map_err(unread)?;
+        if layer.codec != Codec::Gzip || !matches!(codec, Ok(Codec::Gzip)) {
+            return Ok(None);
+        }
+        let stored = VerifyingReader::new(stored, layer.digest, layer.size);
+        let blob = self.destinations.new_blob().map_err(HardenError::Sink)?;
+        let editor = Editor::new(stored, Format::Gzip, blob, HashingWriter::new(io::sink()));
+        let (blob, content) = match edit(editor, verdicts, &self.meter) {
+            Ok(edited) => edited,
+            Err(error) => {
+                // A blob that is not what its digest says explains whatever else was wrong with it.
+                if !matches!(error, RewriteError::Write(_)) {
+                    LayerReader::new(open()?, layer)
+                        .and_then(LayerReader::finish)
+                        .map_err(HardenError::Layer)?;
+                }
+                return Err(HardenError::Rewrite { layer: number, source: error });
+            }
+        };
+        let (_, hasher) = content.finish();
+        let (digest, size) = blob.finish().map_err(HardenError::Sink)?;
+        let diff_id = hasher.diff_id();
+        Ok(Some(FinishedLayer { digest, size, diff_id, codec: Codec::Gzip, annotations: BTreeMap::new() }))
+    }
+}
+
+/// Tells of stored bytes as they are read.
+struct Told<'a, R> {
+    inner: R,
+    progress: &'a dyn Progress,
+}
+
+impl<R: Read> Read for Told<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buf)?;
+        self.progress.advance(n as u64);
+        Ok(n)
     }
 }
 

@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use super::header::{self, HeaderPatch};
 use super::stream::{Member, StreamError, TarStream};
 use super::writer;
+use crate::deflate::EditError;
 use crate::plan::{Patch, Verdict};
 
 /// Why a layer cannot be written again.
@@ -26,6 +27,9 @@ pub enum RewriteError {
     /// Writing failed.
     #[error("writing the layer")]
     Write(#[source] io::Error),
+    /// The stored stream cannot be edited.
+    #[error("editing the layer")]
+    Edit(#[source] EditError),
 }
 
 /// Whether a layer with these verdicts stays as it is, bit for bit.
@@ -56,6 +60,21 @@ pub fn rewrite(reader: impl Read, verdicts: &[Verdict], mut out: impl Write) -> 
     writer::write_end(&mut out).map_err(RewriteError::Write)
 }
 
+/// The headers of a member that stays; `None` where they stay as they are.
+pub(super) fn headers(member: &Member, patch: &Patch) -> Option<Vec<u8>> {
+    (*patch != Patch::default()).then(|| {
+        let changes = HeaderPatch {
+            mode: patch.mode,
+            owner: patch.owner,
+            path: patch.path.as_ref().map(crate::path::ImagePath::as_bytes),
+            link: patch.link.as_ref().map(crate::path::ImagePath::as_bytes),
+            size: patch.content.as_ref().map(|content| content.len() as u64),
+            drop_capabilities: patch.drop_capabilities,
+        };
+        header::patched(member, changes)
+    })
+}
+
 fn copy<R: Read>(
     stream: &mut TarStream<R>,
     member: &Member,
@@ -63,21 +82,9 @@ fn copy<R: Read>(
     out: &mut impl Write,
 ) -> Result<(), RewriteError> {
     let write = RewriteError::Write;
-    if *patch == Patch::default() {
-        out.write_all(&member.raw).map_err(write)?;
-    } else {
-        let headers = header::patched(
-            member,
-            HeaderPatch {
-                mode: patch.mode,
-                owner: patch.owner,
-                path: patch.path.as_ref().map(crate::path::ImagePath::as_bytes),
-                link: patch.link.as_ref().map(crate::path::ImagePath::as_bytes),
-                size: patch.content.as_ref().map(|content| content.len() as u64),
-                drop_capabilities: patch.drop_capabilities,
-            },
-        );
-        out.write_all(&headers).map_err(write)?;
+    match headers(member, patch) {
+        Some(headers) => out.write_all(&headers).map_err(write)?,
+        None => out.write_all(&member.raw).map_err(write)?,
     }
     if let Some(content) = &patch.content {
         out.write_all(content).map_err(write)?;

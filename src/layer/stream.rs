@@ -73,6 +73,10 @@ pub struct TarStream<R> {
     content: u64,
     padding: u64,
     next_member: u32,
+    /// Bytes that were passed over.
+    position: u64,
+    /// Whether the padding that was passed over last is all noughts.
+    is_clean: bool,
     /// Bytes that all files so far claim to have.
     claimed: u64,
     /// Exact bytes of global headers met since the last member.
@@ -140,6 +144,8 @@ impl<R: Read> TarStream<R> {
             content: 0,
             padding: 0,
             next_member: 0,
+            position: 0,
+            is_clean: true,
             claimed: 0,
             globals: Vec::new(),
         }
@@ -178,7 +184,7 @@ impl<R: Read> TarStream<R> {
                     if self.globals.len() > MAX_HEADER as usize {
                         return Err(StreamError::Globals { member: number });
                     }
-                    self.start += consumed;
+                    self.pass(consumed);
                     continue;
                 }
                 ParseEvent::Entry { consumed, entry } => {
@@ -196,7 +202,7 @@ impl<R: Read> TarStream<R> {
                 return Err(StreamError::Claimed { member: number });
             }
             member.globals = std::mem::take(&mut self.globals);
-            self.start += consumed;
+            self.pass(consumed);
             self.content = member.stored_size;
             self.padding = member.stored_size.next_multiple_of(HEADER_SIZE as u64) - member.stored_size;
             self.next_member = number.checked_add(1).ok_or(StreamError::TooMany)?;
@@ -253,10 +259,36 @@ impl<R: Read> TarStream<R> {
         }
         let available = self.end - self.start;
         let take = usize::try_from(self.content).map_or(available, |content| content.min(available));
-        let piece = self.buffer.get(self.start..self.start + take).unwrap_or_default();
-        self.start += take;
+        let start = self.start;
+        self.pass(take);
         self.content -= take as u64;
-        Ok(piece)
+        Ok(self.buffer.get(start..start + take).unwrap_or_default())
+    }
+
+    /// Passes over bytes that are there.
+    fn pass(&mut self, bytes: usize) {
+        self.start += bytes;
+        self.position += bytes as u64;
+    }
+
+    /// How many bytes of the stream were passed over.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether the padding that was passed over last is all noughts.
+    pub fn is_padding_clean(&self) -> bool {
+        self.is_clean
+    }
+
+    /// What it reads from.
+    pub fn get_mut(&mut self) -> &mut R {
+        &mut self.inner
+    }
+
+    /// The same, at the end.
+    pub fn into_inner(self) -> R {
+        self.inner
     }
 
     /// Makes the next piece of content hold `bytes` or all that is left, wherever reads of the layer end.
@@ -271,8 +303,15 @@ impl<R: Read> TarStream<R> {
     fn skip_content(&mut self) -> Result<(), StreamError> {
         while !self.content()?.is_empty() {}
         self.content = std::mem::take(&mut self.padding);
-        while !self.content()?.is_empty() {}
-        Ok(())
+        self.is_clean = true;
+        loop {
+            let padding = self.content()?;
+            if padding.is_empty() {
+                return Ok(());
+            }
+            let is_clean = padding.iter().all(|&byte| byte == 0);
+            self.is_clean &= is_clean;
+        }
     }
 
     /// Makes at least `wanted` bytes available; false where the stream ends before.

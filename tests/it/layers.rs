@@ -1,11 +1,14 @@
 //! Layers read, indexed and written again: exactness, links, names, extensions.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
+use kiln::deflate::{Editor, Format};
 use kiln::elf::fixture::ElfBuilder;
+use kiln::layer::edited::edit;
 use kiln::layer::index::read_index;
 use kiln::layer::rewrite::rewrite;
+use kiln::limits::Meter;
 use kiln::path::ImagePath;
 use kiln::plan::{Patch, Reason, Verdict};
 use kiln::rootfs::{Kind, LayerIndex, Rootfs, dump};
@@ -64,9 +67,21 @@ fn keep_all(index: &LayerIndex) -> Vec<Verdict> {
     index.entries.iter().map(|_| Verdict::unchanged()).collect()
 }
 
-fn rewritten(tar: &[u8], verdicts: &[Verdict]) -> Vec<u8> {
+/// The layer written again; editing what it is stored as makes the same of it.
+pub fn rewritten(tar: &[u8], verdicts: &[Verdict]) -> Vec<u8> {
     let mut out = Vec::new();
     rewrite(tar, verdicts, &mut out).unwrap();
+    for level in [0, 1, 6] {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(level));
+        encoder.write_all(tar).unwrap();
+        let stored = encoder.finish().unwrap();
+        let editor = Editor::new(stored.as_slice(), Format::Gzip, Vec::new(), Vec::new());
+        let (stream, content) = edit(editor, verdicts, &Meter::default()).unwrap();
+        assert!(content == out, "the edited layer is another");
+        let mut inflated = Vec::new();
+        flate2::read::GzDecoder::new(stream.as_slice()).read_to_end(&mut inflated).unwrap();
+        assert!(inflated == out, "the edited stream stands for another layer");
+    }
     out
 }
 

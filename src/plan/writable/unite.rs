@@ -14,6 +14,7 @@ use crate::path::ImagePath;
 use crate::plan::access::{IMPLIED, Permissions};
 use crate::plan::{PathContent, WritablePath};
 use crate::recipe::Purpose;
+use crate::seed;
 
 /// A path that is declared.
 struct Declared {
@@ -212,8 +213,9 @@ fn fold_into_parents(declared: &mut BTreeMap<ImagePath, Declared>) {
                 .all(|candidate| candidate.made_by_app || candidate.is_weak() || is_made_in_runs(candidate));
             let parent =
                 path.ancestors().find(|above| declared.get(above).is_some_and(Declared::is_mounted))?;
-            // The helper makes one tree of both.
-            let is_copied = own.maker.is_filled() && declared.get(&parent)?.maker.is_filled();
+            // The helper makes one tree of both, of what is there to be copied.
+            let is_there = own.content != PathContent::Absent;
+            let is_copied = is_there && own.maker.is_filled() && declared.get(&parent)?.maker.is_filled();
             (is_made || is_copied).then(|| (path.clone(), parent, is_made))
         })
         .collect();
@@ -240,17 +242,16 @@ fn hold_mount_points(inputs: &Inputs<'_>, declared: &mut BTreeMap<ImagePath, Dec
     let working_dir = working_dir.and_then(|path| inputs.rootfs.canonicalize_missing(&path));
     let standing: BTreeSet<ImagePath> = declared.keys().cloned().chain(working_dir).collect();
     for path in standing.iter().filter(|path| inputs.rootfs.node(path).is_none()) {
-        let mut above = path.ancestors();
-        let above = above.find(|above| declared.get(above).is_some_and(|above| above.maker.is_filled()));
-        let Some((above, around)) = above.and_then(|path| declared.get_mut(&path).map(|own| (path, own)))
-        else {
-            continue;
-        };
-        around.maker = match around.maker.with_directory(inputs, &above, path) {
-            Some(maker) => maker,
-            None if around.content.hides_nothing() => Maker::Kubelet,
-            None => Maker::Nobody(Obstacle::Entries),
-        };
+        for above in path.ancestors() {
+            let around = declared.get_mut(&above).filter(|above| above.maker.is_filled());
+            let Some(around) = around else { continue };
+            around.maker = match around.maker.with_directory(inputs, &above, path) {
+                Some(maker) => maker,
+                None if around.content.hides_nothing() => Maker::Kubelet,
+                None if !seed::takes(path) => Maker::Nobody(Obstacle::Odd(path.clone())),
+                None => Maker::Nobody(Obstacle::Entries),
+            };
+        }
     }
 }
 

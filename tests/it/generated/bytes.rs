@@ -16,16 +16,11 @@ use proptest::prelude::*;
 use super::oracle::Tree;
 use super::{cases, image};
 use crate::fixture::rewritten;
+use crate::layers::rewritten as rewritten_layer;
 use crate::layout::tar_of;
 
 fn index(tar: &[u8]) -> LayerIndex {
     read_index(tar, &|_| Some(1 << 20)).unwrap()
-}
-
-fn rewrite_layer(tar: &[u8], verdicts: &[Verdict]) -> Vec<u8> {
-    let mut out = Vec::new();
-    rewrite(tar, verdicts, &mut out).unwrap();
-    out
 }
 
 /// kiln's tree in the oracle's words.
@@ -74,7 +69,7 @@ proptest! {
             let read = index(&tar);
             let keep: Vec<Verdict> = read.entries.iter().map(|_| Verdict::unchanged()).collect();
             prop_assert!(is_unchanged(&keep));
-            let out = rewrite_layer(&tar, &keep);
+            let out = rewritten_layer(&tar, &keep);
             prop_assert!(out[..] == tar[..out.len()] && tar[out.len()..].iter().all(|&byte| byte == 0));
             prop_assert_eq!(index(&out), read);
         }
@@ -87,7 +82,7 @@ proptest! {
         fixture.layers = tars.iter().map(|tar| index(tar)).collect();
         let plan = fixture.plan();
         let mut out: Vec<Vec<u8>> =
-            tars.iter().zip(&plan.verdicts).map(|(tar, verdicts)| rewrite_layer(tar, verdicts)).collect();
+            tars.iter().zip(&plan.verdicts).map(|(tar, verdicts)| rewritten_layer(tar, verdicts)).collect();
         let mut own = Vec::new();
         write_layer(&mut own, &plan.additions).unwrap();
         out.push(own);
