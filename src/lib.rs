@@ -18,7 +18,8 @@
 //! Every layer is gone through twice, never once. Pass 1 *indexes* it as a stream: entries, links, ELF facts and
 //! the few small files that decisions need. Then everything is data: layers merge to one tree, and a pure
 //! *plan* decides what happens to every entry, with a reason. Pass 2 *rewrites* each layer as a stream, with
-//! verdicts by the entry's position. A layer without a change keeps its blob, bit for bit.
+//! verdicts by the entry's position; where it is stored as gzip the stored stream is edited, and nothing is compressed
+//! again that stays ([`deflate`]). A layer without a change keeps its blob, bit for bit.
 //!
 //! # Code map
 //!
