@@ -3,7 +3,9 @@
 //! A resource in, what was found of it out: resources can be judged in any order and by several threads. Who collects what was
 //! found gives resources their numbers.
 
-use std::collections::HashSet;
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -24,7 +26,9 @@ pub(super) struct Judge<'o> {
     /// Whether each of [`rules::RULES`] is asked for.
     wants: [bool; rules::RULES.len()],
     /// Texts of findings: what is wrong with one of ten thousand pods is wrong with most.
-    texts: HashSet<Arc<str>>,
+    texts: Shared<str>,
+    /// Labels of pods: those of one workload have the same.
+    labels: Shared<BTreeMap<String, String>>,
 }
 
 /// What was found of a resource; its number is left at nought.
@@ -63,7 +67,12 @@ struct Place<'a> {
 
 impl<'o> Judge<'o> {
     pub(super) fn new(options: &'o Options) -> Self {
-        Self { options, wants: rules::RULES.map(|rule| options.wants(rule.id)), texts: HashSet::new() }
+        Self {
+            options,
+            wants: rules::RULES.map(|rule| options.wants(rule.id)),
+            texts: Shared::new(),
+            labels: Shared::new(),
+        }
     }
 
     /// What the rules say of a document of the file of that number, or of a member of a list in it.
@@ -136,12 +145,12 @@ impl<'o> Judge<'o> {
         judged.resource.standard = Some(resource.standard.map_or(standard, |other| other.min(standard)));
         let labels = subject::value(metadata, "labels").and_then(Value::as_object);
         let labels = labels.into_iter().flatten();
+        let labels = labels.filter_map(|(key, label)| Some((key.clone(), label.as_str()?.to_owned())));
+        let labels = self.labels.share(labels.collect::<BTreeMap<_, _>>());
         judged.whole.pods.push(whole::Pod {
             resource: 0,
             namespace: resource.namespace,
-            labels: labels
-                .filter_map(|(key, label)| Some((key.clone(), label.as_str()?.to_owned())))
-                .collect(),
+            labels,
             at: place.node.nearest(&format!("{prefix}metadata.labels")),
         });
     }
@@ -185,8 +194,8 @@ impl<'o> Judge<'o> {
             let field = format!("{}{field}", place.prefix);
             let (line, column) = place.node.nearest(&field);
             let named = (!self.options.is_single).then(|| baseline::named(place.value, &field)).flatten();
-            let named = named.map(|named| self.shared(&named));
-            let (field, message) = (self.shared(&field), self.shared(&message));
+            let named = named.map(|named| self.texts.share(named));
+            let (field, message) = (self.texts.share(field), self.texts.share(message));
             judged.findings.push(Finding {
                 rule,
                 severity: severity.unwrap_or(rule.severity),
@@ -201,14 +210,23 @@ impl<'o> Judge<'o> {
             });
         }
     }
+}
 
-    /// The text that is kept for all that say the same.
-    fn shared(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.texts.get(text) {
+/// Values that are kept once for all that are the same.
+struct Shared<T: ?Sized>(HashSet<Arc<T>>);
+
+impl<T: ?Sized + Eq + Hash> Shared<T> {
+    fn new() -> Self {
+        Self(HashSet::new())
+    }
+
+    /// The one that is kept for `value`.
+    fn share<V: Borrow<T> + Into<Arc<T>>>(&mut self, value: V) -> Arc<T> {
+        if let Some(known) = self.0.get(value.borrow()) {
             return Arc::clone(known);
         }
-        let new: Arc<str> = text.into();
-        self.texts.insert(Arc::clone(&new));
+        let new: Arc<T> = value.into();
+        self.0.insert(Arc::clone(&new));
         new
     }
 }

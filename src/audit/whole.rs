@@ -3,6 +3,7 @@
 //! Remembers as little as they need: the audit of ten thousand pods holds ten thousand sets of labels, not the pods.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -30,7 +31,8 @@ impl Whole {
 pub(super) struct Pod {
     pub(super) resource: usize,
     pub(super) namespace: String,
-    pub(super) labels: BTreeMap<String, String>,
+    /// Kept once for all that have the same.
+    pub(super) labels: Arc<BTreeMap<String, String>>,
     /// Where its labels stand.
     pub(super) at: (usize, usize),
 }
