@@ -29,6 +29,7 @@ mod bits;
 #[expect(clippy::cast_possible_truncation, reason = "bits of a known number, that fit")]
 mod block;
 mod code;
+mod compress;
 #[expect(clippy::cast_possible_truncation, reason = "lengths and bits of a segment, which is small")]
 mod decode;
 #[expect(clippy::cast_possible_truncation, reason = "lengths and distances of matches, which are small")]
@@ -40,6 +41,7 @@ mod table;
 #[expect(clippy::cast_possible_truncation, reason = "numbers of symbols, which are small")]
 mod token;
 
+pub use compress::compress;
 pub use edit::{Edit, EditError, Editor};
 
 /// How far back a match reaches at most.

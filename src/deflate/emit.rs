@@ -3,19 +3,15 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use flate2::{Compress, Compression, FlushCompress};
-
 use super::DecodeError;
 use super::bits::BitWriter;
 use super::block::{Codes, Written};
+use super::compress::compress;
 use super::decode::Coded;
 use super::token::{DISTANCES, END, LITERALS, Match, Symbol, Token, distance_symbol, length_symbol};
 
 /// Most bytes of a stored block.
 const MAX_STORED: usize = 65_535;
-
-/// With what content that is new is compressed: what gzip does where nobody says otherwise.
-const LEVEL: u32 = 6;
 
 /// Where a block of its own may be shorter: so many times the bits of a block's description are not worth describing it.
 const FEW: u64 = 8;
@@ -133,29 +129,30 @@ impl Emitter {
         }
         let tokens = spelled(coded, ops)?;
         let (own, own_bits) = fitting(&tokens);
-        let runs = ops.chunk_by(|a, b| bits(a).is_some() == bits(b).is_some());
-        if runs.count() > MOST_PARTS {
+        let runs: Vec<&[Op]> = ops.chunk_by(|a, b| bits(a).is_some() == bits(b).is_some()).collect();
+        if runs.len() > MOST_PARTS {
             self.own(&own, &tokens);
             return Ok(());
         }
         // Where codes are missing the rest can go out as it came, round blocks for what has none.
         let end = u64::from(codes.literals().length(END));
-        let parts: Vec<(&[Op], Option<Fitting>)> = ops
-            .chunk_by(|a, b| bits(a).is_some() == bits(b).is_some())
-            .map(|part| {
-                (part, part.first().is_some_and(|op| bits(op).is_none()).then(|| fitting(&spelt(part))))
-            })
-            .collect();
-        let apart = parts.iter().filter_map(|(_, own)| own.as_ref());
-        let around: u64 = kept + begins + apart.map(|(_, bits)| bits + codes.cost() + end).sum::<u64>();
+        let mut around = kept + begins;
+        let mut parts = Vec::new();
+        for run in runs {
+            let is_coded = run.iter().all(|op| bits(op).is_some());
+            let tokens = if is_coded { Vec::new() } else { spelled(coded, run)? };
+            let own = (!is_coded).then(|| fitting(&tokens));
+            around += own.as_ref().map_or(0, |(_, bits)| bits + codes.cost() + end);
+            parts.push((run, tokens, own));
+        }
         if own_bits + if is_open { end } else { 0 } <= around {
             self.own(&own, &tokens);
             return Ok(());
         }
-        for (part, own) in parts {
+        for (run, tokens, own) in parts {
             match own {
-                Some((own, _)) => self.own(&own, &spelt(part)),
-                None => self.with_codes(coded, part),
+                Some((own, _)) => self.own(&own, &tokens),
+                None => self.with_codes(coded, run),
             }
         }
         Ok(())
@@ -189,23 +186,7 @@ impl Emitter {
         self.out.write(0, 3);
         self.out.align();
         self.out.write(0xffff_0000, 32);
-        let mut state = Compress::new(Compression::new(LEVEL), false);
-        let mut out = Vec::with_capacity(bytes.len() / 2 + 1024);
-        let mut taken = 0;
-        loop {
-            let before = state.total_in();
-            let rest = bytes.get(taken..).unwrap_or_default();
-            if state.compress_vec(rest, &mut out, FlushCompress::Sync).is_err() {
-                unreachable!("deflate refuses no input");
-            }
-            taken += usize::try_from(state.total_in() - before).unwrap_or(usize::MAX);
-            // Room left means that all is out.
-            if taken >= bytes.len() && out.len() < out.capacity() {
-                break;
-            }
-            out.reserve(bytes.len() / 4 + 1024);
-        }
-        self.out.bytes(&out);
+        self.out.bytes(&compress(bytes, &[]));
     }
 }
 
@@ -251,12 +232,6 @@ fn spelled(coded: &Coded, ops: &[Op]) -> Result<Vec<Token>, DecodeError> {
         }
     }
     Ok(out)
-}
-
-/// The tokens among `ops`.
-fn spelt(ops: &[Op]) -> Vec<Token> {
-    let token = |op: &Op| if let Op::Token(token) = op { Some(*token) } else { None };
-    ops.iter().filter_map(token).collect()
 }
 
 /// The codes for a block of `tokens` alone, and its bits.

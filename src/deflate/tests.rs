@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Content as layers have it: headers with numbers, words, what repeats, and what does not.
-pub(super) fn content(seed: u64, length: usize) -> Vec<u8> {
+fn content(seed: u64, length: usize) -> Vec<u8> {
     const WORDS: [&str; 8] = [
         "layer ",
         "usr/share/doc/",
@@ -42,7 +42,7 @@ pub(super) fn content(seed: u64, length: usize) -> Vec<u8> {
 }
 
 /// gzip of `content` at `level`, flushed every `cut` bytes.
-pub(super) fn gzip(content: &[u8], level: u32, cut: usize) -> Vec<u8> {
+fn gzip(content: &[u8], level: u32, cut: usize) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(level));
     for piece in content.chunks(cut.max(1)) {
         encoder.write_all(piece).unwrap();

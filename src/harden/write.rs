@@ -112,11 +112,15 @@ impl Pass<'_> {
         layer: &LayerDescriptor,
         verdicts: &[Verdict],
     ) -> Result<Option<FinishedLayer>, HardenError> {
+        if layer.codec != Codec::Gzip {
+            return Ok(None);
+        }
         let open = || self.source.open_layer(layer).map_err(HardenError::Source);
         let unread = |source| HardenError::Layer(LayerError::Read { layer: layer.diff_id, source });
         let told = Told { inner: open()?, progress: self.progress };
         let (codec, stored) = peek_codec(told).map_err(unread)?;
-        if layer.codec != Codec::Gzip || !matches!(codec, Ok(Codec::Gzip)) {
+        // What its first bytes say counts.
+        if !matches!(codec, Ok(Codec::Gzip)) {
             return Ok(None);
         }
         let stored = VerifyingReader::new(stored, layer.digest, layer.size);

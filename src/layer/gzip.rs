@@ -8,7 +8,9 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use flate2::{Compress, Compression, Crc, FlushCompress, Status};
+use flate2::Crc;
+
+use crate::deflate::compress;
 
 /// Uncompressed bytes per block. The loss by cutting is small at this size (pigz takes 128 KiB); memory is a few
 /// blocks per core and layer.
@@ -16,9 +18,6 @@ const BLOCK: usize = 256 * 1024;
 
 /// Deflate's window: what a block may refer back to.
 const WINDOW: usize = 32 * 1024;
-
-/// gzip's default, and what container tools write.
-const LEVEL: u32 = 6;
 
 /// Threads that deflate blocks, shared by all layers of a run.
 #[derive(Clone)]
@@ -61,38 +60,11 @@ impl Pool {
 
 fn work(jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
-        let deflated = deflate(&job.block, &job.dictionary);
+        let deflated = compress(&job.block, &job.dictionary);
         let mut crc = Crc::new();
         crc.update(&job.block);
         // A writer that gave up is no error here.
         let _ = job.done.send(Piece { deflated, crc, block: job.block });
-    }
-}
-
-/// Deflates one block to a byte border, without an end mark.
-fn deflate(block: &[u8], dictionary: &[u8]) -> Vec<u8> {
-    // A fresh state each time: after `reset` the bytes depend on what was compressed before, and so on which
-    // thread had which block (zlib-rs of flate2 1.1.11).
-    let mut state = Compress::new(Compression::new(LEVEL), false);
-    if !dictionary.is_empty() {
-        state
-            .set_dictionary(dictionary)
-            .unwrap_or_else(|error| unreachable!("a fresh raw deflate stream takes a dictionary: {error}"));
-    }
-    let mut out = Vec::with_capacity(block.len() / 2 + 1024);
-    let mut taken = 0;
-    loop {
-        let before = state.total_in();
-        let status = state
-            .compress_vec(block.get(taken..).unwrap_or_default(), &mut out, FlushCompress::Sync)
-            .unwrap_or_else(|error| unreachable!("deflate refuses no input: {error}"));
-        taken += usize::try_from(state.total_in() - before).unwrap_or(usize::MAX);
-        // Room left in the output means that the flush is complete.
-        if taken >= block.len() && out.len() < out.capacity() {
-            debug_assert!(matches!(status, Status::Ok | Status::BufError));
-            return out;
-        }
-        out.reserve(block.len() / 4 + 1024);
     }
 }
 
