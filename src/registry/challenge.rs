@@ -100,7 +100,7 @@ pub(super) fn may_see_secret(registry: &Url, realm: &Url) -> bool {
     if registry.host() == realm.host() {
         return true;
     }
-    let domain = |url: &'_ Url| psl::domain_str(url.host()).map(ToOwned::to_owned);
+    let domain = |url: &Url| addr::parse_dns_name(url.host()).ok()?.root().map(ToOwned::to_owned);
     let is_address =
         |url: &Url| url.host().starts_with('[') || url.host().parse::<std::net::Ipv4Addr>().is_ok();
     realm.scheme == Scheme::Https
@@ -156,6 +156,7 @@ mod tests {
             ("https://mine.co.uk/", "https://evil.co.uk/"),
             ("https://mine.azurecr.io/", "https://evil.azurecr.io/"),
             ("https://mine.github.io/", "https://evil.github.io/"),
+            ("https://mine.up.railway.app/", "https://evil.up.railway.app/"),
             ("http://127.0.0.1:5000/", "https://10.0.0.1/token"),
             ("http://127.0.0.1:5000/", "https://9.0.0.1/token"),
             ("http://localhost/", "https://evil.localhost.example/"),
