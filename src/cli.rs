@@ -6,6 +6,7 @@
 mod analysis;
 mod args;
 mod audit;
+mod cache;
 mod connect;
 mod debug_profile;
 mod explain;
@@ -95,6 +96,7 @@ fn dispatch(command: Command, pipeline: &dyn Pipeline, world: &mut World<'_>) ->
         Command::Krm => krm::run(pipeline, world),
         Command::Fix(args) => fix::run(&args, pipeline, world),
         Command::Audit(args) => audit::run(&args, pipeline, world),
+        Command::Cache(args) => cache::run(args.action, world),
         Command::Recipe(args) => recipe::run(args.action, pipeline, world),
         Command::Explain(args) => explain::run(&args, world),
         Command::Schema(args) => {

@@ -41,7 +41,7 @@ mod table;
 #[expect(clippy::cast_possible_truncation, reason = "numbers of symbols, which are small")]
 mod token;
 
-pub use compress::compress;
+pub use compress::{LEVEL, compress};
 pub use edit::{Edit, EditError, Editor};
 
 /// How far back a match reaches at most.

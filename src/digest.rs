@@ -118,6 +118,17 @@ fn nibble(byte: u8) -> Option<u8> {
     }
 }
 
+/// What computes SHA-256 on this machine.
+pub fn engine() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    let by_processor = std::arch::is_x86_feature_detected!("sha");
+    #[cfg(target_arch = "aarch64")]
+    let by_processor = std::arch::is_aarch64_feature_detected!("sha2");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let by_processor = false;
+    if by_processor { "by the processor's own instructions" } else { "in software" }
+}
+
 /// A running SHA-256 that also counts.
 #[derive(Clone, Default)]
 pub struct Hasher {

@@ -13,10 +13,12 @@ mod write;
 pub use error::HardenError;
 pub use platforms::{HardenedIndex, harden_platforms};
 pub use record::MANIFEST_PATH;
+pub use write::Way;
 
 use again::Claim;
 
 use crate::accounts::Accounts;
+use crate::cache::Cache;
 use crate::digest::BlobDigest;
 use crate::finding::Code;
 use crate::image::{Companion, FinishedImage, FinishedLayer, LayerDescriptor, Platform, Published};
@@ -55,6 +57,8 @@ pub struct Hardened {
     pub digest: BlobDigest,
     /// The new layers, base first; kiln's own is the last.
     pub layers: Vec<FinishedLayer>,
+    /// How each of the source's layers came to be what it is.
+    pub ways: Vec<Way>,
 }
 
 impl Hardened {
@@ -189,13 +193,14 @@ pub fn carry_out(
 ) -> Result<(Hardened, FinishedImage), HardenError> {
     let manifest = record::manifest(&image, &plan, options);
     record::embed(&mut plan, &manifest);
-    let mut layers = write::layers(source, &image.layers, &plan, destinations, options, progress)?;
+    let made = write::layers(source, &image.layers, &plan, destinations, options, progress)?;
+    let (mut layers, ways): (Vec<_>, Vec<_>) = made.into_iter().unzip();
     let unchanged = image.layers.iter().zip(&layers).all(|(before, after)| before.digest == after.digest);
-    layers.push(write::own_layer(layers.len(), &plan.additions, destinations)?);
+    layers.push(write::own_layer(layers.len(), &plan.additions, destinations, options.compression)?);
     let finished = record::image(&image, &plan, options, layers, unchanged);
     let layers = finished.layers.clone();
     let digest = finished.manifest_digest();
-    Ok((Hardened { image, plan, manifest, digest, layers }, finished))
+    Ok((Hardened { image, plan, manifest, digest, layers, ways }, finished))
 }
 
 /// Reads an image's documents and layers.
@@ -206,7 +211,9 @@ pub fn read(
     progress: &dyn Progress,
 ) -> Result<(SourceImage, Rootfs), HardenError> {
     let image = source.image(platform).map_err(HardenError::Source)?;
-    let indexes = read::indexes(source, &image.layers, options.jobs.get(), &options.limits, progress)?;
+    let cache = Cache::open(options.cache.as_ref()).map_err(HardenError::Cache)?;
+    let indexes =
+        read::indexes(source, &image.layers, options.jobs.get(), &options.limits, &cache, progress)?;
     let rootfs = Rootfs::merge(indexes).map_err(HardenError::Merge)?;
     Ok((image, rootfs))
 }

@@ -3,12 +3,15 @@
 //! Does not know where an option was given, nor whether the image has what it names.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::digest::BlobDigest;
 use crate::finding::{Finding, Severity};
+use crate::image::Codec;
 use crate::limits::Limits;
 use crate::path::ImagePath;
 use crate::plan::Level;
@@ -36,12 +39,86 @@ pub struct Options {
     pub writable: Vec<ImagePath>,
     /// What runs of the image showed.
     pub profile: Option<Arc<UserProfile>>,
+    /// How layers are stored.
+    pub compression: Compression,
     /// Whether findings keep an image from being written. Never changes a byte of the output.
     pub refusal: Refusal,
     /// Threads at the most. Never changes a byte of the output.
     pub jobs: NonZeroUsize,
     /// How much of the image is read before kiln gives up. Never changes a byte of the output.
     pub limits: Limits,
+    /// Where what runs before made of layers is kept; `None` for nowhere. Never changes a byte of the output.
+    pub cache: Option<CacheSettings>,
+}
+
+/// How layers are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// As they were, but for those that were not compressed: gzip. A layer that is gzip is edited.
+    #[default]
+    Keep,
+    /// So, all of them. With a level whatever is written again is compressed anew at that level.
+    To(Codec, Option<u8>),
+}
+
+/// A compression that kiln does not write.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no compression of layers: expected keep, gzip, gzip:LEVEL (1 to 9), zstd or zstd:LEVEL (1 to 22)"
+)]
+pub struct ParseCompressionError(String);
+
+impl FromStr for Compression {
+    type Err = ParseCompressionError;
+
+    fn from_str(text: &str) -> Result<Self, ParseCompressionError> {
+        let refused = || ParseCompressionError(text.chars().take(100).collect());
+        let (name, level) = match text.split_once(':') {
+            Some((name, level)) => (name, Some(level)),
+            None => (text, None),
+        };
+        let (codec, most) = match name {
+            "keep" if level.is_none() => return Ok(Self::Keep),
+            "gzip" => (Codec::Gzip, 9),
+            "zstd" => (Codec::Zstd, 22),
+            _ => return Err(refused()),
+        };
+        let level = level.map(|level| match level.parse::<u8>() {
+            Ok(number) if (1..=most).contains(&number) && number.to_string() == level => Ok(number),
+            _ => Err(refused()),
+        });
+        Ok(Self::To(codec, level.transpose()?))
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keep => f.write_str("keep"),
+            Self::To(codec, None) => f.write_str(codec.name()),
+            Self::To(codec, Some(level)) => write!(f, "{}:{level}", codec.name()),
+        }
+    }
+}
+
+/// Where what runs before made of layers is kept, and how much of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// The directory; `None` is the user's own, which is not used where it cannot be.
+    pub directory: Option<PathBuf>,
+    /// Bytes that all of it may take.
+    pub limit: u64,
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        Self { directory: None, limit: Self::LIMIT }
+    }
+}
+
+impl CacheSettings {
+    /// Bytes that a cache may take where nobody says otherwise: 10 GiB, the rewritten layers of some hundred images.
+    pub const LIMIT: u64 = 10 << 30;
 }
 
 /// Whether kiln's own recipes apply.
@@ -109,9 +186,11 @@ impl Default for Options {
             builtin: Builtin::default(),
             writable: Vec::new(),
             profile: None,
+            compression: Compression::default(),
             refusal: Refusal::default(),
             jobs: NonZeroUsize::MIN,
             limits: Limits::default(),
+            cache: None,
         }
     }
 }
@@ -176,6 +255,9 @@ impl Options {
         if let Some(digest) = profile {
             word("profile", &digest.to_string());
         }
+        if self.compression != Compression::default() {
+            word("compression", &self.compression.to_string());
+        }
         out
     }
 }
@@ -200,6 +282,20 @@ mod tests {
         let limits = Limits { entries: 7, size: Size::AtMost(7) };
         let options = Options { jobs, limits, platform: Some("linux/arm64".into()), ..Options::default() };
         assert_eq!(options.canonical(), "");
+    }
+
+    #[test]
+    fn compressions_are_written_as_they_are_read() {
+        for text in ["keep", "gzip", "gzip:1", "gzip:9", "zstd", "zstd:3", "zstd:22"] {
+            assert_eq!(text.parse::<Compression>().map(|read| read.to_string()), Ok(text.to_owned()));
+        }
+        let refused = [
+            "", "none", "plain", "keep:1", "gzip:", "gzip:0", "gzip:10", "gzip:06", "zstd:23", "zstd:-1",
+            "zstd:+3",
+        ];
+        for text in refused {
+            assert!(text.parse::<Compression>().is_err(), "{text}");
+        }
     }
 
     #[test]

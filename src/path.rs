@@ -8,7 +8,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use serde::{Serialize, Serializer};
+use serde::de::{Error as _, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use triomphe::ThinArc;
 
 /// Why bytes are no path inside an image.
@@ -158,7 +159,8 @@ impl ImagePath {
 // By the bytes alone, as a slice of them would.
 impl PartialEq for ImagePath {
     fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
+        let (own, other) = (self.as_bytes(), other.as_bytes());
+        own.len() == other.len() && compare(own, other).is_eq()
     }
 }
 
@@ -172,8 +174,23 @@ impl PartialOrd for ImagePath {
 
 impl Ord for ImagePath {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.as_bytes().cmp(other.as_bytes())
+        compare(self.as_bytes(), other.as_bytes())
     }
+}
+
+/// As slices are compared, but eight bytes at a time: paths of an image begin alike, and the C library of the static binary
+/// compares byte by byte.
+fn compare(mut left: &[u8], mut right: &[u8]) -> Ordering {
+    while let (Some((own, rest)), Some((other, others))) =
+        (left.split_first_chunk::<8>(), right.split_first_chunk::<8>())
+    {
+        if own != other {
+            return u64::from_be_bytes(*own).cmp(&u64::from_be_bytes(*other));
+        }
+        (left, right) = (rest, others);
+    }
+    // Of one of them fewer than eight are left.
+    left.iter().cmp(right)
 }
 
 impl Hash for ImagePath {
@@ -196,9 +213,35 @@ impl fmt::Debug for ImagePath {
 }
 
 impl Serialize for ImagePath {
-    /// As displayed: what is not printable is escaped.
+    /// For people as displayed: what is not printable is escaped. For kiln itself as it is.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_bytes(self.as_bytes())
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ImagePath {
+    /// Of what kiln wrote for itself.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = ImagePath;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the bytes of a path")
+            }
+
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<ImagePath, E> {
+                ImagePath::parse(bytes).map_err(E::custom)
+            }
+        }
+        if deserializer.is_human_readable() {
+            return Err(D::Error::custom("paths of documents are read where it is known what they are"));
+        }
+        deserializer.deserialize_bytes(Bytes)
     }
 }
 
@@ -300,6 +343,20 @@ mod tests {
             assert_eq!(ImagePath::literal(text), ImagePath::literal("/usr/bin"), "{text}");
         }
         assert!(ImagePath::literal("./").is_root());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn paths_are_ordered_as_their_bytes(
+            same in proptest::collection::vec(0x61u8..=0xff, 0..20),
+            left in proptest::collection::vec(0x61u8..=0x62, 0..20),
+            right in proptest::collection::vec(0x61u8..=0x62, 0..20),
+        ) {
+            let (left, right) = ([same.as_slice(), &left].concat(), [same.as_slice(), &right].concat());
+            let path = |bytes: &[u8]| ImagePath::parse(bytes).unwrap();
+            proptest::prop_assert_eq!(path(&left).cmp(&path(&right)), left.cmp(&right));
+            proptest::prop_assert_eq!(path(&left) == path(&right), left == right);
+        }
     }
 
     #[test]

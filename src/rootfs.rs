@@ -13,6 +13,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use serde::{Deserialize, Serialize};
+
 pub use entry::{Content, Entry, EntryId, File, Kind};
 pub use identity::Identity;
 pub use kept::Kept;
@@ -20,7 +22,7 @@ pub use kept::Kept;
 use crate::path::ImagePath;
 
 /// What pass 1 knows of one layer: its members in order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerIndex {
     /// Tar members; the position is [`EntryId::member`].
     pub entries: Vec<Entry>,

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-pub use leftover::claim_file;
+pub use leftover::{claim_file, link_or_copy};
 pub use same::refuse_source;
 pub use staging::{BlobWriter, Staging};
 
@@ -43,6 +43,11 @@ pub trait Sink: Send + Sync {
     /// Whether documents can stand beside an image there.
     fn keeps_companions(&self) -> bool {
         false
+    }
+
+    /// Says that the blob is staged and will be wanted: whoever takes long to take it may begin.
+    fn offer(&self, blob: Blob, staging: &Staging) {
+        let _ = (blob, staging);
     }
 
     /// Does all of the work that can fail, under temporary names that vanish when the result is dropped.
@@ -106,6 +111,23 @@ impl Destinations {
     /// A new blob, to be written by one thread while others write theirs.
     pub fn new_blob(&self) -> Result<BlobWriter, SinkError> {
         self.staging.new_blob()
+    }
+
+    /// The file of a blob that is staged; `None` where nobody wants the bytes.
+    pub fn staged(&self, digest: &BlobDigest) -> Option<PathBuf> {
+        self.staging.has_blob(digest).then(|| self.staging.path_of(digest))
+    }
+
+    /// Lets destinations begin to take a blob, if it is staged, while others are made.
+    pub fn offer(&self, blob: Blob) {
+        if self.staging.has_blob(&blob.digest) {
+            self.sinks.iter().for_each(|sink| sink.offer(blob, &self.staging));
+        }
+    }
+
+    /// Takes over `file` as the blob of `digest`, which whoever calls has made sure of.
+    pub fn take_blob(&self, digest: &BlobDigest, file: &Path) -> Result<(), SinkError> {
+        self.staging.take_blob(digest, file)
     }
 
     /// Takes over a layer as it is stored, verified on the way.

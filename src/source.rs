@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 pub use platforms::{LeftOut, PlatformImage, Platforms, WhyLeftOut};
 
+use crate::cache::Cache;
 use crate::daemon::DaemonError;
 use crate::digest::{BlobDigest, ImageId};
 use crate::image::config::ConfigError;
@@ -82,14 +83,16 @@ pub struct SourceImage {
 /// Compressed archives, stdin and what a daemon exports are spooled to a temporary file first. Registries are connected to
 /// when the image is asked for.
 pub fn open_source(reference: &Reference, registries: &Registries) -> Result<Box<dyn Source>, SourceError> {
-    open_source_within(reference, registries, &Limits::default())
+    open_source_within(reference, registries, &Limits::default(), &Cache::default())
 }
 
-/// As [`open_source`]; spools and fetches as far as `limits` go.
+/// As [`open_source`]; spools and fetches as far as `limits` go, and does not fetch layers that `cache` knows before somebody
+/// asks for their bytes.
 pub fn open_source_within(
     reference: &Reference,
     registries: &Registries,
     limits: &Limits,
+    cache: &Cache,
 ) -> Result<Box<dyn Source>, SourceError> {
     Ok(match reference {
         Reference::OciLayout { directory, tag } => Box::new(layout::Layout::open(directory, tag.clone())?),
@@ -100,7 +103,9 @@ pub fn open_source_within(
             Box::new(docker_archive::DockerArchive::open(file, tag.clone(), limits)?)
         }
         Reference::DockerDaemon { name } => Box::new(docker_daemon::open(name, limits)?),
-        Reference::Registry(reference) => Box::new(registry::Registry::open(reference, registries, limits)),
+        Reference::Registry(reference) => {
+            Box::new(registry::Registry::open(reference, registries, limits, cache))
+        }
     })
 }
 

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 
-use super::args::{AnalysisArgs, LimitArgs, Platforms};
+use super::args::{AnalysisArgs, CacheArgs, LimitArgs, Platforms};
 use super::{Failure, Pipeline};
 use crate::digest::BlobDigest;
 use crate::limits::{Limits, Size};
-use crate::options::{Builtin, Options, Refusal, UserProfile, UserRecipe};
+use crate::options::{Builtin, CacheSettings, Compression, Options, Refusal, UserProfile, UserRecipe};
 use crate::profile::Profile;
 
 /// Largest recipe read: a hundred times the largest that kiln brings.
@@ -46,7 +46,16 @@ pub(super) fn options(args: AnalysisArgs, pipeline: &dyn Pipeline) -> Result<Opt
         refusal: if args.strict { Refusal::High } else { Refusal::Never },
         jobs: args.jobs.unwrap_or_else(processors),
         limits: args.limits.into(),
+        compression: Compression::default(),
+        cache: args.cache.into(),
     })
+}
+
+impl From<CacheArgs> for Option<CacheSettings> {
+    fn from(CacheArgs { cache_dir: directory, cache_size, no_cache }: CacheArgs) -> Self {
+        let limit = cache_size.unwrap_or(CacheSettings::LIMIT);
+        (!no_cache).then_some(CacheSettings { directory, limit })
+    }
 }
 
 impl From<LimitArgs> for Limits {

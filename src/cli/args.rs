@@ -3,6 +3,7 @@
 //! Touches nothing: a file named here is opened later.
 
 mod audit;
+mod cache;
 mod fix;
 mod generate;
 mod policy;
@@ -15,6 +16,7 @@ use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::limits::MAX_ENTRIES;
 use crate::observe::{Exercise, parse_probe};
+use crate::options::Compression;
 use crate::path::ImagePath;
 use crate::plan::Level;
 use crate::profile::Probe;
@@ -22,6 +24,7 @@ use crate::registry;
 use crate::sandbox::stage::{COMMAND, Stage};
 
 pub(super) use audit::{AskedArgs, AuditArgs, AuditFormat, PssLevel, known_image, rule};
+pub(super) use cache::{CacheArgs, KeptAction, KeptArgs};
 pub(super) use fix::{FixArgs, PatchKind};
 pub(super) use generate::{DebugFormat, DebugProfileArgs, GenerateArgs, ImageArgs, OutputFormat};
 pub(super) use policy::PolicyArgs;
@@ -72,6 +75,8 @@ pub(super) enum Command {
         kubeVersion (1.N), rules, skip."
     )]
     Krm,
+    /// Say what is kept of layers for the next run, or remove it
+    Cache(KeptArgs),
     /// List, show and check recipes
     Recipe(RecipeArgs),
     /// Say what a finding's code means
@@ -94,6 +99,10 @@ pub(super) struct HardenArgs {
     pub(super) output: Vec<String>,
     #[command(flatten)]
     pub(super) analysis: AnalysisArgs,
+    /// How layers are stored: keep (as they were, and gzip what was not compressed), gzip[:LEVEL] or zstd[:LEVEL]. Without a
+    /// level, layers that are gzip are edited and not compressed again
+    #[arg(long, value_name = "HOW", default_value_t)]
+    pub(super) compression: Compression,
     #[command(flatten)]
     pub(super) watch: WatchArgs,
     /// Write the pod spec there
@@ -417,6 +426,8 @@ pub(super) struct AnalysisArgs {
     /// Threads at the most; changes no byte of the result [default: one per processor]
     #[arg(long, value_name = "N")]
     pub(super) jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(super) cache: CacheArgs,
 }
 
 /// Which images of an index.

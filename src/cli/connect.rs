@@ -21,6 +21,7 @@ use super::{
     BuiltinRecipe, Failure, HardenRequest, Hardened, HardenedPlatforms, Inspected, Pipeline, Referrers,
     RunRequest, Settled, TraceRequest, Traced, TrialRequest, VerifiedImage, VerifyRequest, naming,
 };
+use crate::cache::Cache;
 use crate::cli::naming::pinned;
 use crate::digest::BlobDigest;
 use crate::documents::{self, Described, Named};
@@ -71,7 +72,7 @@ impl Kiln {
         options: &Options,
     ) -> Result<(Reference, Rc<dyn Source>), Failure> {
         let reference = parse(name)?;
-        let key = format!("{name} {registry:?} {:?}", options.limits);
+        let key = format!("{name} {registry:?} {:?} {:?}", options.limits, options.cache);
         if let Some((_, source)) = self.opened.borrow().as_ref().filter(|(known, _)| *known == key) {
             return Ok((reference, Rc::clone(source)));
         }
@@ -103,7 +104,13 @@ impl Pipeline for Kiln {
             harden::harden_with(&*source, &request.options, destinations, &mut documents, progress)
                 .map_err(|error| failure(error, &reference))?;
         let (context, pod) = told.unwrap_or_else(|| unreachable!("what is hardened is told"));
-        Ok(Hardened { plan: hardened.plan, context, manifest: hardened.manifest.render(), pod })
+        Ok(Hardened {
+            plan: hardened.plan,
+            context,
+            manifest: hardened.manifest.render(),
+            pod,
+            ways: hardened.ways,
+        })
     }
 
     fn prepare(
@@ -432,7 +439,9 @@ fn open(
     registries: &Registries,
     options: &Options,
 ) -> Result<Box<dyn Source>, Failure> {
-    open_source_within(reference, registries, &options.limits)
+    let cache = Cache::open(options.cache.as_ref());
+    let cache = cache.map_err(|error| failure(HardenError::Cache(error), reference))?;
+    open_source_within(reference, registries, &options.limits, &cache)
         .map_err(|error| source_failure(error, reference))
 }
 

@@ -11,7 +11,12 @@ use anyhow::anyhow;
 use super::args::{Format, HardenArgs, Platforms, TalkArgs};
 use super::output::{Target, World};
 use super::progress::Drawn;
-use super::{Failure, HardenRequest, Outcome, Pipeline, Referrers, TrialRequest, analysis, trace};
+use super::{
+    Failure, HardenRequest, Hardened, HardenedPlatforms, Outcome, Pipeline, Referrers, TrialRequest,
+    analysis, trace,
+};
+use crate::digest;
+use crate::harden::Way;
 use crate::options::UserProfile;
 use crate::profile::Profile;
 use crate::progress::{Progress, Silent};
@@ -31,6 +36,7 @@ pub(super) fn run(
         )));
     }
     let mut options = analysis::options(args.analysis, pipeline)?;
+    options.compression = args.compression;
     // Before the long work: a directory that is not there is known now.
     let prepare = |path: Option<&Path>| path.map(Target::prepare).transpose();
     let report_to = prepare(args.report.as_deref())?;
@@ -84,6 +90,9 @@ pub(super) fn run(
     let done =
         if all { several(pipeline, &request, &*progress)? } else { one(pipeline, &request, &*progress)? };
 
+    if args.talk.verbose {
+        world.tell(&ways(&done.ways));
+    }
     if let Some(target) = manifest_to {
         target.write(&done.manifest, world)?;
     }
@@ -153,6 +162,20 @@ struct Done {
     report: Told,
     manifest: String,
     pod: String,
+    ways: Vec<Way>,
+}
+
+/// How layers came to be what they are, and what hashed them.
+fn ways(ways: &[Way]) -> String {
+    let of = |way: Way| ways.iter().filter(|found| **found == way).count();
+    format!(
+        "note: layers: {} kept as stored, {} from the cache, {} edited as compressed, {} compressed anew; SHA-256 {}\n",
+        of(Way::Untouched),
+        of(Way::Cached),
+        of(Way::Edited),
+        of(Way::Compressed),
+        digest::engine()
+    )
 }
 
 enum Told {
@@ -179,7 +202,8 @@ impl Told {
 fn one(pipeline: &dyn Pipeline, request: &HardenRequest, progress: &dyn Progress) -> Result<Done, Failure> {
     let hardened = pipeline.harden(request, progress)?;
     let report = Box::new(Report::of(&hardened.plan, &hardened.context));
-    Ok(Done { report: Told::One(report), manifest: hardened.manifest, pod: hardened.pod })
+    let Hardened { manifest, pod, ways, .. } = hardened;
+    Ok(Done { report: Told::One(report), manifest, pod, ways })
 }
 
 fn several(
@@ -190,7 +214,8 @@ fn several(
     let hardened = pipeline.harden_platforms(request, progress)?;
     let reports = hardened.platforms.iter().map(|(plan, context)| Report::of(plan, context)).collect();
     let report = ReportIndex::of(&hardened.context, &hardened.findings, reports);
-    Ok(Done { report: Told::Several(report), manifest: hardened.manifest, pod: hardened.pod })
+    let HardenedPlatforms { manifest, pod, ways, .. } = hardened;
+    Ok(Done { report: Told::Several(report), manifest, pod, ways })
 }
 
 /// Whether something that was asked for goes to stdout.

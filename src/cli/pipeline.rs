@@ -9,6 +9,7 @@ use crate::audit;
 use crate::digest::BlobDigest;
 use crate::documents::{Described, Named};
 use crate::finding::Finding;
+use crate::harden::Way;
 use crate::limits::Limits;
 use crate::observe::{self, Exercise, Observation};
 use crate::options::{Options, UserProfile, UserRecipe};
@@ -174,6 +175,8 @@ pub struct Hardened {
     pub manifest: String,
     /// The pod spec, YAML.
     pub pod: String,
+    /// How the layers came to be what they are.
+    pub ways: Vec<Way>,
 }
 
 /// What a hardening for several platforms leaves behind.
@@ -189,6 +192,8 @@ pub struct HardenedPlatforms {
     pub manifest: String,
     /// The pod spec, YAML.
     pub pod: String,
+    /// How the layers of all of them came to be what they are.
+    pub ways: Vec<Way>,
 }
 
 /// What an inspection found.

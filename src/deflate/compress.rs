@@ -3,13 +3,13 @@
 use flate2::{Compress, Compression, FlushCompress, Status};
 
 /// gzip's default, and what container tools write.
-const LEVEL: u32 = 6;
+pub const LEVEL: u32 = 6;
 
-/// Compresses `block` to a byte border, without an end mark; `dictionary` stands before it.
-pub fn compress(block: &[u8], dictionary: &[u8]) -> Vec<u8> {
+/// Compresses `block` at `level` (1 to 9) to a byte border, without an end mark; `dictionary` stands before it.
+pub fn compress(block: &[u8], dictionary: &[u8], level: u32) -> Vec<u8> {
     // A fresh state each time: after `reset` the bytes depend on what was compressed before, and so on which
     // thread had which block (zlib-rs of flate2 1.1.11).
-    let mut state = Compress::new(Compression::new(LEVEL), false);
+    let mut state = Compress::new(Compression::new(level), false);
     if !dictionary.is_empty() {
         state
             .set_dictionary(dictionary)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::DecodeError;
 use super::bits::BitWriter;
 use super::block::{Codes, Written};
-use super::compress::compress;
+use super::compress::{LEVEL, compress};
 use super::decode::Coded;
 use super::token::{DISTANCES, END, LITERALS, Match, Symbol, Token, distance_symbol, length_symbol};
 
@@ -186,7 +186,7 @@ impl Emitter {
         self.out.write(0, 3);
         self.out.align();
         self.out.write(0xffff_0000, 32);
-        self.out.bytes(&compress(bytes, &[]));
+        self.out.bytes(&compress(bytes, &[], LEVEL));
     }
 }
 

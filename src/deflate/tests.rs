@@ -128,6 +128,35 @@ fn edits(length: usize) -> impl Strategy<Value = Vec<Edit>> {
     })
 }
 
+/// One content as encoders of six families compressed it; where they are from is in `testdata/deflate/make`.
+const ENCODED: [&[u8]; 9] = [
+    include_bytes!("../../testdata/deflate/gzip-1.gz"),
+    include_bytes!("../../testdata/deflate/gzip-9.gz"),
+    include_bytes!("../../testdata/deflate/pigz-6.gz"),
+    include_bytes!("../../testdata/deflate/igzip-0.gz"),
+    include_bytes!("../../testdata/deflate/igzip-2.gz"),
+    include_bytes!("../../testdata/deflate/libdeflate-1.gz"),
+    include_bytes!("../../testdata/deflate/libdeflate-12.gz"),
+    include_bytes!("../../testdata/deflate/zopfli.gz"),
+    include_bytes!("../../testdata/deflate/go-6.gz"),
+];
+
+/// Edits as a layer gets them: a few digits in each header, and here and there a member that goes.
+fn of_headers(length: usize) -> impl Strategy<Value = Vec<Edit>> {
+    (200usize..9000, 1usize..12, any::<u64>()).prop_map(move |(step, digits, mut x)| {
+        let headers = (100..length.saturating_sub(digits)).step_by(step);
+        headers
+            .map(|at| {
+                x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let goes = (x >> 60 == 0).then_some(step.min(length - at) - 1);
+                let new = (0..digits).map(|n| b'0' + (x >> (n * 3) & 7) as u8).collect();
+                let end = at + goes.unwrap_or(digits).max(1);
+                Edit { start: at as u64, end: end as u64, new: if goes.is_some() { Vec::new() } else { new } }
+            })
+            .collect()
+    })
+}
+
 fn check(old: &[u8], stream: &[u8], edits: &[Edit], ahead: usize) -> Vec<u8> {
     let expect = edited(old, edits);
     let (stream, new) = edit(stream, edits, ahead).unwrap();
@@ -174,6 +203,22 @@ proptest! {
             Ok((out, new)) => prop_assert!(is_read && new == expect && inflated(&out) == expect),
             Err(_) => prop_assert!(!is_read, "{expect:?}"),
         }
+    }
+}
+
+proptest! {
+    // 256, or as many as `PROPTEST_CASES` says.
+    #![proptest_config(ProptestConfig::default())]
+
+    #[test]
+    fn streams_of_all_encoders_are_edited_alike(
+        stream in prop::sample::select(&ENCODED[..]),
+        edits in prop_oneof![edits(300_000), of_headers(300_000)],
+        ahead in prop_oneof![Just(1usize << 16), 1usize..5000],
+    ) {
+        let old = inflated(stream);
+        prop_assert_eq!(old.len(), 300_000);
+        check(&old, stream, &edits, ahead);
     }
 }
 

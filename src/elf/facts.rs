@@ -10,10 +10,11 @@ use std::ops::Range;
 
 use parse::Layout;
 use paths::PathScanner;
+use serde::{Deserialize, Serialize};
 use windows::Windows;
 
 /// What an ELF file says about itself.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ElfFacts {
     /// 32 or 64 bit.
     pub class: Class,
@@ -44,7 +45,7 @@ pub struct ElfFacts {
 pub const MAX_PATHS: usize = 256;
 
 /// ELF class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Class {
     /// `ELFCLASS32`
     Elf32,
@@ -54,7 +55,7 @@ pub enum Class {
 }
 
 /// `e_type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum ObjectKind {
     /// `ET_EXEC`
     Executable,

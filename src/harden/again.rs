@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::error::HardenError;
 use super::record::{OPTIONS_KEY, SOURCE_KEY, VERSION_KEY};
-use super::{Hardened, write};
+use super::{Hardened, Way, write};
 use crate::finding::{Code, Finding};
 use crate::image::{FinishedImage, FinishedLayer};
 use crate::manifest::{self, Manifest, ProbeEntry, Volume};
@@ -95,7 +95,8 @@ pub fn pass_on(
     };
     let text = format!("kiln {} hardened it, and what it promises holds: {stored}", manifest.kiln_version);
     plan.findings.push(Finding::new(Code::AlreadyHardened, image.image_id, text));
-    Ok((Hardened { image, plan, manifest, digest, layers }, finished))
+    let ways = vec![Way::Untouched; layers.len()];
+    Ok((Hardened { image, plan, manifest, digest, layers, ways }, finished))
 }
 
 /// The plan that changes nothing, with what `manifest` says of the image.

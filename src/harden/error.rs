@@ -2,6 +2,7 @@
 //!
 //! Wraps what the stages say; adds which layer it was.
 
+use crate::cache::CacheError;
 use crate::digest::BlobDigest;
 use crate::finding::Finding;
 use crate::image::LayerError;
@@ -28,6 +29,9 @@ pub enum HardenError {
     /// The source's documents cannot be read.
     #[error(transparent)]
     Source(SourceError),
+    /// The cache that was asked for cannot be used.
+    #[error(transparent)]
+    Cache(CacheError),
     /// The image is larger than the user allows.
     #[error("{0}")]
     Limit(#[source] LimitError),

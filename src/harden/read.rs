@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::HardenError;
 use super::{parallel, record, stored_bytes};
+use crate::cache::{Cache, Indexed};
 use crate::image::{LayerDescriptor, LayerReader};
-use crate::layer::index::read_index_within;
+use crate::layer::index::{count_index, read_index_within};
 use crate::layer::pipe::ReadAhead;
 use crate::limits::{LimitError, Limits, Meter};
 use crate::path::ImagePath;
@@ -24,21 +25,31 @@ pub fn indexes(
     layers: &[LayerDescriptor],
     jobs: usize,
     limits: &Limits,
+    cache: &Cache,
     progress: &dyn Progress,
 ) -> Result<Vec<LayerIndex>, HardenError> {
     progress.start("reading", Some(stored_bytes(layers)));
     let meter = meter(layers, limits)?;
     let indexes = parallel::for_each_layer(layers, jobs, |number, layer| {
+        let failed = |source| HardenError::Index { layer: number, source };
+        if let Some(known) = cache.index(layer) {
+            // A limit is passed by what an image is, and not by how kiln came to know it.
+            count_index(&known.index, known.unpacked, &meter).map_err(failed)?;
+            progress.advance(layer.size);
+            return Ok(known.index);
+        }
         let mut stream = LayerStream::open(source, layer, &meter, progress)?;
         let index = read_index_within(&mut stream, &wanted, &meter);
-        let failed = |source| HardenError::Index { layer: number, source };
         match index {
             // Nobody waits for the rest of what is too much already.
             Err(error) if LimitError::find(&error).is_some() => Err(failed(error)),
             index => {
                 // A blob that is not what its digest says explains whatever else was wrong with it.
-                stream.finish()?;
-                index.map_err(failed)
+                let unpacked = stream.finish()?;
+                let index = index.map_err(failed)?;
+                let known = Indexed { diff_id: layer.diff_id, codec: layer.codec, unpacked, index };
+                cache.keep_index(layer, &known);
+                Ok(known.index)
             }
         }
     });
@@ -90,15 +101,15 @@ impl<'a> LayerStream<'a> {
         Ok(Self { ahead: ReadAhead::new(reader), layer: layer.clone(), seen, told: 0, progress })
     }
 
-    /// Reads the rest; an error where the layer was not the one that was named.
-    pub fn finish(self) -> Result<(), HardenError> {
+    /// Reads the rest and gives the length of the stream; an error where the layer was not the one that was named.
+    pub fn finish(self) -> Result<u64, HardenError> {
         let layer = self.layer.diff_id;
         let failed = |source| HardenError::Layer(crate::image::LayerError::Read { layer, source });
         let reader = self.ahead.finish().map_err(failed)?;
-        reader.finish().map_err(HardenError::Layer)?;
+        let unpacked = reader.finish().map_err(HardenError::Layer)?;
         let left = self.layer.size.saturating_sub(self.told);
         self.progress.advance(left);
-        Ok(())
+        Ok(unpacked)
     }
 }
 

@@ -2,29 +2,46 @@
 //!
 //! Follows verdicts; bytes of the output depend on nothing else.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::error::HardenError;
 use super::read::{LayerStream, meter};
 use super::{parallel, stored_bytes};
+use crate::cache::{Cache, LayerKey};
 use crate::deflate::{Editor, Format};
 use crate::digest::HashingWriter;
 use crate::image::decode::peek_codec;
 use crate::image::manifest::Blob;
 use crate::image::{Codec, FinishedLayer, LayerDescriptor, LayerError, LayerReader, VerifyingReader};
-use crate::layer::codec::Encoder;
+use crate::layer::codec::{Encoder, Encoding};
 use crate::layer::edited::edit;
 use crate::layer::gzip::Pool;
+use crate::layer::pipe::WriteBehind;
 use crate::layer::rewrite::{RewriteError, is_unchanged, rewrite};
 use crate::layer::writer::write_layer;
 use crate::limits::Meter;
-use crate::options::Options;
+use crate::options::{Compression, Options};
 use crate::plan::{Addition, Plan, Verdict};
 use crate::progress::Progress;
 use crate::sink::Destinations;
 use crate::source::Source;
+
+/// How a layer came to be what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// Nothing in it changed.
+    Untouched,
+    /// A run before made it.
+    Cached,
+    /// Its compressed stream was edited.
+    Edited,
+    /// It was compressed anew.
+    Compressed,
+}
+
+/// A new layer, and how it came to be.
+pub type Made = (FinishedLayer, Way);
 
 /// The new layers, one for each of the source's.
 pub fn layers(
@@ -34,20 +51,19 @@ pub fn layers(
     destinations: &Destinations,
     options: &Options,
     progress: &dyn Progress,
-) -> Result<Vec<FinishedLayer>, HardenError> {
+) -> Result<Vec<Made>, HardenError> {
     progress.start("writing", Some(stored_bytes(layers)));
     let jobs = options.jobs.get();
     // Held again: between the passes the source may have become another.
     let meter = meter(layers, &options.limits)?;
-    let pass = Pass { source, destinations, pool: Pool::new(jobs), meter, progress };
+    let cache = Cache::open(options.cache.as_ref()).map_err(HardenError::Cache)?;
+    let compression = options.compression;
+    let pass = Pass { source, destinations, cache, compression, pool: Pool::new(jobs), meter, progress };
     let finished = parallel::for_each_layer(layers, jobs, |number, layer| {
         let verdicts = plan.verdicts.get(number).map_or(&[][..], Vec::as_slice);
-        if is_unchanged(verdicts) {
-            pass_through(source, layer, destinations)?;
-            progress.advance(layer.size);
-            return Ok(FinishedLayer::from(layer));
-        }
-        pass.write_again(number, layer, verdicts)
+        let (made, way) = pass.layer(number, layer, verdicts)?;
+        destinations.offer(Blob { digest: made.digest, size: made.size });
+        Ok((made, way))
     });
     progress.finish();
     finished
@@ -66,45 +82,94 @@ pub fn pass_through(
     destinations.copy_layer(stored, layer).map_err(HardenError::Sink)
 }
 
+/// How a layer that is stored as `stored` is stored when it is written again.
+fn encoding(compression: Compression, stored: Codec) -> Encoding {
+    match (compression, stored) {
+        (Compression::To(codec, level), _) => Encoding { codec, level },
+        // What was compressed stays so, in its own way; what was not is not worth a registry's space.
+        (Compression::Keep, Codec::Zstd) => Encoding { codec: Codec::Zstd, level: None },
+        (Compression::Keep, Codec::Gzip | Codec::Plain) => Encoding { codec: Codec::Gzip, level: None },
+    }
+}
+
 /// What all layers have in common.
 struct Pass<'a> {
     source: &'a dyn Source,
     destinations: &'a Destinations,
+    cache: Cache,
+    compression: Compression,
     pool: Pool,
     meter: Arc<Meter>,
     progress: &'a dyn Progress,
 }
 
 impl Pass<'_> {
-    fn write_again(
+    fn layer(
         &self,
         number: usize,
         layer: &LayerDescriptor,
         verdicts: &[Verdict],
-    ) -> Result<FinishedLayer, HardenError> {
-        if let Some(edited) = self.edit(number, layer, verdicts)? {
-            return Ok(edited);
+    ) -> Result<Made, HardenError> {
+        let encoding = encoding(self.compression, layer.codec);
+        let stays = self.compression == Compression::Keep || encoding.codec == layer.codec;
+        if stays && is_unchanged(verdicts) {
+            pass_through(self.source, layer, self.destinations)?;
+            self.progress.advance(layer.size);
+            return Ok((FinishedLayer::from(layer), Way::Untouched));
         }
-        let encode = |source| HardenError::Encode { layer: number, source };
-        // What was compressed stays so, in its own way; what was not is not worth a registry's space.
-        let codec = match layer.codec {
-            Codec::Zstd => Codec::Zstd,
-            Codec::Gzip | Codec::Plain => Codec::Gzip,
+        let key = LayerKey::new(layer, verdicts, self.compression);
+        if let Some(known) = self.known(&key) {
+            self.progress.advance(layer.size);
+            return Ok((known, Way::Cached));
+        }
+        let may_edit = encoding == Encoding { codec: Codec::Gzip, level: None };
+        let edited = if may_edit { self.edit(number, layer, verdicts)? } else { None };
+        let made = match edited {
+            Some(edited) => (edited, Way::Edited),
+            None => (self.compress(number, layer, verdicts, encoding)?, Way::Compressed),
         };
-        let blob = self.destinations.new_blob().map_err(HardenError::Sink)?;
-        let mut out = HashingWriter::new(Encoder::new(codec, blob, &self.pool).map_err(encode)?);
+        if let Some(blob) = self.destinations.staged(&made.0.digest) {
+            self.cache.keep_layer(&key, &made.0, &blob);
+        }
+        Ok(made)
+    }
+
+    /// What a run before made of it, brought to where it is needed.
+    fn known(&self, key: &LayerKey) -> Option<FinishedLayer> {
+        let known = self.cache.layer(key)?;
+        if self.destinations.has_blob(Blob { digest: known.digest, size: known.size }) {
+            return Some(known);
+        }
+        let blob = self.cache.blob(&known)?;
+        // Another run may have removed it since. Where nothing can be written, that is told of what is made instead.
+        self.destinations.take_blob(&known.digest, &blob).is_ok().then_some(known)
+    }
+
+    fn compress(
+        &self,
+        number: usize,
+        layer: &LayerDescriptor,
+        verdicts: &[Verdict],
+        encoding: Encoding,
+    ) -> Result<FinishedLayer, HardenError> {
+        let encode = |source| HardenError::Encode { layer: number, source };
+        let blob = WriteBehind::new(self.destinations.new_blob().map_err(HardenError::Sink)?);
+        let mut out = HashingWriter::new(Encoder::new(encoding, blob, &self.pool).map_err(encode)?);
         let mut stream = LayerStream::open(self.source, layer, &self.meter, self.progress)?;
-        let written = rewrite(&mut stream, verdicts, &mut out);
+        let written = if is_unchanged(verdicts) {
+            // Only stored otherwise: the stream stays what its digest says, to what follows its end mark.
+            io::copy(&mut stream, &mut out).map(drop).map_err(RewriteError::Write)
+        } else {
+            rewrite(&mut stream, verdicts, &mut out)
+        };
         stream.finish()?;
         written.map_err(|source| HardenError::Rewrite { layer: number, source })?;
         let (encoder, hasher) = out.finish();
-        let (digest, size) = encoder.finish().map_err(encode)?.finish().map_err(HardenError::Sink)?;
-        // Annotations of a layer are about its bytes (zstd:chunked's checksums): these are others.
-        Ok(FinishedLayer { digest, size, diff_id: hasher.diff_id(), codec, annotations: BTreeMap::new() })
+        let blob = encoder.finish().and_then(WriteBehind::finish).map_err(encode)?;
+        let (digest, size) = blob.finish().map_err(HardenError::Sink)?;
+        Ok(FinishedLayer::new(digest, size, hasher.diff_id(), encoding.codec))
     }
-}
 
-impl Pass<'_> {
     /// The same without compressing again; `None` where the layer is not stored as what can be edited.
     fn edit(
         &self,
@@ -124,10 +189,16 @@ impl Pass<'_> {
             return Ok(None);
         }
         let stored = VerifyingReader::new(stored, layer.digest, layer.size);
-        let blob = self.destinations.new_blob().map_err(HardenError::Sink)?;
-        let editor = Editor::new(stored, Format::Gzip, blob, HashingWriter::new(io::sink()));
-        let (blob, content) = match edit(editor, verdicts, &self.meter) {
-            Ok(edited) => edited,
+        // Three threads: one reads and edits, one hashes the content, one hashes and writes what is stored.
+        let blob = WriteBehind::new(self.destinations.new_blob().map_err(HardenError::Sink)?);
+        let content = WriteBehind::new(HashingWriter::new(io::sink()));
+        let edited = edit(Editor::new(stored, Format::Gzip, blob, content), verdicts, &self.meter);
+        let ended = edited.and_then(|(blob, content)| {
+            let ended = content.finish().and_then(|content| Ok((blob.finish()?, content)));
+            ended.map_err(RewriteError::Write)
+        });
+        let (blob, content) = match ended {
+            Ok(ended) => ended,
             Err(error) => {
                 // A blob that is not what its digest says explains whatever else was wrong with it.
                 if !matches!(error, RewriteError::Write(_)) {
@@ -140,8 +211,7 @@ impl Pass<'_> {
         };
         let (_, hasher) = content.finish();
         let (digest, size) = blob.finish().map_err(HardenError::Sink)?;
-        let diff_id = hasher.diff_id();
-        Ok(Some(FinishedLayer { digest, size, diff_id, codec: Codec::Gzip, annotations: BTreeMap::new() }))
+        Ok(Some(FinishedLayer::new(digest, size, hasher.diff_id(), Codec::Gzip)))
     }
 }
 
@@ -164,18 +234,15 @@ pub fn own_layer(
     number: usize,
     additions: &[Addition],
     destinations: &Destinations,
+    compression: Compression,
 ) -> Result<FinishedLayer, HardenError> {
     let encode = |source| HardenError::Encode { layer: number, source };
+    // As any new layer.
+    let encoding = encoding(compression, Codec::Plain);
     let blob = destinations.new_blob().map_err(HardenError::Sink)?;
-    let mut out = HashingWriter::new(Encoder::new(Codec::Gzip, blob, &Pool::new(1)).map_err(encode)?);
+    let mut out = HashingWriter::new(Encoder::new(encoding, blob, &Pool::new(1)).map_err(encode)?);
     write_layer(&mut out, additions).map_err(encode)?;
     let (encoder, hasher) = out.finish();
     let (digest, size) = encoder.finish().map_err(encode)?.finish().map_err(HardenError::Sink)?;
-    Ok(FinishedLayer {
-        digest,
-        size,
-        diff_id: hasher.diff_id(),
-        codec: Codec::Gzip,
-        annotations: BTreeMap::new(),
-    })
+    Ok(FinishedLayer::new(digest, size, hasher.diff_id(), encoding.codec))
 }

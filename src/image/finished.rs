@@ -26,6 +26,13 @@ pub struct FinishedLayer {
     pub annotations: BTreeMap<String, String>,
 }
 
+impl FinishedLayer {
+    /// A layer that was written again. Annotations of one are about its bytes (zstd:chunked's checksums): it has none.
+    pub fn new(digest: BlobDigest, size: u64, diff_id: DiffId, codec: Codec) -> Self {
+        Self { digest, size, diff_id, codec, annotations: BTreeMap::new() }
+    }
+}
+
 impl From<&LayerDescriptor> for FinishedLayer {
     /// A layer that stays as it is. Its media type becomes OCI's, and true.
     fn from(layer: &LayerDescriptor) -> Self {

@@ -30,6 +30,7 @@ struct Job {
     block: Vec<u8>,
     /// The end of the block before.
     dictionary: Arc<[u8]>,
+    level: u32,
     done: Sender<Piece>,
 }
 
@@ -60,7 +61,7 @@ impl Pool {
 
 fn work(jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
-        let deflated = compress(&job.block, &job.dictionary);
+        let deflated = compress(&job.block, &job.dictionary, job.level);
         let mut crc = Crc::new();
         crc.update(&job.block);
         // A writer that gave up is no error here.
@@ -72,6 +73,7 @@ fn work(jobs: &Receiver<Job>) {
 pub struct GzipWriter<W> {
     inner: W,
     pool: Pool,
+    level: u32,
     block: Vec<u8>,
     dictionary: Arc<[u8]>,
     pending: VecDeque<Receiver<Piece>>,
@@ -80,13 +82,14 @@ pub struct GzipWriter<W> {
 }
 
 impl<W: Write> GzipWriter<W> {
-    /// Writes the gzip header: no name, no time.
-    pub fn new(mut inner: W, pool: Pool) -> io::Result<Self> {
+    /// Writes the gzip header: no name, no time. What is written is deflated at `level`, 1 to 9.
+    pub fn new(mut inner: W, pool: Pool, level: u32) -> io::Result<Self> {
         // Magic, deflate, no flags, no time, no hint, operating system unknown.
         inner.write_all(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255])?;
         Ok(Self {
             inner,
             pool,
+            level,
             block: Vec::with_capacity(BLOCK),
             dictionary: Arc::from([]),
             pending: VecDeque::new(),
@@ -122,7 +125,7 @@ impl<W: Write> GzipWriter<W> {
         let (done, receiver) = bounded(1);
         self.pool
             .jobs
-            .send(Job { block, dictionary, done })
+            .send(Job { block, dictionary, level: self.level, done })
             .map_err(|_| io::Error::other("the compressing threads are gone"))?;
         self.pending.push_back(receiver);
         Ok(())
@@ -159,9 +162,10 @@ mod tests {
     use std::io::Read;
 
     use super::*;
+    use crate::deflate::LEVEL;
 
     fn gzip(data: &[u8], workers: usize, write_size: usize) -> Vec<u8> {
-        let mut writer = GzipWriter::new(Vec::new(), Pool::new(workers)).unwrap();
+        let mut writer = GzipWriter::new(Vec::new(), Pool::new(workers), LEVEL).unwrap();
         for piece in data.chunks(write_size) {
             writer.write_all(piece).unwrap();
         }

@@ -107,6 +107,12 @@ pub fn read_index_within(
     Ok(index)
 }
 
+/// Counts an index that was made before, of a stream of `unpacked` bytes, as reading it would have.
+pub fn count_index(index: &LayerIndex, unpacked: u64, meter: &Meter) -> Result<(), IndexError> {
+    let counted = index.entries.iter().try_for_each(|entry| meter.count_entry(held(entry)));
+    counted.and_then(|()| meter.count_bytes(unpacked)).map_err(IndexError::Limit)
+}
+
 fn entry(member: &Member, path: ImagePath, kind: Kind) -> Result<Entry, IndexError> {
     let (Ok(uid), Ok(gid)) = (u32::try_from(member.uid), u32::try_from(member.gid)) else {
         let path = Escaped::new(path.as_bytes());

@@ -4,6 +4,8 @@
 
 use std::num::NonZeroU32;
 
+use serde::{Deserialize, Serialize};
+
 use super::Kept;
 use crate::elf::facts::ElfFacts;
 use crate::path::ImagePath;
@@ -37,7 +39,7 @@ impl EntryId {
 }
 
 /// One tar member.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Where it is; for a whiteout, what it hides.
     pub path: ImagePath,
@@ -59,7 +61,7 @@ pub struct Entry {
 pub type Xattrs = Vec<(Box<[u8]>, Box<[u8]>)>;
 
 /// What a tar member is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A regular file with its data in this member.
     File(File),
@@ -82,7 +84,7 @@ pub enum Kind {
 }
 
 /// A regular file.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct File {
     /// Logical size, bytes; a sparse file's holes count.
     pub size: u64,
@@ -95,7 +97,7 @@ pub struct File {
 }
 
 /// What a file's content is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Content {
     /// Nothing that a kernel would start.
     #[default]

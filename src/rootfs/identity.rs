@@ -2,10 +2,13 @@
 //!
 //! Does not know what programs there are: the catalog names them, and pass 1 asks it.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 /// What a program is apart from its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Equal for copies.
     pub fingerprint: Fingerprint,
@@ -18,7 +21,7 @@ pub struct Identity {
 /// Not cryptographic, and no promise rests on it: whoever forges one has a file of the image's own taken for a copy
 /// of a tool, and could have called it `sh` instead; hiding a tool takes one changed byte under any hash. In return
 /// it costs a tenth of a digest, over every program of every layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Fingerprint(u128);
 
 impl Fingerprint {
@@ -27,6 +30,12 @@ impl Fingerprint {
         let mut reader = FingerprintReader::new();
         reader.push(bytes);
         reader.finish()
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
     }
 }
 

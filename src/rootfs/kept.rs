@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use triomphe::ThinArc;
 
 /// Files of fewer bytes are held as they are: packing them saves little.
@@ -13,6 +15,9 @@ const PACKED_FROM: usize = 512;
 /// zstd's fastest level but the negative ones: a package's list of files shrinks to a sixth of its bytes.
 const LEVEL: i32 = 1;
 
+/// Most bytes that are kept of a file: more than pass 1 keeps of a whole layer.
+const MAX_LENGTH: usize = 64 << 20;
+
 /// The bytes of one file, one word wide.
 ///
 /// A package database is most of what decisions need of an image, and grows with the number of its files. All of it
@@ -20,7 +25,7 @@ const LEVEL: i32 = 1;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Kept(ThinArc<Form, u8>);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Form {
     Plain,
     /// Packed; this many bytes before.
@@ -51,6 +56,28 @@ impl Kept {
                     .unwrap_or_else(|error| unreachable!("zstd packed these bytes itself: {error}")),
             ),
         }
+    }
+}
+
+impl Serialize for Kept {
+    /// As it is held.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.0.header.header, &self.0.slice).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Kept {
+    /// Refuses what is not packed as it says.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (form, held) = <(Form, Box<[u8]>)>::deserialize(deserializer)?;
+        if let Form::Packed(length) = form {
+            let is_likely = length <= MAX_LENGTH;
+            let bytes = is_likely.then(|| zstd::bulk::decompress(&held, length).ok()).flatten();
+            if bytes.is_none_or(|bytes| bytes.len() != length) {
+                return Err(D::Error::custom("kept bytes are not packed as they say"));
+            }
+        }
+        Ok(Self(ThinArc::from_header_and_slice(form, &held)))
     }
 }
 

@@ -3,8 +3,10 @@
 //! Does not speak HTTP; `registry` does.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use super::{Prepared, Sink, SinkError, Staging};
 use crate::digest::BlobDigest;
@@ -20,7 +22,12 @@ const PARALLEL: usize = 4;
 pub(super) struct Registry {
     client: Client,
     tag: Tag,
+    /// Blobs that are sent while others are made.
+    begun: Mutex<BTreeMap<BlobDigest, Begun>>,
 }
+
+/// A blob on its way.
+type Begun = JoinHandle<Result<(), SinkError>>;
 
 impl Registry {
     /// Asks for the tag, so that a name, certificate or password that will not do is known before the work.
@@ -31,17 +38,12 @@ impl Registry {
         };
         let client = registries.client(&reference.repository, Right::Push);
         client.head_manifest(&tag).map_err(SinkError::Registry)?;
-        Ok(Self { client, tag })
+        Ok(Self { client, tag, begun: Mutex::default() })
     }
 
     fn send(&self, digest: &BlobDigest, size: u64, staging: &Staging) -> Result<(), SinkError> {
         if staging.has_blob(digest) {
-            let file = staging.open_blob(digest)?;
-            return self
-                .client
-                .put_blob(digest, size, Content::File(&file))
-                .map(drop)
-                .map_err(SinkError::Registry);
+            return send_file(&self.client, digest, size, &staging.open_blob(digest)?);
         }
         // It was there when it was not staged.
         match self.client.has_blob(Blob { digest: *digest, size }) {
@@ -50,6 +52,10 @@ impl Registry {
             Err(error) => Err(SinkError::Registry(error)),
         }
     }
+}
+
+fn send_file(client: &Client, digest: &BlobDigest, size: u64, file: &File) -> Result<(), SinkError> {
+    client.put_blob(digest, size, Content::File(file)).map(drop).map_err(SinkError::Registry)
 }
 
 impl Registry {
@@ -85,6 +91,22 @@ impl Sink for Registry {
         self.client.has_blob(blob).unwrap_or(false)
     }
 
+    fn offer(&self, Blob { digest, size }: Blob, staging: &Staging) {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let under_way = begun.values().filter(|begun| !begun.is_finished()).count();
+        // What is not begun now is sent in the end.
+        if under_way < PARALLEL
+            && !begun.contains_key(&digest)
+            && let Ok(file) = staging.open_blob(&digest)
+        {
+            let client = self.client.clone();
+            let send = move || send_file(&client, &digest, size, &file);
+            if let Ok(thread) = std::thread::Builder::new().spawn(send) {
+                begun.insert(digest, thread);
+            }
+        }
+    }
+
     fn keeps_companions(&self) -> bool {
         true
     }
@@ -93,7 +115,12 @@ impl Sink for Registry {
         let images = published.images();
         // One blob may be several layers, also of several images.
         let layers = images.iter().flat_map(|image| &image.layers);
-        let layers: BTreeMap<_, _> = layers.map(|layer| (layer.digest, layer.size)).collect();
+        let mut layers: BTreeMap<_, _> = layers.map(|layer| (layer.digest, layer.size)).collect();
+        let begun = std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner));
+        for (digest, sent) in begun {
+            sent.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            layers.remove(&digest);
+        }
         self.send_all(layers, staging)?;
         for image in images {
             let (id, config) = (BlobDigest::from(image.image_id()), &image.config_bytes);

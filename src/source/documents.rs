@@ -10,7 +10,7 @@ use super::{SourceError, SourceImage};
 use crate::digest::{BlobDigest, ImageId};
 use crate::image::decode::peek_codec;
 use crate::image::manifest::{Blob, Document, IndexEntry, Manifest, ManifestLayer};
-use crate::image::{Config, LayerDescriptor, MAX_DOCUMENT, Platform};
+use crate::image::{Codec, Config, LayerDescriptor, MAX_DOCUMENT, Platform};
 use crate::path::Escaped;
 
 /// How deep indexes nest: buildx makes 2 (layout, platforms); containerd follows a few more.
@@ -43,6 +43,11 @@ pub(super) trait Blobs {
     /// Says that these will be opened soon; an error where they are too much to be fetched.
     fn expect(&self, _layers: &[ManifestLayer]) -> Result<(), SourceError> {
         Ok(())
+    }
+
+    /// How a layer is stored, where that is known without fetching it.
+    fn known_codec(&self, _layer: &Blob) -> Option<Codec> {
+        None
     }
 
     /// What reading a document costs.
@@ -305,14 +310,15 @@ fn read_image(
     blobs.expect(&manifest.layers)?;
     let mut layers = Vec::with_capacity(manifest.layers.len());
     for (layer, &diff_id) in manifest.layers.into_iter().zip(&config.diff_ids) {
-        let reader = open_sized(blobs, layer.blob)?;
-        let path = || blobs.path().join(layer.blob.digest.hex());
-        let (codec, _) = peek_codec(reader).map_err(|source| SourceError::Read { path: path(), source })?;
+        let codec = match blobs.known_codec(&layer.blob) {
+            Some(known) => known,
+            None => codec_of(blobs, layer.blob)?,
+        };
         layers.push(LayerDescriptor {
             digest: layer.blob.digest,
             size: layer.blob.size,
             diff_id,
-            codec: codec.map_err(|source| SourceError::Compression { path: path(), source })?,
+            codec,
             media_type: layer.media_type,
             annotations: layer.annotations,
         });
@@ -327,6 +333,14 @@ fn read_image(
         annotations: manifest.annotations,
         name,
     })
+}
+
+/// How a layer is stored, as its first bytes say.
+fn codec_of(blobs: &dyn Blobs, layer: Blob) -> Result<Codec, SourceError> {
+    let reader = open_sized(blobs, layer)?;
+    let path = || blobs.path().join(layer.digest.hex());
+    let (codec, _) = peek_codec(reader).map_err(|source| SourceError::Read { path: path(), source })?;
+    codec.map_err(|source| SourceError::Compression { path: path(), source })
 }
 
 fn read_config(blobs: &dyn Blobs, blob: Blob) -> Result<(Config, Vec<u8>), SourceError> {

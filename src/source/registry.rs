@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::documents::{Blobs, Cost, open_sized, resolve_entries};
 use super::{Platforms, Source, SourceError, SourceImage, platforms};
+use crate::cache::Cache;
 use crate::digest::BlobDigest;
 use crate::image::manifest::{Blob, IndexEntry, ManifestLayer};
-use crate::image::{FoundCompanion, LayerDescriptor, Platform, WantedCompanion};
+use crate::image::{Codec, FoundCompanion, LayerDescriptor, Platform, WantedCompanion};
 use crate::limits::Limits;
 use crate::reference::RegistryReference;
 use crate::registry::{Client, Download, FetchedManifest, Registries, RegistryError, Right, Tag};
@@ -22,6 +23,8 @@ pub(super) struct Registry {
     reference: RegistryReference,
     shown: PathBuf,
     limits: Limits,
+    /// What is known of layers from runs before: those need not be fetched.
+    cache: Cache,
     /// What the reference leads to, fetched once: a tag may move meanwhile.
     root: Mutex<Option<Arc<FetchedManifest>>>,
     /// Manifests by digest, asked for once: registries count.
@@ -31,12 +34,18 @@ pub(super) struct Registry {
 
 impl Registry {
     /// Connects to nothing yet.
-    pub(super) fn open(reference: &RegistryReference, registries: &Registries, limits: &Limits) -> Self {
+    pub(super) fn open(
+        reference: &RegistryReference,
+        registries: &Registries,
+        limits: &Limits,
+        cache: &Cache,
+    ) -> Self {
         Self {
             client: registries.client(&reference.repository, Right::Pull),
             shown: PathBuf::from(reference.to_string()),
             reference: reference.clone(),
             limits: *limits,
+            cache: cache.clone(),
             root: Mutex::default(),
             manifests: Mutex::default(),
             downloads: Mutex::default(),
@@ -117,11 +126,15 @@ impl Blobs for Registry {
         let mut downloads = self.downloads.lock().unwrap_or_else(PoisonError::into_inner);
         downloads.retain(|digest, _| layers.iter().any(|layer| layer.blob.digest == *digest));
         drop(downloads);
-        for layer in layers {
+        for layer in layers.iter().filter(|layer| self.known_codec(&layer.blob).is_none()) {
             // What cannot be begun is told when it is opened.
             let _ = self.download(layer.blob);
         }
         Ok(())
+    }
+
+    fn known_codec(&self, layer: &Blob) -> Option<Codec> {
+        self.cache.codec(&layer.digest)
     }
 
     fn cost(&self) -> Cost {

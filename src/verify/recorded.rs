@@ -99,6 +99,9 @@ impl Recorded {
                 let digest = digest.parse().map_err(|_| refuse("recipe"))?;
                 self.recipes.push(RecordedRecipe { name: name.to_owned(), digest });
             }
+            "compression" => {
+                options.compression = value.parse().map_err(|_| refuse("compression"))?;
+            }
             "profile" => self.profile = Some(value.parse().map_err(|_| refuse("profile"))?),
             _ => return Err(unknown()),
         }

@@ -8,6 +8,8 @@ mkdir -p "$cache/layers" "$cache/run"
 cache=$(cd "$cache" && pwd)
 export KILN_E2E_CACHE=$cache
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+# Every check sees all of the work done: nothing is taken over from a run before.
+export XDG_CACHE_HOME=/dev/null
 # A shell's PATH may lack the directories of administrators' programs (runc, ip, chroot).
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
@@ -54,7 +56,7 @@ pypi_need() {
         say "installing: $name $version"
         rm -rf "${cache:?}/$name"
         /usr/bin/python3 -m venv "$cache/$name" \
-            && "$cache/$name/bin/pip" --quiet install "$name==$version" >&2 \
+            && "$cache/$name/bin/pip" --quiet --no-cache-dir install "$name==$version" >&2 \
             && printf '%s\n' "$version" >"$cache/$name/.version"
     ) 8>"$cache/$name.lock" || die "$name $version cannot be installed"
 }

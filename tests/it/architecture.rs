@@ -37,6 +37,7 @@ const ROWS: &[(u32, &str)] = &[
     (4, "manifest"),
     (4, "report"),
     // Edges, one file per place.
+    (5, "cache"),
     (5, "daemon"),
     (5, "registry"),
     (5, "sandbox"),
@@ -60,7 +61,7 @@ const ROWS: &[(u32, &str)] = &[
 
 /// Modules that touch the world.
 const EDGES: &[&str] =
-    &["daemon", "registry", "sandbox", "source", "sink", "trace", "observe", "cli", "main"];
+    &["cache", "daemon", "registry", "sandbox", "source", "sink", "trace", "observe", "cli", "main"];
 
 /// What touches the world.
 const WORLD: &[&str] = &[
@@ -95,6 +96,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("mimalloc", &["main"]),
     ("nix", &["sandbox", "trace"]),
     ("oci_spec", &["image"]),
+    ("postcard", &["cache"]),
     ("quick_xml", &["audit/render/junit"]),
     ("rusqlite", &["packages/rpm"]),
     ("rustix", &["sandbox", "trace"]),

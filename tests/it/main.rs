@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail as tests do")]
 
 mod architecture;
+mod cache;
 mod cli;
 mod corners;
 mod corpus;

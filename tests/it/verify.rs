@@ -27,7 +27,7 @@ use crate::fixture::Fixture;
 use crate::layout;
 
 /// A server with libraries, packages, a shell to lose, and a secret that an upper layer deletes.
-const SERVER: &str = r#"
+pub const SERVER: &str = r#"
     /usr/bin/dash f 0755 elf interp=/lib64/ld.so needed=libc.so.6
     /usr/bin/sh l dash
     /usr/bin/ls f 0755 elf interp=/lib64/ld.so needed=libc.so.6

@@ -43,9 +43,9 @@ pub(super) fn failure(error: HardenError, source: &Reference) -> Failure {
         HardenError::Of { platform, source: of } => {
             failure(*of, source).within(format!("platform {platform}"))
         }
-        HardenError::Encode { .. } | HardenError::Rewrite { source: RewriteError::Write(_), .. } => {
-            Failure::input(error)
-        }
+        HardenError::Cache(_)
+        | HardenError::Encode { .. }
+        | HardenError::Rewrite { source: RewriteError::Write(_), .. } => Failure::input(error),
         _ => bad_bytes(error, source),
     }
 }

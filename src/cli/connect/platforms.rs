@@ -39,9 +39,10 @@ pub(super) fn harden(
         .map_err(|error| failure(error, &reference))?;
     let Told { context, contexts, manifest, pod } =
         told.unwrap_or_else(|| unreachable!("what is hardened is told"));
+    let ways = hardened.platforms.iter().flat_map(|(_, hardened)| &hardened.ways).copied().collect();
     let plans = hardened.platforms.into_iter().map(|(_, hardened)| hardened.plan);
     let platforms = plans.zip(contexts).collect();
-    Ok(HardenedPlatforms { platforms, context, findings: hardened.findings, manifest, pod })
+    Ok(HardenedPlatforms { platforms, context, findings: hardened.findings, manifest, pod, ways })
 }
 
 /// What is said of an index besides the plans.

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::super::*;
 use crate::digest::BlobDigest;
 use crate::documents::{Described, Named};
-use crate::harden::HardenError;
+use crate::harden::{HardenError, Way};
 use crate::manifest::{self, Manifest};
 use crate::observe::{Complaint, Observation};
 use crate::options::Options;
@@ -53,6 +53,7 @@ impl Pipeline for Fake {
             },
             manifest: "the manifest\n".into(),
             pod: "the pod\n".into(),
+            ways: vec![Way::Untouched, Way::Edited, Way::Edited],
         })
     }
 
@@ -112,6 +113,7 @@ impl Pipeline for Fake {
             findings: Vec::new(),
             manifest: "the manifests\n".into(),
             pod: "the pod of all\n".into(),
+            ways: Vec::new(),
         })
     }
 

@@ -5,9 +5,9 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use kiln::harden::{Hardened, harden};
+use kiln::harden::{Hardened, Way, harden};
 use kiln::image::Codec;
-use kiln::options::Options;
+use kiln::options::{CacheSettings, Options};
 use kiln::progress::Silent;
 use kiln::registry::Registries;
 use kiln::sink::Destinations;
@@ -32,6 +32,7 @@ proptest! {
     fn runs_threads_and_encodings_give_the_same_image(
         image in image::any(),
         codecs in prop::collection::vec(prop::sample::select(&[Codec::Gzip, Codec::Zstd, Codec::Plain][..]), 5),
+        compression in prop::sample::select(&["gzip", "gzip:1", "zstd", "zstd:5"][..]),
     ) {
         let lab = tempfile::tempdir().unwrap();
         let fixture = image.fixture();
@@ -49,6 +50,19 @@ proptest! {
         let plain = run(lab.path(), "plain", "three", &fixture.options, 2);
         let diff_ids = |hardened: &Hardened| hardened.layers.iter().map(|layer| layer.diff_id).collect::<Vec<_>>();
         prop_assert_eq!(diff_ids(&first), diff_ids(&plain));
+        // What a run before kept changes nothing.
+        let cache = CacheSettings { directory: Some(lab.path().join("cache")), ..CacheSettings::default() };
+        let cached = Options { cache: Some(cache), ..fixture.options.clone() };
+        for (name, way) in [("cold", None), ("warm", Some(Way::Cached))] {
+            let with = run(lab.path(), "mixed", name, &cached, 2);
+            prop_assert_eq!(first.digest, with.digest);
+            let is_right = |found: &Way| way.is_none_or(|way| [way, Way::Untouched].contains(found));
+            prop_assert!(with.ways.iter().all(is_right), "{:?}", with.ways);
+        }
+        // However layers are stored, they are the same.
+        let other = Options { compression: compression.parse().unwrap(), ..fixture.options.clone() };
+        let other = run(lab.path(), "mixed", "other", &other, 2);
+        prop_assert_eq!(&diff_ids(&first)[..tars.len()], &diff_ids(&other)[..tars.len()]);
         // Layers map one to one, and kiln's own is on top; one without a change keeps its blob.
         prop_assert_eq!(first.layers.len(), tars.len() + 1);
         for ((before, after), verdicts) in first.image.layers.iter().zip(&first.layers).zip(&first.plan.verdicts) {

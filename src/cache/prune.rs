@@ -1,0 +1,196 @@
+//! Keeps a cache within its limit: what was not used for the longest time goes.
+//!
+//! Removes nothing but files that have names as kiln gives them, below the directory of its version.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::{Cache, CacheError, Written, entry, own_directory};
+use crate::options::CacheSettings;
+
+/// The directory of this arrangement of files.
+pub(super) const VERSION: &str = "v1";
+pub(super) const BLOBS: &str = "blobs";
+pub(super) const INDEX: &str = "index-";
+pub(super) const LAYER: &str = "layer-";
+
+/// A blob that no entry leads to stays so long: its entry may be about to be written.
+const IN_FLIGHT: Duration = Duration::from_hours(1);
+
+/// What a cache holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Indexes of layers.
+    pub indexes: u64,
+    /// Layers written again.
+    pub layers: u64,
+    /// Bytes of all files.
+    pub bytes: u64,
+}
+
+impl Cache {
+    /// What the cache that `settings` name holds.
+    pub fn usage(settings: &CacheSettings) -> Result<Usage, CacheError> {
+        let Some(root) = root(settings) else { return Ok(Usage::default()) };
+        let listed = list(&root).map_err(|source| CacheError::Prune { path: root, source })?;
+        Ok(listed.usage())
+    }
+
+    /// Removes what was not used for the longest time until it keeps to its limit; gives what is left.
+    pub fn prune(settings: &CacheSettings) -> Result<Usage, CacheError> {
+        let Some(root) = root(settings) else { return Ok(Usage::default()) };
+        prune(&root, settings.limit).map_err(|source| CacheError::Prune { path: root, source })
+    }
+}
+
+fn root(settings: &CacheSettings) -> Option<PathBuf> {
+    Some(settings.directory.clone().or_else(own_directory)?.join(VERSION))
+}
+
+/// What is in a cache.
+#[derive(Default)]
+struct Listed {
+    entries: Vec<Entry>,
+    /// By name.
+    blobs: BTreeMap<String, Blob>,
+    /// Directories of programs.
+    programs: Vec<PathBuf>,
+}
+
+/// What can be found.
+struct Entry {
+    path: PathBuf,
+    used: SystemTime,
+    bytes: u64,
+    /// The blob that it leads to.
+    blob: Option<String>,
+}
+
+struct Blob {
+    path: PathBuf,
+    made: SystemTime,
+    bytes: u64,
+    /// How many entries lead to it.
+    entries: u64,
+}
+
+impl Listed {
+    fn usage(&self) -> Usage {
+        let indexes = self.entries.iter().filter(|entry| entry.blob.is_none()).count() as u64;
+        Usage { indexes, layers: self.entries.len() as u64 - indexes, bytes: self.bytes() }
+    }
+
+    fn bytes(&self) -> u64 {
+        let entries = self.entries.iter().map(|entry| entry.bytes);
+        entries.chain(self.blobs.values().map(|blob| blob.bytes)).sum()
+    }
+}
+
+/// As [`Cache::prune`], of the directory of a version.
+pub(super) fn prune(root: &Path, limit: u64) -> io::Result<Usage> {
+    let lock = match File::open(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Usage::default()),
+        opened => opened?,
+    };
+    match lock.try_lock() {
+        // Somebody else is at it. Where a file system knows no locks, two may remove the same things.
+        Err(TryLockError::WouldBlock) => return Ok(list(root)?.usage()),
+        Ok(()) | Err(TryLockError::Error(_)) => {}
+    }
+    let mut listed = list(root)?;
+    let mut bytes = listed.bytes();
+    let old = SystemTime::now().checked_sub(IN_FLIGHT).unwrap_or(SystemTime::UNIX_EPOCH);
+    listed.blobs.retain(|_, blob| {
+        let stays = blob.entries > 0 || (limit > 0 && blob.made > old);
+        if !stays && remove(&blob.path) {
+            bytes -= blob.bytes;
+        }
+        stays
+    });
+    // The one that was used last stands first, and goes last.
+    listed.entries.sort_by(|left, right| (right.used, &right.path).cmp(&(left.used, &left.path)));
+    while bytes > limit {
+        let Some(entry) = listed.entries.pop() else { break };
+        if remove(&entry.path) {
+            bytes -= entry.bytes;
+        }
+        let Some(name) = entry.blob else { continue };
+        let Some(blob) = listed.blobs.get_mut(&name) else { continue };
+        blob.entries -= 1;
+        if blob.entries == 0 && remove(&blob.path) {
+            bytes -= blob.bytes;
+            listed.blobs.remove(&name);
+        }
+    }
+    for program in &listed.programs {
+        // Not where something is in it.
+        let _ = fs::remove_dir(program);
+    }
+    Ok(listed.usage())
+}
+
+fn remove(path: &Path) -> bool {
+    fs::remove_file(path).is_ok()
+}
+
+fn list(root: &Path) -> io::Result<Listed> {
+    let mut listed = Listed::default();
+    let mut programs = Vec::new();
+    for (name, path, metadata) in names(root)? {
+        if name == BLOBS {
+            for (name, path, metadata) in names(&path)? {
+                if is_hex(&name) && metadata.is_file() {
+                    let made = metadata.modified()?;
+                    let blob = Blob { path, made, bytes: metadata.len(), entries: 0 };
+                    listed.blobs.insert(name, blob);
+                }
+            }
+        } else if is_hex(&name) && metadata.is_dir() {
+            programs.push(path);
+        }
+    }
+    for program in &programs {
+        for (name, path, metadata) in names(program)? {
+            let blob = if name.strip_prefix(LAYER).is_some_and(is_hex) {
+                // One that cannot be read leads nowhere.
+                let written = entry::peek::<Written>(&path);
+                Some(written.map(|written| written.digest.hex()).unwrap_or_default())
+            } else if name.strip_prefix(INDEX).is_some_and(is_hex) {
+                None
+            } else {
+                continue;
+            };
+            if let Some(blob) = blob.as_ref().and_then(|name| listed.blobs.get_mut(name)) {
+                blob.entries += 1;
+            }
+            listed.entries.push(Entry { path, used: metadata.modified()?, bytes: metadata.len(), blob });
+        }
+    }
+    listed.programs = programs;
+    Ok(listed)
+}
+
+/// What is in a directory now; nothing where there is none. Others may remove things meanwhile.
+fn names(directory: &Path) -> io::Result<Vec<(String, PathBuf, Metadata)>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        match (entry.file_name().into_string(), entry.metadata()) {
+            (Ok(name), Ok(metadata)) => found.push((name, entry.path(), metadata)),
+            (_, Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+fn is_hex(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
