@@ -2,8 +2,9 @@
 //!
 //! An entry is found by what it was made of: the digest of the stored layer, the verdicts on its members, and the program that
 //! made it, so that a kiln that would make something else never sees it. What is found is verified before it is used; what is
-//! not what it says is removed, and counts as not there. Entries appear whole or not at all, so that any number of runs may
-//! share a directory, and a run that is killed leaves nothing that another would take for one. Does not decide.
+//! not what it says is removed, and counts as not there: that is about disks that break and runs that are killed, while whoever
+//! may write to the directory is trusted. Entries appear whole or not at all, so that any number of runs may share a directory. No
+//! file of it is shared with an image. Does not decide.
 //!
 //! ```text
 //! DIR/CACHEDIR.TAG             says to programs that keep copies that this is none of their business
@@ -27,12 +28,11 @@ use serde::{Deserialize, Serialize};
 pub use key::LayerKey;
 pub use prune::Usage;
 
-use crate::digest::{BlobDigest, DiffId, HashingReader};
+use crate::digest::{BlobDigest, DiffId};
 use crate::image::{Codec, FinishedLayer, LayerDescriptor};
 use crate::options::CacheSettings;
 use crate::rootfs::LayerIndex;
 use crate::rootfs::identity::FingerprintReader;
-use crate::sink::link_or_copy;
 
 /// Bytes of a blob read at once.
 const READ_SIZE: usize = 128 << 10;
@@ -81,6 +81,8 @@ struct Place {
 /// What pass 1 knows of a stored layer.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Indexed {
+    /// Number of its stored bytes.
+    pub size: u64,
     /// The stream that it unpacked to; an image that says otherwise is wrong about it.
     pub diff_id: DiffId,
     /// How it is stored.
@@ -123,14 +125,14 @@ impl Cache {
     pub fn index(&self, layer: &LayerDescriptor) -> Option<Indexed> {
         let place = self.0.as_ref()?;
         let indexed: Indexed = entry::read(&place.index(&layer.digest))?;
-        (indexed.diff_id == layer.diff_id).then_some(indexed)
+        let is_said = indexed.diff_id == layer.diff_id && indexed.size == layer.size;
+        is_said.then_some(indexed)
     }
 
     /// Keeps what pass 1 knows of `layer`, all of which was read and found right.
     pub fn keep_index(&self, layer: &LayerDescriptor, indexed: &Indexed) {
         if let Some(place) = &self.0 {
             entry::write(&place.index(&layer.digest), indexed);
-            place.trim();
         }
     }
 
@@ -141,28 +143,32 @@ impl Cache {
         place.blob(&digest).is_file().then(|| FinishedLayer::new(digest, size, diff_id, codec))
     }
 
-    /// The file of a blob that [`Cache::layer`] named, every byte of it read and found right.
-    pub fn blob(&self, layer: &FinishedLayer) -> Option<PathBuf> {
-        let path = self.0.as_ref()?.blob(&layer.digest);
-        let is_right = File::open(&path).and_then(|file| is_blob(file, layer)).unwrap_or(false);
-        if !is_right {
-            // Its entry leads nowhere then.
-            let _ = fs::remove_file(&path);
+    /// The bytes of a layer that [`Cache::layer`] named; whoever reads them makes sure that they are.
+    pub fn open_blob(&self, layer: &FinishedLayer) -> Option<File> {
+        File::open(self.0.as_ref()?.blob(&layer.digest)).ok()
+    }
+
+    /// Removes the bytes of a layer, which were not what its digest says. Its entry leads nowhere then.
+    pub fn forget_blob(&self, layer: &FinishedLayer) {
+        if let Some(place) = &self.0 {
+            let _ = fs::remove_file(place.blob(&layer.digest));
         }
-        is_right.then_some(path)
     }
 
     /// Keeps `layer`, whose bytes are the file `blob`.
     pub fn keep_layer(&self, key: &LayerKey, layer: &FinishedLayer, blob: &Path) {
         let Some(place) = &self.0 else { return };
-        let target = place.blob(&layer.digest);
-        // What has the name may have broken since it was kept.
-        let _ = fs::remove_file(&target);
-        // The bytes first: an entry that leads nowhere would be read in vain.
-        if link_or_copy(blob, &target).is_ok() {
+        // The bytes first: an entry that leads nowhere would be read in vain. What has the name may have broken since.
+        if entry::copy(blob, &place.blob(&layer.digest)).is_ok() {
             let &FinishedLayer { digest, size, diff_id, codec, .. } = layer;
             entry::write(&place.layer(key), &Written { digest, size, diff_id, codec });
-            place.trim();
+        }
+    }
+
+    /// Keeps to the limit, after something was kept; what cannot be removed now can be by the next run.
+    pub fn trim(&self) {
+        if let Some(place) = &self.0 {
+            let _ = prune::trim(&place.root, place.limit);
         }
     }
 }
@@ -178,11 +184,6 @@ impl Place {
 
     fn blob(&self, digest: &BlobDigest) -> PathBuf {
         self.root.join(prune::BLOBS).join(digest.hex())
-    }
-
-    /// Keeps to the limit; what cannot be removed now can be by the next run.
-    fn trim(&self) {
-        let _ = prune::prune(&self.root, self.limit);
     }
 }
 
@@ -220,7 +221,8 @@ fn program() -> io::Result<&'static str> {
     if let Some(known) = PROGRAM.get() {
         return Ok(known);
     }
-    let mut file = File::open(std::env::current_exe()?)?;
+    // By this name whatever became of the file since.
+    let mut file = File::open("/proc/self/exe")?;
     let mut reader = FingerprintReader::new();
     let mut buffer = vec![0; READ_SIZE];
     loop {
@@ -230,15 +232,4 @@ fn program() -> io::Result<&'static str> {
         }
     }
     Ok(PROGRAM.get_or_init(|| reader.finish().to_string()))
-}
-
-/// Whether `file` has the bytes that `layer` says.
-fn is_blob(file: File, layer: &FinishedLayer) -> io::Result<bool> {
-    if file.metadata()?.len() != layer.size {
-        return Ok(false);
-    }
-    let mut reader = HashingReader::new(file);
-    let mut buffer = vec![0; READ_SIZE];
-    while io::Read::read(&mut reader, &mut buffer)? != 0 {}
-    Ok(reader.finish().1.blob() == layer.digest)
 }

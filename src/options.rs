@@ -54,17 +54,17 @@ pub struct Options {
 /// How layers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {
-    /// As they were, but for those that were not compressed: gzip. A layer that is gzip is edited.
+    /// As they were; what was not compressed and is written again becomes gzip. A layer that is gzip is edited.
     #[default]
     Keep,
-    /// So, all of them. With a level whatever is written again is compressed anew at that level.
+    /// So, all of them. With a level what is written again is compressed anew at that level; what stays and is stored so stays.
     To(Codec, Option<u8>),
 }
 
 /// A compression that kiln does not write.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no compression of layers: expected keep, gzip, gzip:LEVEL (1 to 9), zstd or zstd:LEVEL (1 to 22)"
+    "`{0}` is no compression of layers: expected keep, gzip, gzip:LEVEL (1 to 9), zstd or zstd:LEVEL (1 to 19)"
 )]
 pub struct ParseCompressionError(String);
 
@@ -80,14 +80,17 @@ impl FromStr for Compression {
         let (codec, most) = match name {
             "keep" if level.is_none() => return Ok(Self::Keep),
             "gzip" => (Codec::Gzip, 9),
-            "zstd" => (Codec::Zstd, 22),
+            // Above 19 each thread takes hundreds of MiB, as with `zstd --ultra`.
+            "zstd" => (Codec::Zstd, 19),
             _ => return Err(refused()),
         };
         let level = level.map(|level| match level.parse::<u8>() {
             Ok(number) if (1..=most).contains(&number) && number.to_string() == level => Ok(number),
             _ => Err(refused()),
         });
-        Ok(Self::To(codec, level.transpose()?))
+        // zstd's own level, said or not.
+        let level = level.transpose()?.filter(|level| (codec, *level) != (Codec::Zstd, 3));
+        Ok(Self::To(codec, level))
     }
 }
 
@@ -286,16 +289,17 @@ mod tests {
 
     #[test]
     fn compressions_are_written_as_they_are_read() {
-        for text in ["keep", "gzip", "gzip:1", "gzip:9", "zstd", "zstd:3", "zstd:22"] {
+        for text in ["keep", "gzip", "gzip:1", "gzip:9", "zstd", "zstd:9", "zstd:19"] {
             assert_eq!(text.parse::<Compression>().map(|read| read.to_string()), Ok(text.to_owned()));
         }
         let refused = [
-            "", "none", "plain", "keep:1", "gzip:", "gzip:0", "gzip:10", "gzip:06", "zstd:23", "zstd:-1",
+            "", "none", "plain", "keep:1", "gzip:", "gzip:0", "gzip:10", "gzip:06", "zstd:20", "zstd:-1",
             "zstd:+3",
         ];
         for text in refused {
             assert!(text.parse::<Compression>().is_err(), "{text}");
         }
+        assert_eq!("zstd:3".parse(), Ok(Compression::To(Codec::Zstd, None)));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-pub use leftover::{claim_file, link_or_copy};
+pub use leftover::{claim_file, remove_leftovers};
 pub use same::refuse_source;
 pub use staging::{BlobWriter, Staging};
 
@@ -45,7 +45,8 @@ pub trait Sink: Send + Sync {
         false
     }
 
-    /// Says that the blob is staged and will be wanted: whoever takes long to take it may begin.
+    /// Says that the blob is staged and will be wanted: whoever takes long to take it may begin. What is begun goes on where the
+    /// image is given up; nothing leads to it then.
     fn offer(&self, blob: Blob, staging: &Staging) {
         let _ = (blob, staging);
     }
@@ -123,11 +124,6 @@ impl Destinations {
         if self.staging.has_blob(&blob.digest) {
             self.sinks.iter().for_each(|sink| sink.offer(blob, &self.staging));
         }
-    }
-
-    /// Takes over `file` as the blob of `digest`, which whoever calls has made sure of.
-    pub fn take_blob(&self, digest: &BlobDigest, file: &Path) -> Result<(), SinkError> {
-        self.staging.take_blob(digest, file)
     }
 
     /// Takes over a layer as it is stored, verified on the way.

@@ -50,6 +50,14 @@ pub(super) fn write<T: Serialize>(path: &Path, value: &T) {
     let _ = put();
 }
 
+/// Copies the file `from` into the place of `to`: no file of an image is a file of the cache, whatever is done to it later.
+pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut file = claim_file(to.parent().unwrap_or(to))?;
+    io::copy(&mut File::open(from)?, file.as_file_mut())?;
+    file.persist(to)?;
+    Ok(())
+}
+
 /// Whether files can be made in `directory`.
 pub(super) fn probe(directory: &Path) -> io::Result<()> {
     claim_file(directory).map(drop)

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Cache, CacheError, Written, entry, own_directory};
 use crate::options::CacheSettings;
+use crate::sink::remove_leftovers;
 
 /// The directory of this arrangement of files.
 pub(super) const VERSION: &str = "v1";
@@ -42,7 +43,14 @@ impl Cache {
     /// Removes what was not used for the longest time until it keeps to its limit; gives what is left.
     pub fn prune(settings: &CacheSettings) -> Result<Usage, CacheError> {
         let Some(root) = root(settings) else { return Ok(Usage::default()) };
-        prune(&root, settings.limit).map_err(|source| CacheError::Prune { path: root, source })
+        let work = || {
+            let Some(lock) = open(&root)? else { return Ok(Usage::default()) };
+            // Where a file system knows no locks, two may remove the same things.
+            let _ = lock.lock();
+            let (left, failed) = remove_down_to(&root, settings.limit)?;
+            failed.map_or(Ok(left), Err)
+        };
+        work().map_err(|source| CacheError::Prune { path: root, source })
     }
 }
 
@@ -56,8 +64,8 @@ struct Listed {
     entries: Vec<Entry>,
     /// By name.
     blobs: BTreeMap<String, Blob>,
-    /// Directories of programs.
-    programs: Vec<PathBuf>,
+    /// Directories of programs, and when something was made or removed in them last.
+    programs: Vec<(PathBuf, SystemTime)>,
 }
 
 /// What can be found.
@@ -89,24 +97,36 @@ impl Listed {
     }
 }
 
-/// As [`Cache::prune`], of the directory of a version.
-pub(super) fn prune(root: &Path, limit: u64) -> io::Result<Usage> {
-    let lock = match File::open(root) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Usage::default()),
-        opened => opened?,
-    };
+/// As [`Cache::prune`], of the directory of a version; leaves it to others where they are at it.
+pub(super) fn trim(root: &Path, limit: u64) -> io::Result<()> {
+    let Some(lock) = open(root)? else { return Ok(()) };
     match lock.try_lock() {
-        // Somebody else is at it. Where a file system knows no locks, two may remove the same things.
-        Err(TryLockError::WouldBlock) => return Ok(list(root)?.usage()),
-        Ok(()) | Err(TryLockError::Error(_)) => {}
+        Err(TryLockError::WouldBlock) => Ok(()),
+        Ok(()) | Err(TryLockError::Error(_)) => remove_down_to(root, limit).map(drop),
     }
+}
+
+/// The directory, to be locked; `None` where there is none.
+fn open(root: &Path) -> io::Result<Option<File>> {
+    match File::open(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+/// Removes down to `limit` bytes; gives what is left, and why the first that could not be removed could not.
+fn remove_down_to(root: &Path, limit: u64) -> io::Result<(Usage, Option<io::Error>)> {
     let mut listed = list(root)?;
-    let mut bytes = listed.bytes();
+    let (mut bytes, mut failed) = (listed.bytes(), None);
+    let mut remove = |path: &Path, size: u64, bytes: &mut u64| match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => failed = failed.take().or(Some(error)),
+        _ => *bytes -= size,
+    };
     let old = SystemTime::now().checked_sub(IN_FLIGHT).unwrap_or(SystemTime::UNIX_EPOCH);
     listed.blobs.retain(|_, blob| {
         let stays = blob.entries > 0 || (limit > 0 && blob.made > old);
-        if !stays && remove(&blob.path) {
-            bytes -= blob.bytes;
+        if !stays {
+            remove(&blob.path, blob.bytes, &mut bytes);
         }
         stays
     });
@@ -114,26 +134,24 @@ pub(super) fn prune(root: &Path, limit: u64) -> io::Result<Usage> {
     listed.entries.sort_by(|left, right| (right.used, &right.path).cmp(&(left.used, &left.path)));
     while bytes > limit {
         let Some(entry) = listed.entries.pop() else { break };
-        if remove(&entry.path) {
-            bytes -= entry.bytes;
-        }
+        remove(&entry.path, entry.bytes, &mut bytes);
         let Some(name) = entry.blob else { continue };
         let Some(blob) = listed.blobs.get_mut(&name) else { continue };
         blob.entries -= 1;
-        if blob.entries == 0 && remove(&blob.path) {
-            bytes -= blob.bytes;
+        if blob.entries == 0 {
+            remove(&blob.path, blob.bytes, &mut bytes);
             listed.blobs.remove(&name);
         }
     }
-    for program in &listed.programs {
-        // Not where something is in it.
-        let _ = fs::remove_dir(program);
+    // What runs that were killed have left. A directory goes where nothing is in it and nobody is about to make something.
+    remove_leftovers(&root.join(BLOBS));
+    for (program, made) in &listed.programs {
+        remove_leftovers(program);
+        if *made < old {
+            let _ = fs::remove_dir(program);
+        }
     }
-    Ok(listed.usage())
-}
-
-fn remove(path: &Path) -> bool {
-    fs::remove_file(path).is_ok()
+    Ok((list(root)?.usage(), failed))
 }
 
 fn list(root: &Path) -> io::Result<Listed> {
@@ -149,10 +167,10 @@ fn list(root: &Path) -> io::Result<Listed> {
                 }
             }
         } else if is_hex(&name) && metadata.is_dir() {
-            programs.push(path);
+            programs.push((path, metadata.modified()?));
         }
     }
-    for program in &programs {
+    for (program, _) in &programs {
         for (name, path, metadata) in names(program)? {
             let blob = if name.strip_prefix(LAYER).is_some_and(is_hex) {
                 // One that cannot be read leads nowhere.

@@ -99,8 +99,8 @@ pub(super) struct HardenArgs {
     pub(super) output: Vec<String>,
     #[command(flatten)]
     pub(super) analysis: AnalysisArgs,
-    /// How layers are stored: keep (as they were, and gzip what was not compressed), gzip[:LEVEL] or zstd[:LEVEL]. Without a
-    /// level, layers that are gzip are edited and not compressed again
+    /// How layers are stored: keep (as they were; what changes and was not compressed becomes gzip), gzip[:1-9] or zstd[:1-19].
+    /// Without a level, layers that are gzip are edited and not compressed again
     #[arg(long, value_name = "HOW", default_value_t)]
     pub(super) compression: Compression,
     #[command(flatten)]

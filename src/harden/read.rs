@@ -47,12 +47,14 @@ pub fn indexes(
                 // A blob that is not what its digest says explains whatever else was wrong with it.
                 let unpacked = stream.finish()?;
                 let index = index.map_err(failed)?;
-                let known = Indexed { diff_id: layer.diff_id, codec: layer.codec, unpacked, index };
+                let &LayerDescriptor { size, diff_id, codec, .. } = layer;
+                let known = Indexed { size, diff_id, codec, unpacked, index };
                 cache.keep_index(layer, &known);
                 Ok(known.index)
             }
         }
     });
+    cache.trim();
     progress.finish();
     indexes
 }

@@ -2,7 +2,7 @@
 //!
 //! Follows verdicts; bytes of the output depend on nothing else.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use super::error::HardenError;
@@ -19,6 +19,7 @@ use crate::layer::edited::edit;
 use crate::layer::gzip::Pool;
 use crate::layer::pipe::WriteBehind;
 use crate::layer::rewrite::{RewriteError, is_unchanged, rewrite};
+use crate::layer::stream::StreamError;
 use crate::layer::writer::write_layer;
 use crate::limits::Meter;
 use crate::options::{Compression, Options};
@@ -26,6 +27,9 @@ use crate::plan::{Addition, Plan, Verdict};
 use crate::progress::Progress;
 use crate::sink::Destinations;
 use crate::source::Source;
+
+/// Bytes of a layer copied at once.
+const COPY_SIZE: usize = 128 << 10;
 
 /// How a layer came to be what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,6 +69,7 @@ pub fn layers(
         destinations.offer(Blob { digest: made.digest, size: made.size });
         Ok((made, way))
     });
+    pass.cache.trim();
     progress.finish();
     finished
 }
@@ -140,9 +145,15 @@ impl Pass<'_> {
         if self.destinations.has_blob(Blob { digest: known.digest, size: known.size }) {
             return Some(known);
         }
-        let blob = self.cache.blob(&known)?;
-        // Another run may have removed it since. Where nothing can be written, that is told of what is made instead.
-        self.destinations.take_blob(&known.digest, &blob).is_ok().then_some(known)
+        let mut kept = self.cache.open_blob(&known)?;
+        // Where nothing can be written, that is told of what is made instead.
+        let mut blob = self.destinations.new_blob().ok()?;
+        io::copy(&mut kept, &mut blob).ok()?;
+        if blob.finish().ok()? == (known.digest, known.size) {
+            return Some(known);
+        }
+        self.cache.forget_blob(&known);
+        None
     }
 
     fn compress(
@@ -158,7 +169,7 @@ impl Pass<'_> {
         let mut stream = LayerStream::open(self.source, layer, &self.meter, self.progress)?;
         let written = if is_unchanged(verdicts) {
             // Only stored otherwise: the stream stays what its digest says, to what follows its end mark.
-            io::copy(&mut stream, &mut out).map(drop).map_err(RewriteError::Write)
+            copy(&mut stream, &mut out)
         } else {
             rewrite(&mut stream, verdicts, &mut out)
         };
@@ -212,6 +223,17 @@ impl Pass<'_> {
         let (_, hasher) = content.finish();
         let (digest, size) = blob.finish().map_err(HardenError::Sink)?;
         Ok(Some(FinishedLayer::new(digest, size, hasher.diff_id(), Codec::Gzip)))
+    }
+}
+
+fn copy(mut from: impl Read, mut to: impl Write) -> Result<(), RewriteError> {
+    let mut buffer = vec![0; COPY_SIZE];
+    loop {
+        let read = from.read(&mut buffer).map_err(|error| RewriteError::Stream(StreamError::Read(error)))?;
+        if read == 0 {
+            return Ok(());
+        }
+        to.write_all(buffer.get(..read).unwrap_or_default()).map_err(RewriteError::Write)?;
     }
 }
 

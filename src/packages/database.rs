@@ -11,7 +11,7 @@ use super::dpkg::alternatives::Alternative;
 use super::dpkg::{self, Diversion};
 use super::{Kind, apk, canonical, rpm};
 use crate::path::ImagePath;
-use crate::rootfs::Rootfs;
+use crate::rootfs::{self, Rootfs};
 
 /// A package of a [`Database`]: its position in [`Database::packages`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,15 +102,17 @@ impl Package {
     /// apk's and rpm's lists tell links from directories. dpkg's do not: a link to a directory into which the package puts
     /// something (`/lib` of a merged `/usr`) is that directory to it, and another (`/usr/lib/jvm/default-java`) is its own.
     pub fn has_file(&self, rootfs: &Rootfs, path: &ImagePath) -> bool {
+        if rootfs.node(path).is_none() || rootfs.is_directory(path) {
+            return false;
+        }
+        let is_link = rootfs.entry(path).is_some_and(|entry| matches!(entry.kind, rootfs::Kind::Symlink(_)));
         let stands_for_directory = || {
             let found = rootfs.resolve(path).map(|found| found.path);
-            let directory = found.filter(|found| found != path && rootfs.is_directory(found));
-            directory.is_some_and(|directory| {
+            found.filter(|found| rootfs.is_directory(found)).is_some_and(|directory| {
                 self.files.iter().any(|file| *file != directory && file.is_within(&directory))
             })
         };
-        let is_directory = rootfs.is_directory(path) || (self.kind == Kind::Dpkg && stands_for_directory());
-        rootfs.node(path).is_some() && !is_directory
+        !(is_link && self.kind == Kind::Dpkg && stands_for_directory())
     }
 }
 

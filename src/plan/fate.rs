@@ -232,7 +232,7 @@ impl Settling<'_> {
         self.fate.packages = packages
             .installed()
             .filter(|(_, package)| {
-                package.files.iter().any(|path| self.known.has_file(package, path) && self.fate.stays(path))
+                package.files.iter().any(|path| self.fate.stays(path) && self.known.has_file(package, path))
             })
             .map(|(id, _)| id)
             .collect();

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::leftover::{ClaimedDir, is_temporary, link_or_copy, temp_file};
+use super::leftover::{ClaimedDir, is_temporary, temp_file};
 use super::staging::{parent, sync_directory, temp_dir_in, temp_file_in};
 use super::{Prepared, Sink, SinkError, Staging, write_error};
 use crate::digest::{BlobDigest, HashingReader};
@@ -87,9 +87,7 @@ impl Sink for Layout {
                 let target = blobs.join(layer.digest.hex());
                 // One blob may be several layers; a blob that was never staged is at the destination already.
                 if !target.exists() && staging.has_blob(&layer.digest) {
-                    link_or_copy(&staging.path_of(&layer.digest), &target)
-                        .and_then(|()| File::open(&target)?.sync_all())
-                        .map_err(write_error(&target))?;
+                    link_or_copy(&staging.path_of(&layer.digest), &target)?;
                 }
             }
             write_synced(&blobs.join(BlobDigest::from(image.image_id()).hex()), &image.config_bytes)?;
@@ -255,6 +253,14 @@ fn is_empty(directory: &Path) -> Result<bool, SinkError> {
         }
     }
     Ok(true)
+}
+
+/// The same file under one more name; where the file system has no such thing, or it is another one, a copy.
+fn link_or_copy(from: &Path, to: &Path) -> Result<(), SinkError> {
+    if fs::hard_link(from, to).is_err() {
+        fs::copy(from, to).map_err(write_error(to))?;
+    }
+    File::open(to).and_then(|file| file.sync_all()).map_err(write_error(to))
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), SinkError> {

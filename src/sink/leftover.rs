@@ -54,20 +54,6 @@ pub fn claim_file(parent: &Path) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// Gives the file `from` one more name; where the file system has no such thing, or it is another one, copies it. What has the
-/// name already stays: files that are shared so are named by what is in them.
-pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::hard_link(from, to) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            let mut copy = claim_file(to.parent().unwrap_or(to))?;
-            io::copy(&mut File::open(from)?, copy.as_file_mut())?;
-            copy.persist(to)?;
-            Ok(())
-        }
-        _ => Ok(()),
-    }
-}
-
 /// As [`claim_file`] where nobody else looks: in a directory of kiln's own, or under its lock.
 pub(super) fn temp_file(parent: &Path) -> io::Result<NamedTempFile> {
     builder().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(parent)
@@ -96,7 +82,7 @@ fn share(directory: &Path) -> Option<File> {
 }
 
 /// Removes what nobody works in any more. What cannot be removed, or cannot be told now, stays: it disturbs nobody.
-fn remove_leftovers(directory: &Path) {
+pub fn remove_leftovers(directory: &Path) {
     let Ok(names) = File::open(directory) else { return };
     if names.try_lock().is_err() {
         return;

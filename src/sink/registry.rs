@@ -118,8 +118,10 @@ impl Sink for Registry {
         let mut layers: BTreeMap<_, _> = layers.map(|layer| (layer.digest, layer.size)).collect();
         let begun = std::mem::take(&mut *self.begun.lock().unwrap_or_else(PoisonError::into_inner));
         for (digest, sent) in begun {
-            sent.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            layers.remove(&digest);
+            // What could not be sent then may be sent now, and if not it is told now.
+            if sent.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).is_ok() {
+                layers.remove(&digest);
+            }
         }
         self.send_all(layers, staging)?;
         for image in images {

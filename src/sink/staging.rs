@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::leftover::{ClaimedDir, claim_dir, claim_file, link_or_copy, temp_file};
+use super::leftover::{ClaimedDir, claim_dir, claim_file, temp_file};
 use super::{SinkError, write_error};
 use crate::digest::{BlobDigest, HashingWriter};
 use crate::reference::{Reference, STDIO};
@@ -73,19 +73,6 @@ impl Staging {
         let writer = BufWriter::with_capacity(WRITE_SIZE, HashingWriter::new(out));
         let directory = self.directory.as_ref().map(|directory| directory.path().to_owned());
         Ok(BlobWriter { writer, directory: directory.unwrap_or_default(), sync: self.sync })
-    }
-
-    /// Gives `file`, whose bytes are the blob of `digest`, one more name.
-    pub(super) fn take_blob(&self, digest: &BlobDigest, file: &Path) -> Result<(), SinkError> {
-        if self.directory.is_none() {
-            return Ok(());
-        }
-        let path = self.path_of(digest);
-        let take = || {
-            link_or_copy(file, &path)?;
-            if self.sync == Sync::AtOnce { File::open(&path)?.sync_all() } else { Ok(()) }
-        };
-        take().map_err(write_error(&path))
     }
 
     /// The bytes of a finished blob.

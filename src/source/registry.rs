@@ -25,6 +25,8 @@ pub(super) struct Registry {
     limits: Limits,
     /// What is known of layers from runs before: those need not be fetched.
     cache: Cache,
+    /// What it said of them.
+    known: Mutex<BTreeMap<BlobDigest, Option<Codec>>>,
     /// What the reference leads to, fetched once: a tag may move meanwhile.
     root: Mutex<Option<Arc<FetchedManifest>>>,
     /// Manifests by digest, asked for once: registries count.
@@ -46,6 +48,7 @@ impl Registry {
             reference: reference.clone(),
             limits: *limits,
             cache: cache.clone(),
+            known: Mutex::default(),
             root: Mutex::default(),
             manifests: Mutex::default(),
             downloads: Mutex::default(),
@@ -134,7 +137,8 @@ impl Blobs for Registry {
     }
 
     fn known_codec(&self, layer: &Blob) -> Option<Codec> {
-        self.cache.codec(&layer.digest)
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        *known.entry(layer.digest).or_insert_with(|| self.cache.codec(&layer.digest))
     }
 
     fn cost(&self) -> Cost {

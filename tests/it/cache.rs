@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use kiln::cache::{Cache, Usage};
@@ -80,12 +81,17 @@ fn files_below(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// All bytes of an image's layout, by name.
-fn layout_of(directory: &Path) -> Vec<(String, Vec<u8>)> {
+/// All bytes of an image's layout, by name, with modes; no file of it is one of another directory's too.
+fn layout_of(directory: &Path) -> Vec<(String, u32, Vec<u8>)> {
     let mut found = Vec::new();
     files_below(directory, &mut found);
     let name = |path: &Path| path.strip_prefix(directory).unwrap().display().to_string();
-    let mut files: Vec<_> = found.iter().map(|path| (name(path), fs::read(path).unwrap())).collect();
+    let file = |path: &PathBuf| {
+        let metadata = path.metadata().unwrap();
+        assert_eq!(metadata.nlink(), 1, "{}", path.display());
+        (name(path), metadata.mode(), fs::read(path).unwrap())
+    };
+    let mut files: Vec<_> = found.iter().map(file).collect();
     files.sort();
     files
 }
@@ -138,8 +144,6 @@ fn entries_that_are_not_what_they_say_are_made_anew() {
         assert!(!broken.is_empty());
         for (number, path) in broken.iter().enumerate() {
             let mut bytes = fs::read(path).unwrap();
-            // Not in place: a blob may be the very file of the image that it was made for.
-            fs::remove_file(path).unwrap();
             match number % 3 {
                 0 => *bytes.last_mut().unwrap() ^= 1,
                 1 => bytes.truncate(bytes.len() / 2),
@@ -164,7 +168,6 @@ fn a_cache_whose_files_are_all_broken_is_mended_by_one_run() {
         let mut bytes = fs::read(&path).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
-        fs::remove_file(&path).unwrap();
         fs::write(&path, bytes).unwrap();
     }
     assert_eq!(lab.harden("warm").digest, cold.digest);
@@ -268,6 +271,25 @@ fn a_directory_that_cannot_be_one_is_an_error_where_it_was_named() {
     let Err(HardenError::Cache(error)) = refused else { panic!("{refused:?}") };
     assert!(error.to_string().starts_with("cannot use the cache directory `"), "{error}");
     assert!(!lab.path("out").exists());
+}
+
+#[test]
+fn a_size_that_the_manifest_lies_about_is_found_with_a_full_cache_too() {
+    let lab = Lab::new();
+    let layer = lab.harden("cold").image.layers.remove(0);
+    let cache = Cache::open(lab.options.cache.as_ref()).unwrap();
+    assert!(cache.index(&layer).is_some());
+    assert!(cache.index(&kiln::image::LayerDescriptor { size: layer.size + 1, ..layer }).is_none());
+}
+
+#[test]
+fn what_a_run_that_was_killed_left_is_cleared_up() {
+    let lab = Lab::new();
+    lab.harden("cold");
+    let left = lab.path("cache/v1/blobs/.kiln-tmp-abc123");
+    fs::write(&left, "half a layer").unwrap();
+    Cache::prune(lab.options.cache.as_ref().unwrap()).unwrap();
+    assert!(!left.exists());
 }
 
 #[test]
