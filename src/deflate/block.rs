@@ -299,6 +299,37 @@ fn repeats(lengths: &[u8]) -> Vec<(u8, u8, u8)> {
 mod tests {
     use super::*;
 
+    /// Writes the best codes for symbols that stand so often, and reads them back.
+    fn read_back(literals: &[u32; LITERALS], distances: &[u32; DISTANCES]) {
+        let written = Written::fitting(literals, distances);
+        let mut out = BitWriter::default();
+        written.begin(&mut out);
+        assert_eq!(written.cost(), 1 + written.head_bits);
+        out.align();
+        let bytes = out.whole();
+        let mut reader = BitReader::new(bytes.as_slice());
+        let head = read_head(&mut reader).unwrap();
+        let Content::Coded(codes) = head.content else { panic!("stored") };
+        assert_eq!(reader.position(), written.cost());
+        let pairs = [
+            (codes.written.literals(), written.literals()),
+            (codes.written.distances(), written.distances()),
+        ];
+        for (read, said) in pairs {
+            for symbol in 0..LITERALS {
+                assert_eq!(
+                    (read.length(symbol), read.bits(symbol)),
+                    (said.length(symbol), said.bits(symbol))
+                );
+            }
+        }
+        // Again, as it was read.
+        let mut again = BitWriter::default();
+        codes.written.begin(&mut again);
+        again.align();
+        assert_eq!(again.whole(), bytes);
+    }
+
     proptest::proptest! {
         #[test]
         fn what_is_described_is_read_back(
@@ -306,27 +337,34 @@ mod tests {
             distances in proptest::collection::vec(proptest::prop_oneof![3 => proptest::strategy::Just(0u32), 1 => 1u32..5000], DISTANCES),
         ) {
             literals[END] = 1;
-            let written = Written::fitting(&literals.try_into().unwrap(), &distances.try_into().unwrap());
-            let mut out = BitWriter::default();
-            written.begin(&mut out);
-            proptest::prop_assert_eq!(written.cost(), 1 + written.head_bits);
-            out.align();
-            let bytes = out.whole();
-            let mut reader = BitReader::new(bytes.as_slice());
-            let head = read_head(&mut reader).unwrap();
-            let Content::Coded(codes) = head.content else { panic!("stored") };
-            proptest::prop_assert_eq!(reader.position(), written.cost());
-            let pairs = [(codes.written.literals(), written.literals()), (codes.written.distances(), written.distances())];
-            for (read, said) in pairs {
-                for symbol in 0..LITERALS {
-                    proptest::prop_assert_eq!((read.length(symbol), read.bits(symbol)), (said.length(symbol), said.bits(symbol)));
-                }
-            }
-            // Again, as it was read.
-            let mut again = BitWriter::default();
-            codes.written.begin(&mut again);
-            again.align();
-            proptest::prop_assert_eq!(again.whole(), bytes);
+            read_back(&literals.try_into().unwrap(), &distances.try_into().unwrap());
         }
+    }
+
+    #[test]
+    fn codes_are_no_longer_than_there_is_room_for() {
+        // By which frequencies grow like Fibonacci's numbers codes get as long as they can.
+        let (mut one, mut other) = (1u32, 1u32);
+        let mut growing = std::iter::repeat_with(|| {
+            (one, other) = (other, one.saturating_add(other));
+            one
+        });
+        let mut literals = [0; LITERALS];
+        literals[END] = 1;
+        literals.iter_mut().take(40).for_each(|frequency| *frequency = growing.next().unwrap());
+        read_back(&literals, &[1; DISTANCES]);
+
+        // Lengths of codes that stand so often that the code for them would be longer than seven bits: of each length so
+        // many symbols, and none beside one of its own length.
+        let counts = [1, 1, 1, 1, 0, 1, 1, 3, 4, 6, 8, 14, 21, 34, 56];
+        assert_eq!((1..).zip(counts).map(|(length, count)| count << (15 - length)).sum::<usize>(), 1 << 15);
+        let mut lengths: Vec<u32> =
+            (1..).zip(counts).flat_map(|(length, count)| std::iter::repeat_n(length, count)).collect();
+        let (short, long) = lengths.split_at_mut(76);
+        let mut mixed = short.iter().zip(long).flat_map(|(short, long)| [*short, *long]);
+        let mut literals = [0; LITERALS];
+        literals[END] = 1 << (15 - mixed.next().unwrap());
+        literals.iter_mut().zip(mixed).for_each(|(frequency, length)| *frequency = 1 << (15 - length));
+        read_back(&literals, &[1; DISTANCES]);
     }
 }

@@ -223,6 +223,20 @@ proptest! {
 }
 
 #[test]
+fn an_edit_is_seen_by_the_furthest_match_that_copies_its_last_byte() {
+    let stream = include_bytes!("../../testdata/deflate/far.gz");
+    let old = inflated(stream);
+    assert!(old.len() == 2 * WINDOW && old[..WINDOW] == old[WINDOW..]);
+    assert!(stream.len() < WINDOW + 2000, "the second half is copied");
+    // More than the longest match: one of them begins at the byte.
+    for at in 0..600 {
+        for (end, new) in [(at + 1, vec![!old[at]]), (at + 1, Vec::new()), (at, vec![7])] {
+            check(&old, stream, &[Edit { start: at as u64, end: end as u64, new }], 1 << 16);
+        }
+    }
+}
+
+#[test]
 fn nothing_to_edit_costs_nothing() {
     let old = content(7, 3_000_000);
     for level in [1, 6, 9] {
