@@ -198,13 +198,13 @@ fn own_directory() -> Option<PathBuf> {
 /// Makes what has to be there.
 fn place(directory: &Path, limit: u64) -> io::Result<Place> {
     let root = directory.join(prune::VERSION);
-    let own = root.join(program()?);
     let mut builder = fs::DirBuilder::new();
     // Layers of images are nobody else's business.
     builder.recursive(true).mode(0o700);
-    for place in [&own, &root.join(prune::BLOBS)] {
-        builder.create(place)?;
-    }
+    // First: where nothing can be made, the program need not be read.
+    builder.create(root.join(prune::BLOBS))?;
+    let own = root.join(program()?);
+    builder.create(&own)?;
     let tag = directory.join("CACHEDIR.TAG");
     if !tag.exists() {
         fs::write(&tag, TAG)?;
