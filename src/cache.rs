@@ -121,7 +121,7 @@ impl Cache {
         Some(indexed.codec)
     }
 
-    /// What pass 1 knows of `layer`, whatever its image says of it, but for the digest of its stream.
+    /// What pass 1 knows of `layer`; nothing where that has another size or stream than its image says.
     pub fn index(&self, layer: &LayerDescriptor) -> Option<Indexed> {
         let place = self.0.as_ref()?;
         let indexed: Indexed = entry::read(&place.index(&layer.digest))?;

@@ -162,12 +162,15 @@ impl Destinations {
 
 /// Which end of a copy broke: what is wrong with the image is not what is wrong with this machine's disk.
 #[derive(Debug)]
-enum Broken {
+pub enum Broken {
+    /// What is copied from.
     Reading(io::Error),
+    /// What is copied to.
     Writing(io::Error),
 }
 
-fn copy(mut from: impl Read, mut to: impl Write) -> Result<(), Broken> {
+/// Copies all that can be read.
+pub fn copy(mut from: impl Read, mut to: impl Write) -> Result<(), Broken> {
     let mut buffer = vec![0; COPY_SIZE];
     loop {
         let n = match from.read(&mut buffer) {

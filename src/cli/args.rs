@@ -4,12 +4,14 @@
 
 mod audit;
 mod cache;
+mod documents;
 mod fix;
 mod generate;
 mod policy;
+mod run;
 mod values;
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -25,10 +27,14 @@ use crate::sandbox::stage::{COMMAND, Stage};
 
 pub(super) use audit::{AskedArgs, AuditArgs, AuditFormat, PssLevel, known_image, rule};
 pub(super) use cache::{CacheArgs, KeptAction, KeptArgs};
+pub(super) use documents::{
+    CompletionArgs, Document, ExplainArgs, ManifestAction, ManifestArgs, RecipeAction, RecipeArgs, SchemaArgs,
+};
 pub(super) use fix::{FixArgs, PatchKind};
 pub(super) use generate::{DebugFormat, DebugProfileArgs, GenerateArgs, ImageArgs, OutputFormat};
 pub(super) use policy::PolicyArgs;
-use values::{bytes, exercise, glob, image_path, level, mount, platform, platforms, stage, user, variable};
+pub(super) use run::{RunArgs, TraceArgs, WatchArgs};
+use values::{bytes, exercise, glob, image_path, level, platform, platforms, stage, user, variable};
 
 /// Soft clay in, a hard vessel out: container images without shell, package manager, utilities or write
 /// bits, and the pod spec that fits them
@@ -132,51 +138,6 @@ pub(super) struct HardenArgs {
     pub(super) talk: TalkArgs,
 }
 
-/// How an app is watched before its image is hardened, and tried afterwards.
-#[derive(Debug, ClapArgs)]
-#[command(group = ArgGroup::new("start").multiple(true))]
-pub(super) struct WatchArgs {
-    /// Watch the app start twice, as `kiln trace` does, and harden with what that showed
-    #[arg(long, group = "start", conflicts_with = "profile", help_heading = "Watching and trying the app")]
-    pub(super) trace: bool,
-    /// Try the hardened image under its pod, as `kiln verify --run` does, and harden again with what it lacked, until it holds; if
-    /// it does not, write nothing and exit with 1
-    #[arg(long, group = "start", help_heading = "Watching and trying the app")]
-    pub(super) verify: bool,
-    /// Harden and try it so often at the most, until it holds; what turns out not to be needed is taken back after that
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "5",
-        requires = "verify",
-        help_heading = "Watching and trying the app"
-    )]
-    pub(super) rounds: NonZeroU32,
-    /// What says that it is ready, as for `kiln trace`
-    #[arg(long, value_name = "PROBE", value_parser = parse_probe, requires = "start", help_heading = "Watching and trying the app")]
-    pub(super) probe: Option<Probe>,
-    /// What drives it, as for `kiln trace`; may be given several times
-    #[arg(long, value_name = "URL|PROGRAM", value_parser = exercise, requires = "start", help_heading = "Watching and trying the app")]
-    pub(super) exercise: Vec<Exercise>,
-    /// Watch on for so many seconds after that
-    #[arg(
-        long = "for",
-        value_name = "SECONDS",
-        default_value_t = 2,
-        requires = "trace",
-        help_heading = "Watching and trying the app"
-    )]
-    pub(super) duration: u32,
-    /// Set this in the environment of the app that is watched and tried; it is not in the hardened image, nor in its pod. May be
-    /// given several times
-    #[arg(long, value_name = "NAME=VALUE", value_parser = variable, requires = "start", help_heading = "Watching and trying the app")]
-    pub(super) trace_env: Vec<(String, String)>,
-    /// Write the profile there: `kiln verify --against` needs it. It holds the values of the app's environment, those of
-    /// `--trace-env` too, and only its owner may read it
-    #[arg(long, value_name = "FILE", requires = "trace", help_heading = "Watching and trying the app")]
-    pub(super) save_profile: Option<PathBuf>,
-}
-
 #[derive(Debug, ClapArgs)]
 pub(super) struct InspectArgs {
     /// The image to look at
@@ -258,113 +219,6 @@ pub(super) struct VerifyArgs {
     pub(super) registry: RegistryArgs,
     #[command(flatten)]
     pub(super) talk: TalkArgs,
-}
-
-#[derive(Debug, ClapArgs)]
-#[command(
-    after_help = "Without --user and arguments the image starts as its author wrote it: user, environment, working directory, \
-    entrypoint and command. It has no network but itself, no privilege, and nothing of this machine's files.\n\n\
-    Exit status: the app's own, or 128 and the number of the signal that ended it; 125 if it could not be run or used \
-    more than its limits; 2 usage."
-)]
-pub(super) struct RunArgs {
-    /// The image to run
-    pub(super) image: String,
-    #[command(flatten)]
-    pub(super) app: AppArgs,
-    /// Make the image's files read-only
-    #[arg(long)]
-    pub(super) read_only: bool,
-    /// Send it its stop signal after so many seconds, and kill it 10 seconds later
-    #[arg(long = "for", value_name = "SECONDS")]
-    pub(super) duration: Option<NonZeroU32>,
-    /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
-    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
-    pub(super) platform: Option<String>,
-    /// Most memory of all its processes together, with K, M, G or T for powers of 1024 [default: 4G]
-    #[arg(long, value_name = "BYTES", value_parser = bytes, help_heading = "Limits")]
-    pub(super) memory: Option<u64>,
-    /// Most threads of all its processes together [default: 2048]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub(super) processes: Option<NonZeroU32>,
-    /// Most bytes that it may write, which are kept in memory [default: 2G]
-    #[arg(long, value_name = "BYTES", value_parser = bytes, help_heading = "Limits")]
-    pub(super) disk: Option<u64>,
-    #[command(flatten)]
-    pub(super) limits: LimitArgs,
-    #[command(flatten)]
-    pub(super) registry: RegistryArgs,
-    #[command(flatten)]
-    pub(super) talk: TalkArgs,
-    /// Instead of the image's command: what its entrypoint gets, or what starts if it has none
-    #[arg(last = true, value_name = "ARG")]
-    pub(super) args: Vec<String>,
-}
-
-#[derive(Debug, ClapArgs)]
-#[command(
-    after_help = "The app starts in the sandbox of `kiln run`. When it is ready it is driven by the exercises, watched on for a \
-    while, and sent its stop signal. Without --probe it is ready when a port that it listens on accepts, twice with a \
-    second between; where it listens on none, when for 3 seconds nothing was executed and nothing made.\n\n\
-    A program given to --exercise runs on this machine, not in the sandbox: KILN_PORT is a port on 127.0.0.1 that leads \
-    to the first that the app listens on, KILN_PORT_80 one that leads to its port 80. With -v the app's words go to stderr.\n\n\
-    Exit status: 0 it was ready, served, and ended; 1 it did not, or an exercise failed, and the profile is that of what \
-    happened; 2 usage; 3 bad input or output; 4 network or registry, worth a retry; 6 refused, for it is not known what an image needs; 70 a bug of kiln."
-)]
-pub(super) struct TraceArgs {
-    /// The image to watch
-    pub(super) image: String,
-    /// Write the profile there, JSON; - is stdout. It holds the values of the app's environment, those of `--env` too, and
-    /// only its owner may read it
-    #[arg(short, long, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
-    /// What says that it is ready: `tcp:PORT`, `http:PORT/PATH`, `exec:COMMAND` (words between blanks) or `log:TEXT`
-    #[arg(long, value_name = "PROBE", value_parser = parse_probe)]
-    pub(super) probe: Option<Probe>,
-    /// Fetch this page when it is ready (`http://HOST[:PORT][/PATH]`, always the app's own), or run this program;
-    /// may be given several times
-    #[arg(long, value_name = "URL|PROGRAM", value_parser = exercise)]
-    pub(super) exercise: Vec<Exercise>,
-    /// Watch on for so many seconds after that
-    #[arg(long = "for", value_name = "SECONDS", default_value_t = 2)]
-    pub(super) duration: u32,
-    /// Start it so many times, one after the other, and tell of all in one profile
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub(super) runs: NonZeroU32,
-    /// Leave out times, sizes and counts: two profiles of one image are then the same bytes
-    #[arg(long)]
-    pub(super) no_times: bool,
-    /// Tell also which system calls are made; slow, for every single one stops the app twice
-    #[arg(long)]
-    pub(super) syscalls: bool,
-    #[command(flatten)]
-    pub(super) app: AppArgs,
-    /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
-    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
-    pub(super) platform: Option<String>,
-    #[command(flatten)]
-    pub(super) limits: LimitArgs,
-    #[command(flatten)]
-    pub(super) registry: RegistryArgs,
-    #[command(flatten)]
-    pub(super) talk: TalkArgs,
-    /// Instead of the image's command: what its entrypoint gets, or what starts if it has none
-    #[arg(last = true, value_name = "ARG")]
-    pub(super) args: Vec<String>,
-}
-
-/// What differs from how an image's author starts it.
-#[derive(Debug, ClapArgs)]
-pub(super) struct AppArgs {
-    /// Run as this user and group: names of the image, or numbers
-    #[arg(long, value_name = "USER[:GROUP]", value_parser = user)]
-    pub(super) user: Option<String>,
-    /// Set this in its environment; may be given several times
-    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
-    pub(super) env: Vec<(String, String)>,
-    /// Mount an empty directory there that anybody can write to; may be given several times
-    #[arg(long, value_name = "PATH[:SIZE]", value_parser = mount)]
-    pub(super) mount: Vec<(ImagePath, Option<u64>)>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -476,7 +330,7 @@ pub(super) struct TalkArgs {
     /// Say nothing but errors
     #[arg(short, long, conflicts_with = "verbose", help_heading = "What is said")]
     pub(super) quiet: bool,
-    /// Do not cut lists short
+    /// Do not cut lists short; `kiln harden` also says how layers were made
     #[arg(short, long, help_heading = "What is said")]
     pub(super) verbose: bool,
 }
@@ -489,113 +343,6 @@ pub(super) enum Format {
     Text,
     /// The whole report for programs
     Json,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct ManifestArgs {
-    #[command(subcommand)]
-    pub(super) action: ManifestAction,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum ManifestAction {
-    /// Print the writable manifest of a hardened image: from its registry, else from the image itself
-    Show {
-        /// The hardened image
-        image: String,
-        /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
-        #[arg(long, value_name = "PLATFORM", value_parser = platforms)]
-        platform: Option<Platforms>,
-        #[command(flatten)]
-        registry: RegistryArgs,
-    },
-    /// Write the documents of a hardened image to files: the writable manifest of each platform, and from a registry
-    /// also the pod spec and the report
-    Pull {
-        /// The hardened image
-        image: String,
-        /// The directory for them; made where it is missing
-        #[arg(short, long, value_name = "DIR")]
-        output: PathBuf,
-        #[command(flatten)]
-        registry: RegistryArgs,
-    },
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct RecipeArgs {
-    #[command(subcommand)]
-    pub(super) action: RecipeAction,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum RecipeAction {
-    /// Name the recipes that kiln brings
-    List {
-        /// What to print
-        #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-        format: Format,
-    },
-    /// Print a recipe that kiln brings: a start for one of your own
-    Show {
-        /// As `kiln recipe list` names it
-        name: String,
-    },
-    /// Say all that is wrong with recipes; exit with 1 if anything is
-    Lint {
-        /// TOML files
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-        /// What to print
-        #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-        format: Format,
-    },
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct ExplainArgs {
-    /// A code (KN001), its word (shell-stays), a rule of the audit (FS001), or a promise (H1); none lists them all
-    pub(super) code: Option<String>,
-    /// What to print
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    pub(super) format: Format,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct SchemaArgs {
-    /// Of what
-    #[arg(value_enum)]
-    pub(super) document: Document,
-}
-
-/// A document of kiln's.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum Document {
-    /// What must be writable, and how the app starts
-    Manifest,
-    /// What went and why
-    Report,
-    /// The writable manifests of an image for several platforms
-    ManifestIndex,
-    /// The report of an image for several platforms
-    ReportIndex,
-    /// Which promises hold
-    Verification,
-    /// What runs of an image showed
-    Profile,
-    /// What came of `kiln run`
-    Run,
-    /// What `kiln audit` found
-    Audit,
-    /// What `kiln audit --logs` found
-    LogPaths,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct CompletionArgs {
-    /// For which shell
-    #[arg(value_enum)]
-    pub(super) shell: clap_complete::Shell,
 }
 
 #[cfg(test)]

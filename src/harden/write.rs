@@ -2,7 +2,7 @@
 //!
 //! Follows verdicts; bytes of the output depend on nothing else.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::error::HardenError;
@@ -25,11 +25,8 @@ use crate::limits::Meter;
 use crate::options::{Compression, Options};
 use crate::plan::{Addition, Plan, Verdict};
 use crate::progress::Progress;
-use crate::sink::Destinations;
+use crate::sink::{Broken, Destinations, copy};
 use crate::source::Source;
-
-/// Bytes of a layer copied at once.
-const COPY_SIZE: usize = 128 << 10;
 
 /// How a layer came to be what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,10 +142,10 @@ impl Pass<'_> {
         if self.destinations.has_blob(Blob { digest: known.digest, size: known.size }) {
             return Some(known);
         }
-        let mut kept = self.cache.open_blob(&known)?;
+        let kept = self.cache.open_blob(&known)?;
         // Where nothing can be written, that is told of what is made instead.
         let mut blob = self.destinations.new_blob().ok()?;
-        io::copy(&mut kept, &mut blob).ok()?;
+        copy(kept, &mut blob).ok()?;
         if blob.finish().ok()? == (known.digest, known.size) {
             return Some(known);
         }
@@ -169,7 +166,10 @@ impl Pass<'_> {
         let mut stream = LayerStream::open(self.source, layer, &self.meter, self.progress)?;
         let written = if is_unchanged(verdicts) {
             // Only stored otherwise: the stream stays what its digest says, to what follows its end mark.
-            copy(&mut stream, &mut out)
+            copy(&mut stream, &mut out).map_err(|broken| match broken {
+                Broken::Reading(source) => RewriteError::Stream(StreamError::Read(source)),
+                Broken::Writing(source) => RewriteError::Write(source),
+            })
         } else {
             rewrite(&mut stream, verdicts, &mut out)
         };
@@ -223,17 +223,6 @@ impl Pass<'_> {
         let (_, hasher) = content.finish();
         let (digest, size) = blob.finish().map_err(HardenError::Sink)?;
         Ok(Some(FinishedLayer::new(digest, size, hasher.diff_id(), Codec::Gzip)))
-    }
-}
-
-fn copy(mut from: impl Read, mut to: impl Write) -> Result<(), RewriteError> {
-    let mut buffer = vec![0; COPY_SIZE];
-    loop {
-        let read = from.read(&mut buffer).map_err(|error| RewriteError::Stream(StreamError::Read(error)))?;
-        if read == 0 {
-            return Ok(());
-        }
-        to.write_all(buffer.get(..read).unwrap_or_default()).map_err(RewriteError::Write)?;
     }
 }
 
