@@ -165,7 +165,7 @@ impl Cache {
         }
     }
 
-    /// Keeps to the limit, after something was kept; what cannot be removed now can be by the next run.
+    /// Keeps to the limit, once in a run; what cannot be removed now can be by the next one.
     pub fn trim(&self) {
         if let Some(place) = &self.0 {
             let _ = prune::trim(&place.root, place.limit);

@@ -85,6 +85,8 @@ fn analyse_for(
 ) -> Result<Analysed, HardenError> {
     check(options)?;
     let (image, rootfs) = read(source, platform, options, progress)?;
+    // Pass 2, which does it else, does not come.
+    Cache::open(options.cache.as_ref()).map_err(HardenError::Cache)?.trim();
     let plan = decide_on(&image, &rootfs, options)?;
     Ok(Analysed { image, rootfs, plan })
 }

@@ -47,8 +47,10 @@ impl Cache {
             let Some(lock) = open(&root)? else { return Ok(Usage::default()) };
             // Where a file system knows no locks, two may remove the same things.
             let _ = lock.lock();
-            let (left, failed) = remove_down_to(&root, settings.limit)?;
-            failed.map_or(Ok(left), Err)
+            match remove_down_to(&root, settings.limit)? {
+                Some(failed) => Err(failed),
+                None => Ok(list(&root)?.usage()),
+            }
         };
         work().map_err(|source| CacheError::Prune { path: root, source })
     }
@@ -114,8 +116,8 @@ fn open(root: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Removes down to `limit` bytes; gives what is left, and why the first that could not be removed could not.
-fn remove_down_to(root: &Path, limit: u64) -> io::Result<(Usage, Option<io::Error>)> {
+/// Removes down to `limit` bytes; gives why the first that could not be removed could not.
+fn remove_down_to(root: &Path, limit: u64) -> io::Result<Option<io::Error>> {
     let mut listed = list(root)?;
     let (mut bytes, mut failed) = (listed.bytes(), None);
     let mut remove = |path: &Path, size: u64, bytes: &mut u64| match fs::remove_file(path) {
@@ -151,7 +153,7 @@ fn remove_down_to(root: &Path, limit: u64) -> io::Result<(Usage, Option<io::Erro
             let _ = fs::remove_dir(program);
         }
     }
-    Ok((list(root)?.usage(), failed))
+    Ok(failed)
 }
 
 fn list(root: &Path) -> io::Result<Listed> {

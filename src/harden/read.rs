@@ -54,7 +54,6 @@ pub fn indexes(
             }
         }
     });
-    cache.trim();
     progress.finish();
     indexes
 }
