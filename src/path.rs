@@ -5,9 +5,12 @@
 pub mod glob;
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use triomphe::ThinArc;
@@ -99,12 +102,22 @@ impl ImagePath {
 
     /// The directory that holds this; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
+        self.parent_bytes().map(Self::new)
+    }
+
+    /// The bytes of the directory that holds this; `None` for the root.
+    fn parent_bytes(&self) -> Option<&[u8]> {
         if self.is_root() {
             return None;
         }
         let bytes = self.as_bytes();
         let end = bytes.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-        Some(Self::new(bytes.get(..end).unwrap_or_default()))
+        bytes.get(..end)
+    }
+
+    /// Whether it stands directly in `directory`.
+    pub fn is_in(&self, directory: &Self) -> bool {
+        self.parent_bytes() == Some(directory.as_bytes())
     }
 
     /// Every directory above this, nearest first, the root last.
@@ -156,9 +169,19 @@ impl ImagePath {
     }
 }
 
+/// What is known of paths, found by their hash: a look-up in a tree reads a dozen paths, and a plan asks a million times. In the
+/// order in which they came, until it is sorted.
+pub type PathMap<V> = IndexMap<ImagePath, V, RandomState>;
+
+/// Paths, in no order.
+pub type PathSet = HashSet<ImagePath, RandomState>;
+
 // By the bytes alone, as a slice of them would.
 impl PartialEq for ImagePath {
     fn eq(&self, other: &Self) -> bool {
+        if std::ptr::eq(self.0.ptr(), other.0.ptr()) {
+            return true;
+        }
         let (own, other) = (self.as_bytes(), other.as_bytes());
         own.len() == other.len() && compare(own, other).is_eq()
     }

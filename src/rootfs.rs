@@ -11,7 +11,6 @@ pub mod resolve;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +18,7 @@ pub use entry::{Content, Entry, EntryId, File, Kind};
 pub use identity::Identity;
 pub use kept::Kept;
 
-use crate::path::ImagePath;
+use crate::path::{ImagePath, PathMap};
 
 /// What pass 1 knows of one layer: its members in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +31,10 @@ pub struct LayerIndex {
 #[derive(Debug, Clone, Default)]
 pub struct Rootfs {
     layers: Vec<LayerIndex>,
-    nodes: BTreeMap<ImagePath, Node>,
+    /// In byte order of the path, once all layers are merged.
+    nodes: PathMap<Node>,
+    /// While they are.
+    growing: BTreeMap<ImagePath, Node>,
     /// Bytes of the names of implied directories.
     implied: u64,
 }
@@ -66,13 +68,18 @@ impl Rootfs {
 
     /// The name at `path`, symbolic links not followed.
     pub fn node(&self, path: &ImagePath) -> Option<&Node> {
-        self.nodes.get(path)
+        self.nodes.get(path).or_else(|| self.growing.get(path))
     }
 
     /// The member that holds the inode at `path` (links not followed); `None` where there is nothing or
     /// only an implied directory.
     pub fn entry(&self, path: &ImagePath) -> Option<&Entry> {
-        self.member(self.nodes.get(path)?.inode?)
+        self.inode(self.node(path)?)
+    }
+
+    /// The member that holds the inode of `node`; `None` for an implied directory.
+    pub fn inode(&self, node: &Node) -> Option<&Entry> {
+        self.member(node.inode?)
     }
 
     /// The member at `id`.
@@ -82,10 +89,12 @@ impl Rootfs {
 
     /// Whether `path` itself (links not followed) is a directory.
     pub fn is_directory(&self, path: &ImagePath) -> bool {
-        self.nodes.get(path).is_some_and(|node| match node.inode {
-            Some(id) => self.member(id).is_some_and(Entry::is_directory),
-            None => true,
-        })
+        self.node(path).is_some_and(|node| self.is_directory_node(node))
+    }
+
+    /// Whether `node` is a directory.
+    pub fn is_directory_node(&self, node: &Node) -> bool {
+        node.inode.is_none_or(|id| self.member(id).is_some_and(Entry::is_directory))
     }
 
     /// All names strictly below the directory `path`.
@@ -95,9 +104,17 @@ impl Rootfs {
     ) -> impl Iterator<Item = (&'a ImagePath, &'a Node)> + use<'a> {
         // Not from `path` itself: `a-1`, `a-2` and a million more stand between `a` and `a/b`.
         let bound = path.lower_bound_of_below();
-        self.nodes
-            .range((Bound::Excluded(bound.clone()), Bound::Unbounded))
-            .take_while(move |(path, _)| path.as_bytes().starts_with(bound.as_bytes()))
+        let first = self.nodes.partition_point(|path, _| *path <= bound);
+        let behind = self.nodes.as_slice().get_range(first..).into_iter().flatten();
+        behind.take_while(move |(path, _)| path.as_bytes().starts_with(bound.as_bytes()))
+    }
+
+    /// The name `path`, and all strictly below it.
+    pub fn within<'a>(
+        &'a self,
+        path: &ImagePath,
+    ) -> impl Iterator<Item = (&'a ImagePath, &'a Node)> + use<'a> {
+        self.nodes.get_key_value(path).into_iter().chain(self.below(path))
     }
 
     /// The names directly in the directory `path`.

@@ -2,7 +2,7 @@
 //!
 //! Reads no format; `dpkg`, `apk` and `rpm` do.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use md5::{Digest as _, Md5};
@@ -10,7 +10,7 @@ use md5::{Digest as _, Md5};
 use super::dpkg::alternatives::Alternative;
 use super::dpkg::{self, Diversion};
 use super::{Kind, apk, canonical, rpm};
-use crate::path::ImagePath;
+use crate::path::{ImagePath, PathMap};
 use crate::rootfs::{self, Rootfs};
 
 /// A package of a [`Database`]: its position in [`Database::packages`].
@@ -167,11 +167,11 @@ pub struct Database {
     pub(super) packages: Vec<Package>,
     pub(super) by_name: BTreeMap<String, Vec<PackageId>>,
     pub(super) providers: BTreeMap<String, Vec<PackageId>>,
-    pub(super) owners: HashMap<ImagePath, Owners>,
-    pub(super) sums: HashMap<ImagePath, String>,
+    pub(super) owners: PathMap<Owners>,
+    pub(super) sums: PathMap<String>,
     pub(super) diversions: Vec<Diversion>,
     pub(super) alternatives: Vec<Alternative>,
-    pub(super) links: HashMap<ImagePath, usize>,
+    pub(super) links: PathMap<usize>,
     pub(super) warnings: Vec<Warning>,
 }
 

@@ -9,14 +9,14 @@ pub mod filter;
 mod tests;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use alternatives::{LINKS, RECORDS};
 use control::{Stanza, relations, stanzas};
 
 use super::Kind;
 use super::database::{Database, Package, State, Warning};
-use crate::path::ImagePath;
+use crate::path::{ImagePath, PathMap};
 use crate::rootfs::Rootfs;
 
 /// Directory of the database.
@@ -81,7 +81,8 @@ pub(super) fn read(rootfs: &Rootfs, database: &mut Database) {
         return;
     }
     database.kinds.insert(Kind::Dpkg);
-    let mut reader = Reader { rootfs, admin, database, parents: HashMap::new(), diversions: HashMap::new() };
+    let mut reader =
+        Reader { rootfs, admin, database, parents: PathMap::default(), diversions: PathMap::default() };
     reader.diversions();
     reader.status(&status);
     reader.status_directory(&directory);
@@ -93,9 +94,9 @@ struct Reader<'a> {
     admin: ImagePath,
     database: &'a mut Database,
     /// Directories as listed, and where they are: thousands of files share them.
-    parents: HashMap<ImagePath, ImagePath>,
+    parents: PathMap<ImagePath>,
     /// Positions of diversions by the name they move.
-    diversions: HashMap<ImagePath, usize>,
+    diversions: PathMap<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -113,9 +114,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn canonical(&mut self, path: &ImagePath) -> ImagePath {
-        let Some(parent) = path.parent() else { return path.clone() };
+    fn canonical(&mut self, path: ImagePath) -> ImagePath {
         let rootfs = self.rootfs;
+        // What is in the tree has no link above it.
+        if rootfs.node(&path).is_some() {
+            return rootfs.shared(path);
+        }
+        let Some(parent) = path.parent() else { return path };
         let path = self
             .parents
             .entry(parent)
@@ -128,7 +133,7 @@ impl<'a> Reader<'a> {
 
     /// Where a path that `package` lists lies.
     fn location(&mut self, package: &str, listed: &[u8]) -> Option<ImagePath> {
-        let path = self.canonical(&ImagePath::parse(listed).ok()?);
+        let path = self.canonical(ImagePath::parse(listed).ok()?);
         let diversion = self.diversions.get(&path).and_then(|at| self.database.diversions.get(*at));
         match diversion {
             Some(diversion) if diversion.moves(&path, package) => Some(diversion.to.clone()),
@@ -151,7 +156,7 @@ impl<'a> Reader<'a> {
                 self.database.warnings.push(Warning::Line { file: file.clone(), line: number * 3 + 1 });
                 continue;
             };
-            let (from, to) = (self.canonical(&from), self.canonical(&to));
+            let (from, to) = (self.canonical(from), self.canonical(to));
             // A single colon stands for the administrator.
             let package = (*package != b":").then(|| String::from_utf8_lossy(package).into_owned());
             self.diversions.insert(from.clone(), self.database.diversions.len());
@@ -306,7 +311,7 @@ impl<'a> Reader<'a> {
             };
             let at = self.database.alternatives.len();
             for link in &alternative.links {
-                let used = self.canonical(&link.path);
+                let used = self.canonical(link.path.clone());
                 self.database.links.insert(used, at);
                 self.database.links.insert(ImagePath::literal(LINKS).child(&link.name), at);
             }

@@ -4,6 +4,8 @@
 
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
+use super::ImagePath;
+
 /// Longest pattern accepted, in bytes: longer than any path would be of no use.
 pub const MAX_GLOB: usize = 4096;
 
@@ -88,10 +90,22 @@ impl PathGlobs {
     }
 }
 
+/// Whether `c` means something in a glob besides itself.
+fn is_special(c: char) -> bool {
+    "?*[]{}\\".contains(c)
+}
+
 /// The glob that matches the absolute path `text`, and nothing else.
 pub fn literal(text: &str) -> String {
-    let is_special = |c: char| "?*[]{}\\".contains(c);
     text.chars().flat_map(|c| is_special(c).then_some('\\').into_iter().chain([c])).collect()
+}
+
+/// The deepest directory that `glob` itself names: what it matches is that, or lies below it.
+pub fn directory(glob: &str) -> ImagePath {
+    let end = glob.find(is_special).unwrap_or(glob.len());
+    let plain = glob.get(..end).unwrap_or_default();
+    let whole = plain.rfind('/').and_then(|at| plain.get(..at)).unwrap_or_default();
+    ImagePath::parse(whole.as_bytes()).unwrap_or_else(|_| ImagePath::root())
 }
 
 /// Checks one glob without keeping it.
@@ -130,6 +144,21 @@ mod tests {
         assert_eq!(globs.first_match(b"/a"), Some(3));
         assert_eq!(globs.first_match(b"/a/b/c"), Some(3));
         assert_eq!(globs.first_match(b"/ab"), None);
+    }
+
+    #[test]
+    fn what_a_glob_matches_lies_in_its_directory() {
+        for (glob, directory) in [
+            ("/usr/lib/nginx/modules/*.so", "/usr/lib/nginx/modules"),
+            ("/usr/lib/python3*/**", "/usr/lib"),
+            ("/etc/nginx{,/**}", "/etc"),
+            ("/etc/passwd", "/etc"),
+            ("/a/\\*", "/a"),
+            ("/*", "/"),
+            ("**/redis-server", "/"),
+        ] {
+            assert_eq!(super::directory(glob).to_string(), directory, "{glob}");
+        }
     }
 
     #[test]

@@ -11,14 +11,14 @@ use super::known::Known;
 use super::{Level, Reason};
 use crate::catalog::Catalog;
 use crate::packages::{self, PackageId};
-use crate::path::ImagePath;
+use crate::path::{ImagePath, PathMap, PathSet};
 use crate::rootfs::{Content, Kind};
 
 /// The tree, settled.
 #[derive(Debug, Default)]
 pub struct Fate {
-    /// Every name that goes, directories too, and why. What is not here stays.
-    pub gone: BTreeMap<ImagePath, Reason>,
+    /// Every name that goes, directories too, and why, in byte order. What is not here stays.
+    pub gone: PathMap<Reason>,
     /// Files whose data take another name, and which: a link stands at their own.
     pub moved: BTreeMap<ImagePath, ImagePath>,
     /// Packages that still own something that is no directory.
@@ -68,6 +68,7 @@ pub fn settle(
         settling.database();
         settling.directories(mount_points);
         if settling.fate.gone.len() == before {
+            settling.fate.gone.sort_unstable_keys();
             return settling.fate;
         }
     }
@@ -85,8 +86,8 @@ struct Settling<'a> {
 
 impl Settling<'_> {
     fn files(&mut self) {
-        for (path, _) in self.known.rootfs.nodes() {
-            if self.known.rootfs.is_directory(path) || self.kept.files.contains_key(path) {
+        for (path, node) in self.known.rootfs.nodes() {
+            if self.known.rootfs.is_directory_node(node) || self.kept.files.contains_key(path) {
                 continue;
             }
             if self.follows_what_stays(path) {
@@ -115,16 +116,20 @@ impl Settling<'_> {
         if packages::is_database(path) {
             return !application::is_state(self.known, path);
         }
+        if !self.known.is_link(path) || application::is_state(self.known, path) {
+            return false;
+        }
         // Packages list `/bin` as a directory; where it is a link, it is nobody's.
-        let of_merged_usr = application::is_spirit(self.known, path) && self.known.leads_to_directory(path);
+        let of_merged_usr =
+            || application::is_spirit(self.known, path) && self.known.leads_to_directory(path);
         // Nothing says through which links a file was reached, and one that leads to what stays costs nothing.
-        let may_be_passed = self.level == Level::Minimal
-            && self.known.owners(path).iter().any(|id| !self.known.for_tools.contains(id))
-            && self.known.class(path).is_none()
-            && self.known.rootfs.resolve(path).is_some();
-        (unowned || of_merged_usr || may_be_passed)
-            && self.known.is_link(path)
-            && !application::is_state(self.known, path)
+        let may_be_passed = || {
+            self.level == Level::Minimal
+                && self.known.owners(path).iter().any(|id| !self.known.for_tools.contains(id))
+                && self.known.class(path).is_none()
+                && self.known.rootfs.resolve(path).is_some()
+        };
+        unowned || of_merged_usr() || may_be_passed()
     }
 
     /// Whether `path` is there for people or for software that does not run in a container, and that counts.
@@ -197,7 +202,7 @@ impl Settling<'_> {
                 let own: Vec<&ImagePath> =
                     names.iter().filter(|path| name_of(path) == Some(*inode)).collect();
                 for path in own {
-                    self.fate.gone.remove(path);
+                    self.fate.gone.swap_remove(path);
                 }
             }
         }
@@ -205,13 +210,11 @@ impl Settling<'_> {
 
     fn links(&mut self) {
         let mut cut = Vec::new();
-        for (path, _) in self.known.rootfs.nodes() {
-            if self.fate.gone.contains_key(path) {
+        for (path, node) in self.known.rootfs.nodes() {
+            let inode = self.known.rootfs.inode(node);
+            if !inode.is_some_and(|entry| matches!(entry.kind, Kind::Symlink(_))) || !self.fate.stays(path) {
                 continue;
             }
-            let Some(Kind::Symlink(_)) = self.known.rootfs.entry(path).map(|entry| &entry.kind) else {
-                continue;
-            };
             // What led nowhere in the source leads nowhere still.
             let Some(resolved) = self.known.rootfs.resolve(path) else { continue };
             let lost = resolved
@@ -263,27 +266,27 @@ impl Settling<'_> {
             return;
         }
         // Every directory above something that stays.
-        let mut needed: BTreeSet<ImagePath> = BTreeSet::new();
+        let mut needed = Above::default();
         // Every directory above something that is no directory in the source.
-        let mut filled: BTreeSet<ImagePath> = BTreeSet::new();
-        for (path, _) in self.known.rootfs.nodes() {
-            let is_directory = self.known.rootfs.is_directory(path);
-            if is_directory && !mount_points.contains(path) {
-                continue;
-            }
-            if !is_directory {
-                mark_ancestors(&mut filled, path);
-            }
-            if self.fate.stays(path) {
-                mark_ancestors(&mut needed, path);
+        let mut filled = Above::default();
+        let mut directories = Vec::new();
+        for (path, node) in self.known.rootfs.nodes() {
+            if self.known.rootfs.is_directory_node(node) {
+                directories.push(path);
+            } else {
+                filled.mark(path);
+                if self.fate.stays(path) {
+                    needed.mark(path);
+                }
             }
         }
         for mount_point in mount_points {
-            mark_ancestors(&mut needed, mount_point);
+            needed.mark(mount_point);
         }
+        directories.retain(|path| !mount_points.contains(*path));
         let mut kept_empty = Vec::new();
-        for (path, _) in self.known.rootfs.nodes() {
-            if !self.known.rootfs.is_directory(path) || needed.contains(path) || mount_points.contains(path) {
+        for path in &directories {
+            if needed.contains(path) {
                 continue;
             }
             let owners = self.known.owners(path);
@@ -297,26 +300,42 @@ impl Settling<'_> {
             // An empty directory is there for a reason; one that became empty is not.
             let empty_before = !filled.contains(path) && owners.is_empty() && !is_state;
             if by_package || expected || empty_before || path.is_root() {
-                kept_empty.push(path.clone());
+                kept_empty.push(*path);
             }
         }
         for path in &kept_empty {
-            mark_ancestors(&mut needed, path);
+            needed.mark(path);
         }
-        needed.extend(kept_empty);
-        for (path, _) in self.known.rootfs.nodes() {
-            if self.known.rootfs.is_directory(path) && !needed.contains(path) && !mount_points.contains(path)
-            {
-                self.fate.gone.entry(path.clone()).or_insert(Reason::EmptyDirectory);
-            }
+        needed.all.extend(kept_empty.into_iter().cloned());
+        for path in directories.into_iter().filter(|path| !needed.contains(path)) {
+            self.fate.gone.entry(path.clone()).or_insert(Reason::EmptyDirectory);
         }
     }
 }
 
-fn mark_ancestors(set: &mut BTreeSet<ImagePath>, path: &ImagePath) {
-    for parent in path.ancestors() {
-        if !set.insert(parent) {
-            break;
+/// Directories above paths.
+#[derive(Default)]
+struct Above {
+    all: PathSet,
+    /// The one that was marked last: in order, many names of a directory follow each other.
+    last: Option<ImagePath>,
+}
+
+impl Above {
+    /// Adds every directory above `path`.
+    fn mark(&mut self, path: &ImagePath) {
+        if self.last.as_ref().is_some_and(|last| path.is_in(last)) {
+            return;
         }
+        self.last = path.parent();
+        for parent in path.ancestors() {
+            if !self.all.insert(parent) {
+                break;
+            }
+        }
+    }
+
+    fn contains(&self, path: &ImagePath) -> bool {
+        self.all.contains(path)
     }
 }

@@ -16,8 +16,8 @@ use super::known::Known;
 use crate::catalog::{Catalog, Class};
 use crate::elf::search::{LoaderEnv, Search};
 use crate::packages::PackageId;
-use crate::path::ImagePath;
 use crate::path::glob::PathGlobs;
+use crate::path::{ImagePath, PathMap};
 use crate::recipe::Recipe;
 use crate::rootfs::{Content, Kind};
 
@@ -87,7 +87,7 @@ pub struct Missing {
 #[derive(Debug, Default)]
 pub struct Kept {
     /// Files, links and what else is no directory, with the strongest reason.
-    pub files: BTreeMap<ImagePath, Why>,
+    pub files: PathMap<Why>,
     /// Packages that something kept leads to, and what.
     pub packages: BTreeMap<PackageId, String>,
     /// Catalogued programs that nothing strong keeps.
@@ -151,6 +151,7 @@ pub fn close_over<'k>(known: &'k Known<'k>, start: &'k Start, recipes: &[&Recipe
         }
         closure.licences();
     }
+    closure.kept.files.sort_unstable_keys();
     closure.kept
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Decides nothing: what an upper layer hides is only unreachable in the tree, still listed in its layer.
 
+use std::ops::Bound;
+
 use super::{EntryId, Kind, LayerIndex, Node, Rootfs};
 use crate::path::ImagePath;
 
@@ -40,13 +42,12 @@ impl Rootfs {
     /// unpacks it. A directory over a directory changes owner and mode only; any other pair replaces.
     pub fn merge(layers: Vec<LayerIndex>) -> Result<Self, MergeError> {
         let mut rootfs = Self::default();
-        rootfs.nodes.insert(ImagePath::root(), Node { name: None, inode: None });
+        rootfs.growing.insert(ImagePath::root(), Node { name: None, inode: None });
         for layer in layers {
             rootfs.layers.push(layer);
             rootfs.apply_top()?;
         }
-        // Nodes that grew by one name after the other are half empty; built at once they are full.
-        rootfs.nodes = std::mem::take(&mut rootfs.nodes).into_iter().collect();
+        rootfs.nodes = std::mem::take(&mut rootfs.growing).into_iter().collect();
         Ok(rootfs)
     }
 
@@ -61,7 +62,7 @@ impl Rootfs {
                 Kind::Whiteout => {
                     let path = self.landing(&entry.path);
                     self.remove_below(&path);
-                    self.nodes.remove(&path);
+                    self.growing.remove(&path);
                 }
                 Kind::Opaque => {
                     // It stands in the directory: a link of that name is followed, as on the way to any entry.
@@ -96,7 +97,7 @@ impl Rootfs {
         let inode = match target {
             None => id,
             Some(target) => {
-                let found = self.nodes.get(&self.landing(&target)).and_then(|node| node.inode);
+                let found = self.growing.get(&self.landing(&target)).and_then(|node| node.inode);
                 match found {
                     Some(inode) if !self.member(inode).is_none_or(super::Entry::is_directory) => inode,
                     _ => return Err(MergeError::HardlinkTarget { layer: id.layer(), path: written, target }),
@@ -110,14 +111,15 @@ impl Rootfs {
         if self.implied > MAX_IMPLIED {
             return Err(MergeError::Implied { layer: id.layer() });
         }
-        self.nodes.insert(path, Node { name: Some(id), inode: Some(inode) });
+        self.growing.insert(path, Node { name: Some(id), inode: Some(inode) });
         Ok(())
     }
 
     /// Where an entry written at `path` lands: symbolic links among its parents are followed.
     fn landing(&self, path: &ImagePath) -> ImagePath {
         let Some(parent) = path.parent() else { return path.clone() };
-        if self.is_directory(&parent) && parent.ancestors().all(|dir| self.is_directory(&dir)) {
+        // What is in the tree stands in directories of it, up to the root.
+        if self.is_directory(&parent) {
             return path.clone();
         }
         self.canonicalize_missing(&parent).map_or_else(|| path.clone(), |parent| parent.child(path.name()))
@@ -125,19 +127,25 @@ impl Rootfs {
 
     fn imply_parents(&mut self, path: &ImagePath) {
         for parent in path.ancestors() {
-            if self.nodes.contains_key(&parent) && self.is_directory(&parent) {
+            if self.is_directory(&parent) {
                 break;
             }
             // A file where a directory must be: the later entry wins.
             self.implied = self.implied.saturating_add(parent.as_bytes().len() as u64);
-            self.nodes.insert(parent, Node { name: None, inode: None });
+            self.growing.insert(parent, Node { name: None, inode: None });
         }
     }
 
     fn remove_below(&mut self, path: &ImagePath) {
-        let gone: Vec<ImagePath> = self.below(path).map(|(path, _)| path.clone()).collect();
+        if !self.is_directory(path) {
+            return;
+        }
+        let bound = path.lower_bound_of_below();
+        let behind = self.growing.range((Bound::Excluded(&bound), Bound::Unbounded));
+        let below = behind.take_while(|(path, _)| path.as_bytes().starts_with(bound.as_bytes()));
+        let gone: Vec<ImagePath> = below.map(|(path, _)| path.clone()).collect();
         for path in gone {
-            self.nodes.remove(&path);
+            self.growing.remove(&path);
         }
     }
 }

@@ -5,7 +5,7 @@
 use super::needs::is_library_directory;
 use super::{Closure, Rule, Why};
 use crate::catalog::{Catalog, Class};
-use crate::path::ImagePath;
+use crate::path::{ImagePath, glob};
 use crate::plan::entrypoint::Start;
 use crate::plan::{Level, application};
 use crate::recipe::Recipe;
@@ -57,7 +57,8 @@ impl Closure<'_> {
         }
         for glob in &self.known.options.strip {
             let globs = self.known.compile(std::slice::from_ref(glob));
-            if !self.known.rootfs.nodes().any(|(path, _)| globs.is_match(&path.absolute())) {
+            let mut named = self.known.rootfs.within(&glob::directory(glob));
+            if !named.any(|(path, _)| globs.is_match(&path.absolute())) {
                 self.kept.unused.push((Rule::Strip, glob.clone()));
             }
         }
@@ -150,7 +151,7 @@ impl Closure<'_> {
 
     fn non_directories(&self) -> impl Iterator<Item = &ImagePath> {
         let rootfs = self.known.rootfs;
-        rootfs.nodes().map(|(path, _)| path).filter(|path| !rootfs.is_directory(path))
+        rootfs.nodes().filter(|(_, node)| !rootfs.is_directory_node(node)).map(|(path, _)| path)
     }
 
     pub(super) fn add_matching(&mut self, glob: &str, why: impl Fn(&ImagePath) -> Why) -> bool {
@@ -158,7 +159,7 @@ impl Closure<'_> {
         let found: Vec<ImagePath> = self
             .known
             .rootfs
-            .nodes()
+            .within(&glob::directory(glob))
             .map(|(path, _)| path)
             .filter(|path| globs.is_match(&path.absolute()))
             .cloned()
