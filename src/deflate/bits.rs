@@ -12,6 +12,47 @@ const READ_SIZE: usize = 64 * 1024;
 /// Nought bytes behind the end, so that words can be loaded there.
 const PADDING: usize = 16;
 
+/// Where a reader is, apart from it: what is kept in registers while much is read at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cursor<'w> {
+    /// What was read and is not let go.
+    window: &'w [u8],
+    /// Next byte of it to be loaded.
+    next: usize,
+    /// Loaded bits, the next one lowest.
+    pub(super) bits: u64,
+    /// How many of them count.
+    count: u32,
+}
+
+impl Cursor<'_> {
+    /// Makes sure that at least 56 bits are loaded; false where the window has no more.
+    #[inline]
+    pub(super) fn fill(&mut self) -> bool {
+        let Some(word) = self.window.get(self.next..).and_then(|rest| rest.first_chunk::<8>()) else {
+            return false;
+        };
+        // Fewer than 64 count: what is loaded of a byte that does not count yet is loaded again, and is the same.
+        self.bits |= u64::from_le_bytes(*word) << (self.count & 63);
+        self.next += ((63 - (self.count & 63)) >> 3) as usize;
+        self.count |= 0x38;
+        true
+    }
+
+    /// Passes over `n` loaded bits.
+    #[inline]
+    pub(super) fn skip(&mut self, n: u32) {
+        self.bits >>= n & 63;
+        self.count = self.count.wrapping_sub(n);
+    }
+
+    /// Number of the next bit in the window.
+    #[inline]
+    pub(super) fn position(&self) -> usize {
+        self.next * 8 - self.count as usize
+    }
+}
+
 /// A reader of bits.
 pub(super) struct BitReader<R> {
     inner: R,
@@ -54,8 +95,26 @@ impl<R: Read> BitReader<R> {
         }
     }
 
+    /// Where it is.
+    pub(super) fn cursor(&self) -> Cursor<'_> {
+        Cursor { window: &self.window, next: self.next, bits: self.bits, count: self.count }
+    }
+
+    /// Number of the first bit of the window.
+    pub(super) fn window_start(&self) -> u64 {
+        self.base * 8
+    }
+
+    /// Goes to where a cursor of its window went: what `go` gives with it.
+    pub(super) fn advance<T>(&mut self, go: impl FnOnce(&mut Cursor<'_>) -> T) -> T {
+        let mut cursor = self.cursor();
+        let out = go(&mut cursor);
+        (self.next, self.bits, self.count) = (cursor.next, cursor.bits, cursor.count);
+        out
+    }
+
     #[cold]
-    fn read_more(&mut self) -> Result<(), DecodeError> {
+    pub(super) fn read_more(&mut self) -> Result<(), DecodeError> {
         if self.end.is_some() {
             return Err(DecodeError::Truncated);
         }
@@ -76,18 +135,6 @@ impl<R: Read> BitReader<R> {
             }
         }
         Ok(())
-    }
-
-    /// The loaded bits and how many there are; to be given back by [`Self::put`].
-    #[inline]
-    pub(super) fn take(&mut self) -> (u64, u32) {
-        (self.bits, self.count)
-    }
-
-    /// The rest of what was taken.
-    #[inline]
-    pub(super) fn put(&mut self, bits: u64, count: u32) {
-        (self.bits, self.count) = (bits, count);
     }
 
     /// The next `n` bits, at most 32, without passing over them; they must be loaded.

@@ -194,7 +194,7 @@ fn described<R: Read>(reader: &mut BitReader<R>) -> Result<Codes, DecodeError> {
         if !entry.is(table::Kind::Literal) {
             return Err(DecodeError::Codes);
         }
-        read(reader, entry.length())?;
+        read(reader, entry.total())?;
         let symbol = entry.value() as u8;
         let (value, (_, fewest, bits)) = match symbol {
             16 => (all.last().copied().ok_or(DecodeError::Codes)?, SAME),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use flate2::Crc;
 
-use super::bits::{BitReader, Bits};
+use super::bits::{BitReader, Bits, Cursor};
 use super::block::{Codes, Content, read_head};
 use super::table::Kind;
 use super::token::{Match, Token};
@@ -107,29 +107,26 @@ impl Coded {
 /// The next token; none at the end of the block.
 fn token<R: Read>(reader: &mut BitReader<R>, codes: &Codes) -> Result<Option<Token>, DecodeError> {
     reader.fill()?;
-    let (mut bits, mut count) = reader.take();
-    let entry = codes.literals.look_up(bits);
-    (bits, count) = (bits >> entry.length(), count - entry.length());
-    let token = if entry.is(Kind::Literal) {
-        Some(Token::Literal(entry.value() as u8))
-    } else if entry.is(Kind::Base) {
-        let length = entry.value() + (bits as u32 & ((1 << entry.extra()) - 1));
-        (bits, count) = (bits >> entry.extra(), count - entry.extra());
-        let entry = codes.distances.look_up(bits);
-        (bits, count) = (bits >> entry.length(), count - entry.length());
-        if !entry.is(Kind::Base) {
-            return Err(DecodeError::Symbol);
+    reader.advance(|cursor| {
+        let entry = codes.literals.look_up(cursor.bits);
+        let length = entry.sum(cursor.bits);
+        cursor.skip(entry.total());
+        if entry.is(Kind::Literal) {
+            Ok(Some(Token::Literal(entry.value() as u8)))
+        } else if entry.is(Kind::Base) {
+            let entry = codes.distances.look_up(cursor.bits);
+            let distance = entry.sum(cursor.bits);
+            cursor.skip(entry.total());
+            if !entry.is(Kind::Base) {
+                return Err(DecodeError::Symbol);
+            }
+            Ok(Some(Token::Match(Match { length: length as u16, distance: distance as u16 })))
+        } else if entry.is(Kind::End) {
+            Ok(None)
+        } else {
+            Err(DecodeError::Symbol)
         }
-        let distance = entry.value() + (bits as u32 & ((1 << entry.extra()) - 1));
-        (bits, count) = (bits >> entry.extra(), count - entry.extra());
-        Some(Token::Match(Match { length: length as u16, distance: distance as u16 }))
-    } else if entry.is(Kind::End) {
-        None
-    } else {
-        return Err(DecodeError::Symbol);
-    };
-    reader.put(bits, count);
-    Ok(token)
+    })
 }
 
 /// What a stream stands for, as far as it is still needed.
@@ -206,32 +203,49 @@ impl History {
 }
 
 /// Copies `length` bytes from `distance` back to `at`, which may overlap; up to 16 bytes behind may change.
-#[inline]
+#[expect(clippy::inline_always, reason = "a call for each match costs a tenth of all decoding")]
+#[inline(always)]
 fn copy_match(bytes: &mut [u8], at: usize, distance: usize, length: usize) {
+    if distance < 16 {
+        return repeat(bytes, at, distance, length);
+    }
     let from = at - distance;
-    if distance >= 16 {
-        for offset in (0..length).step_by(16) {
-            let Some(chunk) = bytes.get(from + offset..).and_then(|rest| rest.first_chunk::<16>()).copied()
-            else {
-                return;
-            };
-            let Some(to) = bytes.get_mut(at + offset..).and_then(|rest| rest.first_chunk_mut::<16>()) else {
-                return;
-            };
-            *to = chunk;
-        }
-    } else if distance == 1 {
-        let byte = bytes.get(from).copied().unwrap_or(0);
+    for offset in (0..length).step_by(16) {
+        let Some(chunk) = bytes.get(from + offset..).and_then(|rest| rest.first_chunk::<16>()).copied()
+        else {
+            return;
+        };
+        let Some(to) = bytes.get_mut(at + offset..).and_then(|rest| rest.first_chunk_mut::<16>()) else {
+            return;
+        };
+        *to = chunk;
+    }
+}
+
+/// The same where it does overlap.
+#[inline(never)]
+fn repeat(bytes: &mut [u8], at: usize, distance: usize, length: usize) {
+    if distance == 1 {
+        let byte = bytes.get(at - 1).copied().unwrap_or(0);
         if let Some(run) = bytes.get_mut(at..at + length) {
             run.fill(byte);
         }
-    } else {
-        for offset in 0..length {
-            let byte = bytes.get(from + offset).copied().unwrap_or(0);
-            if let Some(to) = bytes.get_mut(at + offset) {
-                *to = byte;
-            }
+        return;
+    }
+    // The first sixteen bytes one by one, then as many at once as whole periods fit into them.
+    let first = length.min(16);
+    for offset in at..at + first {
+        let byte = bytes.get(offset - distance).copied().unwrap_or(0);
+        if let Some(to) = bytes.get_mut(offset) {
+            *to = byte;
         }
+    }
+    let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()).copied() else { return };
+    for offset in (0..length).step_by(16 - 16 % distance.max(1)).skip(1) {
+        let Some(to) = bytes.get_mut(at + offset..).and_then(|rest| rest.first_chunk_mut::<16>()) else {
+            return;
+        };
+        *to = chunk;
     }
 }
 
@@ -373,78 +387,126 @@ impl<R: Read> Decoder<R> {
         self.history.reserve(SEGMENT);
         let Self { reader, history, .. } = self;
         let first_bit = reader.position();
-        let start = history.len;
         let floor = usize::try_from(self.begin.saturating_sub(history.base)).unwrap_or(0);
-        let bytes = history.bytes.as_mut_slice();
-        let mut at = start;
-        let limit = start + SEGMENT;
-        let mut ended = None;
-        while at < limit {
-            reader.fill()?;
-            let (mut bits, mut count) = reader.take();
-            let mut entry = codes.literals.look_up(bits);
+        let mut run = Run { bytes: &mut history.bytes, floor, start: history.len, at: history.len, matches };
+        loop {
+            // Where the segment begins, as the cursor counts.
+            let first = first_bit.wrapping_sub(reader.window_start());
+            match reader.advance(|cursor| run.tokens::<NOTES>(cursor, codes, first))? {
+                Stop::Full => {
+                    history.len = run.at;
+                    return Ok(None);
+                }
+                Stop::End(bits) => {
+                    history.len = run.at;
+                    return Ok(Some(first_bit + bits));
+                }
+                Stop::Empty => reader.read_more()?,
+            }
+        }
+    }
+}
+
+/// Why no more tokens are read.
+enum Stop {
+    /// The segment is as long as one gets.
+    Full,
+    /// The block ends, so many bits behind the segment's first.
+    End(u64),
+    /// The window has no more.
+    Empty,
+}
+
+/// Content that is being made.
+struct Run<'d> {
+    /// Content before it, then room for more.
+    bytes: &'d mut [u8],
+    /// No match reaches further back.
+    floor: usize,
+    /// Where the segment begins.
+    start: usize,
+    /// Where the next byte comes.
+    at: usize,
+    matches: &'d mut Vec<Place>,
+}
+
+impl Run<'_> {
+    /// Reads tokens of a segment whose first bit is number `first` of the cursor's window.
+    #[inline]
+    fn tokens<const NOTES: bool>(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        codes: &Codes,
+        first: u64,
+    ) -> Result<Stop, DecodeError> {
+        let limit = self.start + SEGMENT;
+        let mut at = self.at;
+        let stop = loop {
+            if at >= limit {
+                break Stop::Full;
+            }
+            if !cursor.fill() {
+                break Stop::Empty;
+            }
+            let mut entry = codes.literals.look_up(cursor.bits);
             // Three codes fit into what is loaded.
             if entry.is(Kind::Literal) {
-                (bits, count) = (bits >> entry.length(), count - entry.length());
-                put(bytes, at, entry.value());
+                cursor.skip(entry.total());
+                put(self.bytes, at, entry.value());
                 at += 1;
-                entry = codes.literals.look_up(bits);
+                entry = codes.literals.look_up(cursor.bits);
                 if entry.is(Kind::Literal) {
-                    (bits, count) = (bits >> entry.length(), count - entry.length());
-                    put(bytes, at, entry.value());
+                    cursor.skip(entry.total());
+                    put(self.bytes, at, entry.value());
                     at += 1;
-                    entry = codes.literals.look_up(bits);
+                    entry = codes.literals.look_up(cursor.bits);
                     if entry.is(Kind::Literal) {
-                        reader.put(bits >> entry.length(), count - entry.length());
-                        put(bytes, at, entry.value());
+                        cursor.skip(entry.total());
+                        put(self.bytes, at, entry.value());
                         at += 1;
-                        continue;
                     }
+                    // What follows a match has no room beside two literals.
+                    continue;
                 }
                 if at >= limit {
-                    reader.put(bits, count);
-                    break;
+                    break Stop::Full;
                 }
-                reader.put(bits, count);
-                reader.fill()?;
-                (bits, count) = reader.take();
+                if !cursor.fill() {
+                    break Stop::Empty;
+                }
             }
             if entry.is(Kind::Base) {
-                (bits, count) = (bits >> entry.length(), count - entry.length());
-                let length = (entry.value() + (bits as u32 & ((1 << entry.extra()) - 1))) as usize;
-                (bits, count) = (bits >> entry.extra(), count - entry.extra());
-                let own = entry.length() + entry.extra();
-                let entry = codes.distances.look_up(bits);
-                if !entry.is(Kind::Base) {
+                let length = entry.sum(cursor.bits) as usize;
+                cursor.skip(entry.total());
+                let far = codes.distances.look_up(cursor.bits);
+                let distance = far.sum(cursor.bits) as usize;
+                cursor.skip(far.total());
+                if !far.is(Kind::Base) {
                     return Err(DecodeError::Symbol);
                 }
-                (bits, count) = (bits >> entry.length(), count - entry.length());
-                let distance = (entry.value() + (bits as u32 & ((1 << entry.extra()) - 1))) as usize;
-                reader.put(bits >> entry.extra(), count - entry.extra());
-                if distance > at - floor {
+                if distance > at - self.floor {
                     return Err(DecodeError::Distance);
                 }
-                copy_match(bytes, at, distance, length);
+                copy_match(self.bytes, at, distance, length);
                 if NOTES {
-                    matches.push(Place {
-                        at: (at - start) as u32,
-                        bits_end: (reader.position() - first_bit) as u32,
-                        bits: (own + entry.length() + entry.extra()) as u8,
+                    self.matches.push(Place {
+                        at: (at - self.start) as u32,
+                        bits_end: (cursor.position() as u64).wrapping_sub(first) as u32,
+                        bits: (entry.total() + far.total()) as u8,
                         is: Match { length: length as u16, distance: distance as u16 },
                     });
                 }
                 at += length;
             } else if entry.is(Kind::End) {
-                reader.put(bits, count);
-                ended = Some(reader.position());
-                reader.skip(entry.length());
-                break;
+                let bits = (cursor.position() as u64).wrapping_sub(first);
+                cursor.skip(entry.total());
+                break Stop::End(bits);
             } else {
                 return Err(DecodeError::Symbol);
             }
-        }
-        history.len = at;
-        Ok(ended)
+        };
+        self.at = at;
+        Ok(stop)
     }
 }
 

@@ -417,6 +417,12 @@ impl<R: Read, W: Write, C: Write> Walk<'_, R, W, C> {
                 at = until;
                 continue;
             }
+            if at == begin && begin >= zone {
+                at = self.whole(place, to, at);
+                if at >= end {
+                    continue;
+                }
+            }
             let until = to.min(end);
             self.copy(place, at, until, zone);
             at = until;
@@ -424,6 +430,20 @@ impl<R: Read, W: Write, C: Write> Walk<'_, R, W, C> {
                 self.pass(place);
             }
         }
+    }
+
+    /// Takes over everything from the match `place`, which begins at `at`, to the last one that ends before `to`, as it is: where it
+    /// ends then.
+    fn whole(&mut self, place: Place, to: u64, at: u64) -> u64 {
+        let ends = |place: &Place| self.segment.start + u64::from(place.at) + u64::from(place.is.length);
+        let rest = self.places.get(self.next..).unwrap_or_default();
+        let count = rest.partition_point(|place| ends(place) <= to);
+        let Some(last) = count.checked_sub(1).and_then(|index| rest.get(index)).copied() else { return at };
+        let end = ends(&last);
+        self.bits(place.bits_end - u32::from(place.bits), last.bits_end);
+        self.next += count;
+        self.bit = last.bits_end;
+        end
     }
 
     /// Goes past a match.
@@ -464,12 +484,14 @@ impl<R: Read, W: Write, C: Write> Walk<'_, R, W, C> {
         let begin = self.segment.start + u64::from(place.at);
         let is_whole = from == begin && to == begin + u64::from(place.is.length);
         let own = (place.bits_end - u32::from(place.bits), place.bits_end);
-        if is_whole && begin >= zone {
+        let distance = u64::from(place.is.distance);
+        // What it copies stands behind the last edit, or the edit is too far back.
+        let edited = zone.saturating_sub(WINDOW as u64);
+        if is_whole && (begin >= zone || begin.saturating_sub(distance) >= edited) {
             return self.bits(own.0, own.1);
         }
         let Some(new) = self.editor.moved(from) else { return };
         let length = (to - from) as usize;
-        let distance = u64::from(place.is.distance);
         if is_whole && distance <= new && self.editor.new.is_same(new, new - distance, length) {
             return self.bits(own.0, own.1);
         }

@@ -12,7 +12,8 @@ pub(super) const LITERAL_BITS: u32 = 11;
 /// The same in distances.
 pub(super) const DISTANCE_BITS: u32 = 9;
 
-/// What a code stands for, in one word: 5 bits say how long it is, 5 how many bits follow it, 3 what it is, and 16 its value.
+/// What a code stands for, in one word: 5 bits say how long it is with the bits that follow it, 4 how many those are, 3 what it is, 4 how
+/// long it is itself, and 16 its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Entry(u32);
 
@@ -34,19 +35,26 @@ pub(super) enum Kind {
 
 impl Entry {
     const fn new(kind: Kind, value: u16, extra: u8, length: u8) -> Self {
-        Self((value as u32) << 16 | (kind as u32) << 10 | (extra as u32) << 5 | length as u32)
+        let total = (length + extra) as u32;
+        Self((value as u32) << 16 | (length as u32) << 12 | (kind as u32) << 9 | (extra as u32) << 5 | total)
     }
 
-    /// Bits to pass over.
+    /// Bits to pass over: the code's, and those that follow.
     #[inline]
-    pub(super) fn length(self) -> u32 {
+    pub(super) fn total(self) -> u32 {
         self.0 & 31
     }
 
-    /// Bits that follow.
+    /// Bits that follow the code.
     #[inline]
     pub(super) fn extra(self) -> u32 {
-        self.0 >> 5 & 31
+        self.0 >> 5 & 15
+    }
+
+    /// Bits of the code.
+    #[inline]
+    fn length(self) -> u32 {
+        self.0 >> 12 & 15
     }
 
     #[inline]
@@ -54,9 +62,15 @@ impl Entry {
         self.0 >> 16
     }
 
+    /// The value, and what those of `bits` add that follow the code, with which they begin.
+    #[inline]
+    pub(super) fn sum(self, bits: u64) -> u32 {
+        self.value() + ((bits >> self.length()) as u32 & ((1 << self.extra()) - 1))
+    }
+
     #[inline]
     pub(super) fn is(self, kind: Kind) -> bool {
-        self.0 >> 10 & 7 == kind as u32
+        self.0 >> 9 & 7 == kind as u32
     }
 }
 
