@@ -36,6 +36,7 @@ mod decode;
 mod edit;
 mod emit;
 mod gzip;
+mod history;
 #[expect(clippy::cast_possible_truncation, reason = "symbols and lengths of codes, which are small")]
 mod table;
 #[expect(clippy::cast_possible_truncation, reason = "numbers of symbols, which are small")]
