@@ -169,8 +169,8 @@ impl ImagePath {
     }
 }
 
-/// What is known of paths, found by their hash: a look-up in a tree reads a dozen paths, and a plan asks a million times. In the
-/// order in which they came, until it is sorted.
+/// What is known of paths, found by their hash: in a tree each look-up reads many paths, which lie apart. In the order in which
+/// they came, until it is sorted.
 pub type PathMap<V> = IndexMap<ImagePath, V, RandomState>;
 
 /// Paths, in no order.
