@@ -81,23 +81,16 @@ impl<R: Read> BitReader<R> {
     }
 
     /// Makes sure that at least 56 bits are loaded: those behind the end are noughts.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method is one for each lifetime of a window"
+    )]
     #[inline]
     pub(super) fn fill(&mut self) -> Result<(), DecodeError> {
-        loop {
-            if let Some(word) = self.window.get(self.next..).and_then(|rest| rest.first_chunk::<8>()) {
-                self.bits |= u64::from_le_bytes(*word) << self.count;
-                let bytes = (63 - self.count) >> 3;
-                self.next += bytes as usize;
-                self.count += bytes * 8;
-                return Ok(());
-            }
+        while !self.advance(|cursor| cursor.fill()) {
             self.read_more()?;
         }
-    }
-
-    /// Where it is.
-    pub(super) fn cursor(&self) -> Cursor<'_> {
-        Cursor { window: &self.window, next: self.next, bits: self.bits, count: self.count }
+        Ok(())
     }
 
     /// Number of the first bit of the window.
@@ -107,7 +100,7 @@ impl<R: Read> BitReader<R> {
 
     /// Goes to where a cursor of its window went: what `go` gives with it.
     pub(super) fn advance<T>(&mut self, go: impl FnOnce(&mut Cursor<'_>) -> T) -> T {
-        let mut cursor = self.cursor();
+        let mut cursor = Cursor { window: &self.window, next: self.next, bits: self.bits, count: self.count };
         let out = go(&mut cursor);
         (self.next, self.bits, self.count) = (cursor.next, cursor.bits, cursor.count);
         out
@@ -146,8 +139,7 @@ impl<R: Read> BitReader<R> {
     /// Passes over `n` loaded bits.
     #[inline]
     pub(super) fn skip(&mut self, n: u32) {
-        self.bits >>= n;
-        self.count = self.count.saturating_sub(n);
+        self.advance(|cursor| cursor.skip(n));
     }
 
     /// The next `n` bits, at most 32.
