@@ -73,6 +73,9 @@ pub fn detect(rootfs: &Rootfs) -> BTreeMap<Kind, ImagePath> {
 }
 /// `path` as the tree has it: links among its directories followed, its last name as it is.
 pub fn canonical(rootfs: &Rootfs, path: &ImagePath) -> ImagePath {
+    if let Some(own) = rootfs.own(path) {
+        return own.clone();
+    }
     match path.parent().and_then(|parent| rootfs.canonicalize_missing(&parent)) {
         Some(parent) => parent.child(path.name()),
         None => path.clone(),

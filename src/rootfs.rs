@@ -63,7 +63,12 @@ impl Rootfs {
     /// The tree's own copy of `path`, so that what remembers many paths shares their bytes; `path` itself where
     /// the tree does not have it.
     pub fn shared(&self, path: ImagePath) -> ImagePath {
-        self.nodes.get_key_value(&path).map_or(path, |(own, _)| own.clone())
+        self.own(&path).cloned().unwrap_or(path)
+    }
+
+    /// The tree's own copy of `path`, if it has it. No link stands above such a name.
+    pub fn own(&self, path: &ImagePath) -> Option<&ImagePath> {
+        self.nodes.get_key_value(path).map(|(own, _)| own)
     }
 
     /// The name at `path`, symbolic links not followed.

@@ -116,9 +116,8 @@ impl<'a> Reader<'a> {
 
     fn canonical(&mut self, path: ImagePath) -> ImagePath {
         let rootfs = self.rootfs;
-        // What is in the tree has no link above it.
-        if rootfs.node(&path).is_some() {
-            return rootfs.shared(path);
+        if let Some(own) = rootfs.own(&path) {
+            return own.clone();
         }
         let Some(parent) = path.parent() else { return path };
         let path = self
