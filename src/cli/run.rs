@@ -15,13 +15,13 @@ use crate::sandbox::{Limits, Root};
 
 pub(super) fn run(args: RunArgs, pipeline: &dyn Pipeline, world: &mut World<'_>) -> Result<Outcome, Failure> {
     let limits = Limits::default();
-    let detail = detail(&args.talk);
+    let detail = detail(&args.start.talk);
     let request = RunRequest {
         image: args.image,
-        platform: args.platform,
+        platform: args.start.platform,
         asked: Asked {
             user: args.app.user,
-            args: args.args,
+            args: args.start.args,
             env: args.app.env,
             mounts: args.app.mount,
             root: if args.read_only { Root::ReadOnly } else { Root::Writable },
@@ -33,14 +33,14 @@ pub(super) fn run(args: RunArgs, pipeline: &dyn Pipeline, world: &mut World<'_>)
             duration: args.duration.map(|seconds| std::time::Duration::from_secs(seconds.get().into())),
         },
         // What is printed is data, and the app's words are not part of it.
-        said: if args.talk.format == Format::Json { Said::ToStderr } else { Said::ToBoth },
-        limits: args.limits.into(),
-        registry: args.registry.into(),
+        said: if args.start.talk.format == Format::Json { Said::ToStderr } else { Said::ToBoth },
+        limits: args.start.limits.into(),
+        registry: args.start.registry.into(),
     };
-    let report = pipeline.run(&request, &*progress(&args.talk, world)).map_err(Failure::of_run)?;
-    if args.talk.format == Format::Json {
+    let report = pipeline.run(&request, &*progress(&args.start.talk, world)).map_err(Failure::of_run)?;
+    if args.start.talk.format == Format::Json {
         world.say(&report.render())?;
-    } else if !args.talk.quiet {
+    } else if !args.start.talk.quiet {
         world.tell(&remarks(&report, detail));
     }
     Ok(Outcome::Ended(match report.ended {

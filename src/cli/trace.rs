@@ -26,11 +26,11 @@ pub(super) fn run(
     let target = args.output.as_deref().map(Target::prepare_private).transpose()?;
     let request = TraceRequest {
         image: args.image.clone(),
-        platform: args.platform,
+        platform: args.start.platform,
         asked: Asked {
             run: run::Asked {
                 user: args.app.user,
-                args: args.args,
+                args: args.start.args,
                 env: args.app.env,
                 mounts: args.app.mount,
                 root: Root::Writable,
@@ -43,28 +43,29 @@ pub(super) fn run(
             calls: if args.syscalls { Calls::Every } else { Calls::Watched },
         },
         runs: args.runs.get(),
-        aloud: args.talk.verbose,
-        limits: args.limits.into(),
-        registry: args.registry.into(),
+        aloud: args.start.talk.verbose,
+        limits: args.start.limits.into(),
+        registry: args.start.registry.into(),
     };
-    let progress = progress(&args.talk, world);
+    let progress = progress(&args.start.talk, world);
     let traced = pipeline.trace(&request, &*progress)?;
     let to_stdout = args.output.as_ref().is_some_and(|path| path.as_os_str() == "-");
     if let Some(target) = target {
         target.write(&traced.observation.profile.render(), world)?;
     }
-    match args.talk.format {
+    match args.start.talk.format {
         // Written already.
         Format::Json if to_stdout => {}
         Format::Json => world.say(&traced.observation.profile.render())?,
-        Format::Text if args.talk.quiet => {}
+        Format::Text if args.start.talk.quiet => {}
         Format::Text => {
             let style = if to_stdout { world.err_style } else { world.out_style };
-            let text = render_profile(&traced.observation.profile, &args.image, style, detail(&args.talk));
+            let text =
+                render_profile(&traced.observation.profile, &args.image, style, detail(&args.start.talk));
             if to_stdout { world.tell(&text) } else { world.say(&text)? }
         }
     }
-    tell_doubts(&traced, args.talk.verbose, world);
+    tell_doubts(&traced, args.start.talk.verbose, world);
     let complaints = &traced.observation.complaints;
     Ok(if complaints.is_empty() { Outcome::Clean } else { Outcome::Findings })
 }

@@ -74,9 +74,6 @@ pub(in crate::cli) struct RunArgs {
     /// Send it its stop signal after so many seconds, and kill it 10 seconds later
     #[arg(long = "for", value_name = "SECONDS")]
     pub(in crate::cli) duration: Option<NonZeroU32>,
-    /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
-    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
-    pub(in crate::cli) platform: Option<String>,
     /// Most memory of all its processes together, with K, M, G or T for powers of 1024 [default: 4G]
     #[arg(long, value_name = "BYTES", value_parser = bytes, help_heading = "Limits")]
     pub(in crate::cli) memory: Option<u64>,
@@ -87,14 +84,7 @@ pub(in crate::cli) struct RunArgs {
     #[arg(long, value_name = "BYTES", value_parser = bytes, help_heading = "Limits")]
     pub(in crate::cli) disk: Option<u64>,
     #[command(flatten)]
-    pub(in crate::cli) limits: LimitArgs,
-    #[command(flatten)]
-    pub(in crate::cli) registry: RegistryArgs,
-    #[command(flatten)]
-    pub(in crate::cli) talk: TalkArgs,
-    /// Instead of the image's command: what its entrypoint gets, or what starts if it has none
-    #[arg(last = true, value_name = "ARG")]
-    pub(in crate::cli) args: Vec<String>,
+    pub(in crate::cli) start: StartArgs,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -135,6 +125,13 @@ pub(in crate::cli) struct TraceArgs {
     pub(in crate::cli) syscalls: bool,
     #[command(flatten)]
     pub(in crate::cli) app: AppArgs,
+    #[command(flatten)]
+    pub(in crate::cli) start: StartArgs,
+}
+
+/// Which image is started, how it is fetched and told of, and with which words.
+#[derive(Debug, ClapArgs)]
+pub(in crate::cli) struct StartArgs {
     /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
     #[arg(long, value_name = "PLATFORM", value_parser = platform)]
     pub(in crate::cli) platform: Option<String>,
