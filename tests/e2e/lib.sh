@@ -66,7 +66,7 @@ kiln_binary() {
     if [ -n "${KILN:-}" ]; then
         printf '%s\n' "$KILN"
     else
-        (cd "$repo" && cargo build --release --locked --quiet >&2) || die "cargo build --release failed"
+        (cd "$repo" && cargo build --release --locked >&2) || die "cargo build --release failed"
         printf '%s\n' "${CARGO_TARGET_DIR:-$repo/target}/release/kiln"
     fi
 }
