@@ -21,8 +21,13 @@
 //! 4. Tokens go out with the codes of the block that they came in. Where those have no code for one, or so much changed that
 //!    other codes are shorter, a block of its own is written.
 //!
-//! What comes out depends on the bytes that came in and on the edits alone: not on how they were read, nor on when the edits
-//! were told.
+//! Whoever reads a stream before he edits it pays for decoding once: a [`Reader`] gives what the stream stands for and leaves a
+//! [`Trail`], which says where the segments are, in some 32 bytes for each. From a trail and a copy of the content an editor takes bits and
+//! bytes as they are ([`Editor::replay`]); tokens are read again only where an edit can reach them, and what goes is not
+//! even looked at.
+//!
+//! What comes out depends on the bytes that came in and on the edits alone: not on how they were read, nor on whether they were
+//! read before, nor on when the edits were told.
 
 #[expect(clippy::cast_possible_truncation, reason = "bits of a known number, that fit")]
 mod bits;
@@ -41,9 +46,11 @@ mod history;
 mod table;
 #[expect(clippy::cast_possible_truncation, reason = "numbers of symbols, which are small")]
 mod token;
+mod trail;
 
 pub use compress::{LEVEL, compress};
 pub use edit::{Edit, EditError, Editor};
+pub use trail::{Reader, Trail};
 
 /// How far back a match reaches at most.
 pub const WINDOW: usize = 32 * 1024;

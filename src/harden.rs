@@ -10,6 +10,8 @@ mod read;
 pub mod record;
 mod write;
 
+use std::fs::File;
+
 pub use error::HardenError;
 pub use platforms::{HardenedIndex, harden_platforms};
 pub use record::MANIFEST_PATH;
@@ -22,6 +24,7 @@ use crate::cache::Cache;
 use crate::digest::BlobDigest;
 use crate::finding::Code;
 use crate::image::{Companion, FinishedImage, FinishedLayer, LayerDescriptor, Platform, Published};
+use crate::layer::spool::Unpacked;
 use crate::manifest::Manifest;
 use crate::options::{Builtin, Options};
 use crate::packages::Database;
@@ -164,7 +167,8 @@ fn make(
     progress: &dyn Progress,
 ) -> Result<(Hardened, FinishedImage), HardenError> {
     check(options)?;
-    let (image, rootfs) = read(source, platform, options, progress)?;
+    let (image, rootfs, unpacked) =
+        read_into(source, platform, options, &|| destinations.scratch(), progress)?;
     let claim = again::examine(&image, &rootfs);
     if let Some(Claim::True(manifest)) = claim {
         again::check_options(&image, options)?;
@@ -181,13 +185,26 @@ fn make(
     }
     // Pass 2 needs the verdicts only, and memory must not grow with the image.
     drop(rootfs);
-    carry_out(source, image, plan, options, destinations, progress)
+    carry_out_from(source, image, &unpacked, plan, options, destinations, progress)
 }
 
 /// Makes of `image` what `plan` says; its blobs are staged, and nothing of it is visible yet.
 pub fn carry_out(
     source: &dyn Source,
     image: SourceImage,
+    plan: Plan,
+    options: &Options,
+    destinations: &Destinations,
+    progress: &dyn Progress,
+) -> Result<(Hardened, FinishedImage), HardenError> {
+    carry_out_from(source, image, &[], plan, options, destinations, progress)
+}
+
+/// The same with what is left of pass 1.
+fn carry_out_from(
+    source: &dyn Source,
+    image: SourceImage,
+    unpacked: &[Option<Unpacked>],
     mut plan: Plan,
     options: &Options,
     destinations: &Destinations,
@@ -195,7 +212,7 @@ pub fn carry_out(
 ) -> Result<(Hardened, FinishedImage), HardenError> {
     let manifest = record::manifest(&image, &plan, options);
     record::embed(&mut plan, &manifest);
-    let made = write::layers(source, &image.layers, &plan, destinations, options, progress)?;
+    let made = write::layers(source, &image.layers, unpacked, &plan, destinations, options, progress)?;
     let (mut layers, ways): (Vec<_>, Vec<_>) = made.into_iter().unzip();
     let unchanged = image.layers.iter().zip(&layers).all(|(before, after)| before.digest == after.digest);
     layers.push(write::own_layer(layers.len(), &plan.additions, destinations, options.compression)?);
@@ -212,12 +229,27 @@ pub fn read(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<(SourceImage, Rootfs), HardenError> {
+    let (image, rootfs, _) = read_into(source, platform, options, &|| None, progress)?;
+    Ok((image, rootfs))
+}
+
+/// What pass 1 leaves: documents, the tree, and what layers unpack to, where that was kept.
+type PassOne = (SourceImage, Rootfs, Vec<Option<Unpacked>>);
+
+/// The same; what layers unpack to is kept where `scratch` gives a file for it.
+fn read_into(
+    source: &dyn Source,
+    platform: Option<&Platform>,
+    options: &Options,
+    scratch: &(dyn Fn() -> Option<File> + Sync),
+    progress: &dyn Progress,
+) -> Result<PassOne, HardenError> {
     let image = source.image(platform).map_err(HardenError::Source)?;
     let cache = Cache::open(options.cache.as_ref()).map_err(HardenError::Cache)?;
-    let indexes =
-        read::indexes(source, &image.layers, options.jobs.get(), &options.limits, &cache, progress)?;
+    let known = read::layers(source, &image.layers, options, &cache, scratch, progress)?;
+    let (indexes, unpacked) = known.into_iter().map(|layer| (layer.index, layer.unpacked)).unzip();
     let rootfs = Rootfs::merge(indexes).map_err(HardenError::Merge)?;
-    Ok((image, rootfs))
+    Ok((image, rootfs, unpacked))
 }
 
 fn platform(options: &Options) -> Result<Option<Platform>, HardenError> {

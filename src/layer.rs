@@ -9,5 +9,6 @@ pub mod header;
 pub mod index;
 pub mod pipe;
 pub mod rewrite;
+pub mod spool;
 pub mod stream;
 pub mod writer;

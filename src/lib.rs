@@ -19,7 +19,8 @@
 //! the few small files that decisions need. Then everything is data: layers merge to one tree, and a pure
 //! *plan* decides what happens to every entry, with a reason. Pass 2 *rewrites* each layer as a stream, with
 //! verdicts by the entry's position; where it is stored as gzip the stored stream is edited, and nothing is compressed
-//! again that stays ([`deflate`]). A layer without a change keeps its blob, bit for bit. What either pass made of a layer
+//! again that stays ([`deflate`]); nor is it decoded again, as long as what it unpacks to had room on the disk
+//! ([`layer::spool`]). A layer without a change keeps its blob, bit for bit. What either pass made of a layer
 //! is found again by the next run, by all that it follows from ([`mod@cache`]).
 //!
 //! # Code map

@@ -13,6 +13,7 @@ mod same;
 mod staging;
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -112,6 +113,11 @@ impl Destinations {
     /// A new blob, to be written by one thread while others write theirs.
     pub fn new_blob(&self) -> Result<BlobWriter, SinkError> {
         self.staging.new_blob()
+    }
+
+    /// A file without a name, for what need not last; `None` where nothing is written.
+    pub fn scratch(&self) -> Option<File> {
+        self.staging.scratch()
     }
 
     /// The file of a blob that is staged; `None` where nobody wants the bytes.

@@ -186,6 +186,50 @@ impl<R: Read> BitReader<R> {
         Ok(self.window.get(from..to).unwrap_or_default())
     }
 
+    /// Goes on to the bit of that number, and lets go of what stands before it.
+    pub(super) fn go_to(&mut self, position: u64) -> Result<(), DecodeError> {
+        while self.end.is_none() && self.base + (self.window.len() as u64) <= position / 8 {
+            self.base += self.window.len() as u64;
+            self.window.clear();
+            self.read_more()?;
+        }
+        let byte = (position / 8).saturating_sub(self.base);
+        (self.next, self.bits, self.count) = (usize::try_from(byte).unwrap_or(usize::MAX), 0, 0);
+        self.let_go(position);
+        self.fill()?;
+        self.skip((position % 8) as u32);
+        Ok(())
+    }
+
+    /// Makes sure that all before the bit of that number is at hand, if it is there.
+    pub(super) fn hold(&mut self, position: u64) -> Result<(), DecodeError> {
+        while self.end.is_none() && self.base + (self.window.len() as u64) < position.div_ceil(8) {
+            self.read_more()?;
+        }
+        Ok(())
+    }
+
+    /// Reads what is left, and lets go of it.
+    pub(super) fn drain(&mut self) -> Result<(), DecodeError> {
+        while self.end.is_none() {
+            self.base += self.window.len() as u64;
+            self.window.clear();
+            self.next = 0;
+            self.read_more()?;
+        }
+        Ok(())
+    }
+
+    /// What it reads from.
+    pub(super) fn get_mut(&mut self) -> &mut R {
+        &mut self.inner
+    }
+
+    /// The same, at the end.
+    pub(super) fn into_inner(self) -> R {
+        self.inner
+    }
+
     /// Lets go of what stands before the bit of that number.
     pub(super) fn let_go(&mut self, position: u64) {
         let keep = (position / 8).min(self.base + self.next as u64);

@@ -34,6 +34,48 @@ pub(super) enum Body {
     Stored,
     /// Tokens.
     Coded(Coded),
+    /// Tokens that were not looked at.
+    Marked(Mark),
+}
+
+/// Where tokens are in a stream that was read before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    /// The first of their bits.
+    pub(super) first: u64,
+    /// How many there are.
+    pub(super) bits: u32,
+    /// Their block begins so many bits before the first.
+    pub(super) head: u32,
+    /// Whether the block ends behind them.
+    pub(super) is_end: bool,
+}
+
+/// Where a segment is that was read.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// Where what it stands for ends.
+    pub(super) end: u64,
+    /// Its tokens, and their codes; `None` for bytes as they are.
+    pub(super) tokens: Option<(Mark, Arc<Codes>)>,
+}
+
+/// What is needed of the next segment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Need {
+    /// Whether edits may reach its matches.
+    pub(super) matches: bool,
+    /// Up to where old content is neither read nor stays.
+    pub(super) gone: u64,
+}
+
+/// Where the segments of a stream come from, one after the other.
+pub(super) trait Segments {
+    /// The next one, with what it stands for behind what is in `old`; none behind the last block.
+    fn next(&mut self, old: &mut History, need: Need) -> Result<Option<Segment>, DecodeError>;
+
+    /// The tokens of a segment that was handed out as marked, in order.
+    fn fetch(&mut self, mark: Mark) -> Result<Coded, DecodeError>;
 }
 
 /// Tokens, with the bits that they are written with.
@@ -65,6 +107,17 @@ pub(super) struct Place {
 }
 
 impl Coded {
+    /// Those at `mark`, which `reader` has at hand.
+    pub(super) fn of<R: Read>(
+        reader: &BitReader<R>,
+        Mark { first, bits, is_end, .. }: Mark,
+        codes: Arc<Codes>,
+        matches: Option<Vec<Place>>,
+    ) -> Self {
+        let (bytes, first) = reader.copy_of(first, first + u64::from(bits));
+        Self { codes, is_end, bytes, first, bits, matches }
+    }
+
     /// Bits of the segment, by their numbers in it.
     pub(super) fn range(&self, from: u32, to: u32) -> Bits<'_> {
         Bits::within(&self.bytes, self.first + from, to.saturating_sub(from))
@@ -82,8 +135,8 @@ impl Coded {
         Ok(out)
     }
 
-    /// Its matches, read again if they were not noted.
-    pub(super) fn places(&self) -> Result<Vec<Place>, DecodeError> {
+    /// Its matches, read again where they were not noted: those that begin before `until`, in bytes from its start, and one more.
+    pub(super) fn places(&self, until: u32) -> Result<Vec<Place>, DecodeError> {
         let mut reader = BitReader::within(&self.bytes, self.first, self.first + self.bits);
         let (mut at, mut out) = (0, Vec::new());
         while reader.position() < u64::from(self.first + self.bits) {
@@ -94,6 +147,9 @@ impl Coded {
                     let bits_end = (reader.position() - u64::from(self.first)) as u32;
                     let bits = (reader.position() - begin) as u8;
                     out.push(Place { at, bits_end, bits, is });
+                    if at >= until {
+                        break;
+                    }
                     at += u32::from(is.length);
                 }
             }
@@ -144,11 +200,12 @@ enum State {
 
 /// Reads a stream, segment by segment.
 pub(super) struct Decoder<R> {
-    reader: BitReader<R>,
-    pub(super) history: History,
+    pub(super) reader: BitReader<R>,
     state: State,
     /// Where the stream began: no match reaches further back.
     begin: u64,
+    /// Where the last block began, as the number of a bit.
+    block: u64,
     /// The checksum of the stream, if it is a member of gzip.
     checksum: Option<Crc>,
 }
@@ -159,23 +216,34 @@ impl<R: Read> Decoder<R> {
             Format::Deflate => (State::Before, None),
             Format::Gzip => (State::Outside, Some(Crc::new())),
         };
-        Self { reader: BitReader::new(inner), history: History::default(), state, begin: 0, checksum }
+        Self { reader: BitReader::new(inner), state, begin: 0, block: 0, checksum }
     }
 
-    /// The next segment; none behind the last block. Its matches are noted where `notes`.
-    pub(super) fn segment(&mut self, notes: bool) -> Result<Option<Segment>, DecodeError> {
-        let segment = self.next_segment(notes)?;
-        if let Some((segment, checksum)) = segment.as_ref().zip(self.checksum.as_mut()) {
-            checksum.update(self.history.range(segment.start, segment.end));
+    /// Reads the next segment, and puts what it stands for behind what is in `old`; none behind the last block. Its matches go to
+    /// `notes`, if they are to be noted.
+    pub(super) fn step(
+        &mut self,
+        old: &mut History,
+        notes: Option<&mut Vec<Place>>,
+    ) -> Result<Option<Step>, DecodeError> {
+        let start = old.end();
+        let step = self.next_step(old, notes)?;
+        if let Some((step, checksum)) = step.as_ref().zip(self.checksum.as_mut()) {
+            checksum.update(old.range(start, step.end));
         }
-        Ok(segment)
+        Ok(step)
     }
 
-    fn next_segment(&mut self, notes: bool) -> Result<Option<Segment>, DecodeError> {
+    fn next_step(
+        &mut self,
+        old: &mut History,
+        mut notes: Option<&mut Vec<Place>>,
+    ) -> Result<Option<Step>, DecodeError> {
         loop {
             self.reader.let_go(self.reader.position());
             match std::mem::replace(&mut self.state, State::Before) {
                 State::Before => {
+                    self.block = self.reader.position();
                     let head = read_head(&mut self.reader)?;
                     self.state = match head.content {
                         Content::Stored(left) => State::Stored { left, is_last: head.is_last },
@@ -186,21 +254,21 @@ impl<R: Read> Decoder<R> {
                 }
                 State::Stored { left: 0, is_last } => self.after(is_last),
                 State::Stored { left, is_last } => {
-                    let start = self.history.end();
                     let bytes = self.reader.bytes(left.min(SEGMENT))?;
                     if bytes.is_empty() {
                         return Err(DecodeError::Truncated);
                     }
-                    self.history.push(bytes);
+                    old.push(bytes);
                     let left = left - bytes.len();
                     self.state = State::Stored { left, is_last };
-                    return Ok(Some(Segment { start, end: self.history.end(), body: Body::Stored }));
+                    return Ok(Some(Step { end: old.end(), tokens: None }));
                 }
                 State::Coded { codes, is_last, is_begun } => {
-                    let segment = self.coded(codes, is_last, notes)?;
+                    let start = old.end();
+                    let tokens = self.coded(old, codes, is_last, notes.as_deref_mut())?;
                     // Of a block without tokens nothing is said: there may be any number of them.
-                    if segment.end > segment.start || is_begun {
-                        return Ok(Some(segment));
+                    if old.end() > start || is_begun {
+                        return Ok(Some(Step { end: old.end(), tokens: Some(tokens) }));
                     }
                 }
                 State::Over => {
@@ -210,7 +278,7 @@ impl<R: Read> Decoder<R> {
                     };
                     gzip::read_trailer(&mut self.reader, checksum)?;
                     checksum.reset();
-                    self.begin = self.history.end();
+                    self.begin = old.end();
                     if self.reader.is_over()? {
                         self.checksum = None;
                         self.state = State::Over;
@@ -227,61 +295,78 @@ impl<R: Read> Decoder<R> {
         self.state = if is_last { State::Over } else { State::Before };
     }
 
-    fn coded(&mut self, codes: Arc<Codes>, is_last: bool, notes: bool) -> Result<Segment, DecodeError> {
-        let start = self.history.end();
-        let first_bit = self.reader.position();
-        let mut matches = Vec::new();
-        let ended = if notes {
-            self.tokens::<true>(&codes, &mut matches)?
-        } else {
-            self.tokens::<false>(&codes, &mut matches)?
+    fn coded(
+        &mut self,
+        old: &mut History,
+        codes: Arc<Codes>,
+        is_last: bool,
+        notes: Option<&mut Vec<Place>>,
+    ) -> Result<(Mark, Arc<Codes>), DecodeError> {
+        let first = self.reader.position();
+        let ended = match notes {
+            Some(notes) => self.tokens::<true>(old, &codes, notes)?,
+            None => self.tokens::<false>(old, &codes, &mut Vec::new())?,
         };
         if self.reader.is_beyond() {
             return Err(DecodeError::Truncated);
         }
-        let end_bit = ended.unwrap_or(self.reader.position());
-        let (bytes, first) = self.reader.copy_of(first_bit, end_bit);
+        let bits = (ended.unwrap_or(self.reader.position()) - first) as u32;
         match ended {
             Some(_) => self.after(is_last),
             None => self.state = State::Coded { codes: Arc::clone(&codes), is_last, is_begun: true },
         }
-        let body = Body::Coded(Coded {
-            codes,
-            is_end: ended.is_some(),
-            bytes,
-            first,
-            bits: (end_bit - first_bit) as u32,
-            matches: notes.then_some(matches),
-        });
-        Ok(Segment { start, end: self.history.end(), body })
+        let head = (first - self.block) as u32;
+        Ok((Mark { first, bits, head, is_end: ended.is_some() }, codes))
     }
 
     /// Reads tokens up to the end of the segment, or of the block: then the bit at which that is said.
     fn tokens<const NOTES: bool>(
         &mut self,
+        old: &mut History,
         codes: &Codes,
         matches: &mut Vec<Place>,
     ) -> Result<Option<u64>, DecodeError> {
-        self.history.reserve(SEGMENT);
-        let Self { reader, history, .. } = self;
+        old.reserve(SEGMENT);
+        let reader = &mut self.reader;
         let first_bit = reader.position();
-        let floor = usize::try_from(self.begin.saturating_sub(history.base)).unwrap_or(0);
-        let mut run = Run { bytes: &mut history.bytes, floor, start: history.len, at: history.len, matches };
+        let floor = usize::try_from(self.begin.saturating_sub(old.base)).unwrap_or(0);
+        let mut run = Run { bytes: &mut old.bytes, floor, start: old.len, at: old.len, matches };
         loop {
             // Where the segment begins, as the cursor counts.
             let first = first_bit.wrapping_sub(reader.window_start());
             match reader.advance(|cursor| run.tokens::<NOTES>(cursor, codes, first))? {
                 Stop::Full => {
-                    history.len = run.at;
+                    old.len = run.at;
                     return Ok(None);
                 }
                 Stop::End(bits) => {
-                    history.len = run.at;
+                    old.len = run.at;
                     return Ok(Some(first_bit + bits));
                 }
                 Stop::Empty => reader.read_more()?,
             }
         }
+    }
+}
+
+impl<R: Read> Segments for Decoder<R> {
+    fn next(&mut self, old: &mut History, need: Need) -> Result<Option<Segment>, DecodeError> {
+        let start = old.end();
+        let mut matches = Vec::new();
+        let Some(Step { end, tokens }) = self.step(old, need.matches.then_some(&mut matches))? else {
+            return Ok(None);
+        };
+        let body = match tokens {
+            None => Body::Stored,
+            Some((mark, codes)) => {
+                Body::Coded(Coded::of(&self.reader, mark, codes, need.matches.then_some(matches)))
+            }
+        };
+        Ok(Some(Segment { start, end, body }))
+    }
+
+    fn fetch(&mut self, _: Mark) -> Result<Coded, DecodeError> {
+        unreachable!("what was decoded is handed out with its tokens")
     }
 }
 

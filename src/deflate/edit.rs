@@ -5,16 +5,17 @@
 mod walk;
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 
 use flate2::Crc;
 
 use walk::Walk;
 
-use super::decode::{Body, Coded, Decoder, Segment};
+use super::decode::{Body, Coded, Decoder, Need, Segment, Segments};
 use super::emit::{Emitter, Op};
 use super::history::History;
 use super::token::Token;
+use super::trail::{Replay, Trail};
 use super::{DecodeError, Format, WINDOW, gzip};
 
 /// New bytes in a row that are compressed for themselves: fewer go out as literals.
@@ -92,8 +93,10 @@ enum Piece {
 ///
 /// Old content is read from it. [`Self::edit`] says what changes, in order; [`Self::settle`] up to where nothing else will, so that it
 /// can be written; [`Self::finish`] writes the rest. `content` gets the new content.
-pub struct Editor<R, W, C> {
-    decoder: Decoder<R>,
+pub struct Editor<'s, W, C> {
+    segments: Box<dyn Segments + 's>,
+    /// Old content.
+    old: History,
     sink: W,
     content: C,
     /// Segments that are read and not settled.
@@ -105,7 +108,7 @@ pub struct Editor<R, W, C> {
     last: u64,
     /// Nothing before it is edited any more.
     settled: u64,
-    /// Old content that was read by others.
+    /// Old content that was read by others, or that they do not need.
     served: u64,
     /// Matches that begin before this may have lost what they copy.
     zone: u64,
@@ -118,9 +121,24 @@ pub struct Editor<R, W, C> {
     checksum: Crc,
 }
 
-impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
+impl<'s, W: Write, C: Write> Editor<'s, W, C> {
     /// Begins to edit what `source` gives.
-    pub fn new(source: R, format: Format, sink: W, content: C) -> Self {
+    pub fn new(source: impl Read + 's, format: Format, sink: W, content: C) -> Self {
+        Self::of(Box::new(Decoder::new(source, format)), format, sink, content)
+    }
+
+    /// The same where `source` was read before and left a trail: it stands for `old`, and is not decoded.
+    pub fn replay(
+        source: impl Read + 's,
+        (trail, old): (&'s Trail, impl Read + Seek + 's),
+        format: Format,
+        sink: W,
+        content: C,
+    ) -> Self {
+        Self::of(Box::new(Replay::new(source, trail, old)), format, sink, content)
+    }
+
+    fn of(segments: Box<dyn Segments + 's>, format: Format, sink: W, content: C) -> Self {
         let mut emitter = Emitter::default();
         if format == Format::Gzip {
             gzip::write_header(&mut emitter.out);
@@ -129,7 +147,8 @@ impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
             format,
             has_failed: false,
             checksum: Crc::new(),
-            decoder: Decoder::new(source, format),
+            segments,
+            old: History::default(),
             sink,
             content,
             pending: VecDeque::new(),
@@ -177,13 +196,13 @@ impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
 
     /// Old content, some of it; nothing at the end.
     fn serve(&mut self, buf: &mut [u8]) -> Result<usize, EditError> {
-        while self.served == self.decoder.history.end() {
+        while self.served == self.old.end() {
             if !self.read_segment()? {
                 return Ok(0);
             }
         }
-        let end = self.decoder.history.end().min(self.served + buf.len() as u64);
-        let bytes = self.decoder.history.range(self.served, end);
+        let end = self.old.end().min(self.served + buf.len() as u64);
+        let bytes = self.old.range(self.served, end);
         if let Some(to) = buf.get_mut(..bytes.len()) {
             to.copy_from_slice(bytes);
         }
@@ -193,13 +212,30 @@ impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
         Ok(count)
     }
 
+    /// Passes over `count` bytes of old content that nobody reads; false where it ends before.
+    pub fn skip(&mut self, count: u64) -> Result<bool, EditError> {
+        self.served = self.served.saturating_add(count);
+        self.guarded(|editor| {
+            while editor.old.end() < editor.served {
+                if !editor.read_segment()? {
+                    return Ok(false);
+                }
+            }
+            editor.let_go();
+            Ok(true)
+        })
+    }
+
     /// Reads the next segment, and writes what is settled; false at the end.
     fn read_segment(&mut self) -> Result<bool, EditError> {
-        let start = self.decoder.history.end();
+        let start = self.old.end();
         // A segment ends at most a match behind its size: is there anything that edits can reach?
         let reach = start + 2 * super::decode::SEGMENT as u64;
         let is_quiet = reach <= self.settled && self.edits.is_empty() && start >= self.zone;
-        let Some(segment) = self.decoder.segment(!is_quiet).map_err(EditError::Decode)? else {
+        // What is not written yet is held together with what follows.
+        let gone = if self.pending.is_empty() { self.gone(start).min(self.served) } else { start };
+        let need = Need { matches: !is_quiet, gone };
+        let Some(segment) = self.segments.next(&mut self.old, need).map_err(EditError::Decode)? else {
             return Ok(false);
         };
         self.pending.push_back(segment);
@@ -207,9 +243,15 @@ impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
         Ok(true)
     }
 
+    /// Up to where old content from `start` on goes, with nothing in its place.
+    fn gone(&self, start: u64) -> u64 {
+        let edit = self.edits.iter().take_while(|edit| edit.start <= start).last();
+        edit.filter(|edit| edit.new.is_empty()).map_or(start, |edit| edit.end)
+    }
+
     fn write_settled(&mut self) -> Result<(), EditError> {
         while let Some(segment) = self.pending.pop_front_if(|segment| segment.end <= self.settled) {
-            self.write_segment(&segment)?;
+            self.write_segment(segment)?;
         }
         self.let_go();
         Ok(())
@@ -226,7 +268,7 @@ impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
         (self.settled, self.served) = (u64::MAX, u64::MAX);
         self.write_settled()?;
         while self.read_segment()? {}
-        let end = self.decoder.history.end();
+        let end = self.old.end();
         while let Some(edit) = self.edits.pop_front() {
             if edit.start > end || (edit.end > end && edit.end != Edit::END) {
                 return Err(EditError::Beyond { end: edit.end.max(edit.start), content: end });
@@ -260,9 +302,9 @@ impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
     }
 
     fn let_go(&mut self) {
-        let end = self.decoder.history.end();
+        let end = self.old.end();
         let waiting = self.pending.front().map_or(end, |segment| segment.start);
-        self.decoder.history.let_go(waiting.min(self.served).min(end.saturating_sub(WINDOW as u64)));
+        self.old.let_go(waiting.min(self.served).min(end.saturating_sub(WINDOW as u64)));
     }
 
     fn flush(&mut self, least: usize) -> Result<(), EditError> {
@@ -273,18 +315,24 @@ impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
         Ok(())
     }
 
-    fn write_segment(&mut self, segment: &Segment) -> Result<(), EditError> {
+    fn write_segment(&mut self, mut segment: Segment) -> Result<(), EditError> {
         let begin = self.new.end();
         let is_quiet =
             segment.start >= self.zone && self.edits.front().is_none_or(|edit| edit.start >= segment.end);
-        let pieces = self.build(segment);
+        let pieces = self.build(&segment);
         let end = self.new.end();
         self.tell(begin)?;
+        if let Body::Marked(mark) = segment.body
+            && !pieces.is_empty()
+        {
+            segment.body = Body::Coded(self.segments.fetch(mark).map_err(EditError::Decode)?);
+        }
         match &segment.body {
+            Body::Marked(mark) => self.emitter.end(mark.is_end),
             Body::Stored => self.emitter.stored(self.new.range(begin, end)),
             Body::Coded(coded) if is_quiet => self.emitter.copy(coded),
             Body::Coded(coded) => {
-                let ops = self.changed(segment, coded, &pieces).map_err(EditError::Decode)?;
+                let ops = self.changed(&segment, coded, &pieces).map_err(EditError::Decode)?;
                 let new = &self.new;
                 self.emitter
                     .changed(coded, &ops, |from, to| new.range(from, to))
@@ -335,7 +383,7 @@ impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
 
     fn keep(&mut self, from: u64, to: u64) -> Piece {
         let new = self.new.end();
-        self.new.push(self.decoder.history.range(from, to));
+        self.new.push(self.old.range(from, to));
         let length = to - from;
         match self.kept.back_mut() {
             Some(last) if last.old + last.length == from && last.new + last.length == new => {
@@ -359,7 +407,7 @@ impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
         let places = if let Some(places) = &coded.matches {
             places
         } else {
-            again = coded.places()?;
+            again = coded.places((needed(segment, pieces) - segment.start) as u32)?;
             &again
         };
         let mut walk = Walk::new(self, segment, places, coded.bits);
@@ -377,7 +425,16 @@ impl<R: Read, W: Write, C: Write> Editor<R, W, C> {
     }
 }
 
-impl<R: Read, W: Write, C: Write> Read for Editor<R, W, C> {
+/// Up to where matches of a segment may become others: behind the last edit, and what that can reach, all stays as it is.
+fn needed(segment: &Segment, pieces: &[Piece]) -> u64 {
+    let last = pieces.iter().rev().find_map(|piece| match *piece {
+        Piece::Old { to, zone, .. } => Some(if to == segment.end { zone.min(to) } else { to }),
+        Piece::New(..) => None,
+    });
+    last.unwrap_or(0).max(segment.start)
+}
+
+impl<W: Write, C: Write> Read for Editor<'_, W, C> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.guarded(|editor| editor.serve(buf))
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))

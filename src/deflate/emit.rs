@@ -48,7 +48,7 @@ impl Emitter {
             self.begin(&coded.codes);
             self.out.copy(coded.range(0, coded.bits));
         }
-        self.end_with(coded);
+        self.end(coded.is_end);
     }
 
     /// Writes bytes as they are.
@@ -76,7 +76,7 @@ impl Emitter {
                 part => self.tokens(coded, part)?,
             }
         }
-        self.end_with(coded);
+        self.end(coded.is_end);
         Ok(())
     }
 
@@ -87,6 +87,13 @@ impl Emitter {
         self.out.write(3, 3);
         self.out.write(0, 7);
         self.out.align();
+    }
+
+    /// Ends a segment, with which its block may end.
+    pub(super) fn end(&mut self, is_end: bool) {
+        if is_end {
+            self.close();
+        }
     }
 
     fn begin(&mut self, codes: &Arc<Codes>) {
@@ -101,12 +108,6 @@ impl Emitter {
     fn close(&mut self) {
         if let Some(open) = self.open.take() {
             open.written.end(&mut self.out);
-        }
-    }
-
-    fn end_with(&mut self, coded: &Coded) {
-        if coded.is_end {
-            self.close();
         }
     }
 

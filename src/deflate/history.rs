@@ -53,11 +53,20 @@ impl History {
 
     /// Adds content.
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.reserve(bytes.len());
-        if let Some(room) = self.bytes.get_mut(self.len..self.len + bytes.len()) {
-            room.copy_from_slice(bytes);
-            self.len += bytes.len();
-        }
+        self.room(bytes.len()).copy_from_slice(bytes);
+    }
+
+    /// Adds so many bytes, which are to be written.
+    pub(super) fn room(&mut self, length: usize) -> &mut [u8] {
+        self.reserve(length);
+        let from = self.len;
+        self.len += length;
+        self.bytes.get_mut(from..self.len).unwrap_or_default()
+    }
+
+    /// Lets go of everything, and goes on at `position`.
+    pub(super) fn pass_over(&mut self, position: u64) {
+        (self.base, self.len) = (position, 0);
     }
 
     /// Lets go of what stands before `position`.

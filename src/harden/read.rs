@@ -2,6 +2,7 @@
 //!
 //! Knows which modules want which files' bytes, not what they are for.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,53 +10,74 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::error::HardenError;
 use super::{parallel, record, stored_bytes};
 use crate::cache::{Cache, Indexed};
-use crate::image::{LayerDescriptor, LayerReader};
+use crate::image::{Codec, LayerDescriptor, LayerError, LayerReader};
 use crate::layer::index::{count_index, read_index_within};
 use crate::layer::pipe::ReadAhead;
+use crate::layer::spool::{Spool, Unpacked};
 use crate::limits::{LimitError, Limits, Meter};
+use crate::options::{Compression, Options};
 use crate::path::ImagePath;
 use crate::progress::Progress;
 use crate::rootfs::LayerIndex;
 use crate::source::Source;
 use crate::{accounts, elf, packages, plan, seed};
 
-/// Indexes of all layers, bottom first.
-pub fn indexes(
+/// Bytes read at once where nobody looks at them.
+const READ_SIZE: usize = 128 << 10;
+
+/// What is known of a layer once it was read.
+pub struct Known {
+    /// Its members.
+    pub index: LayerIndex,
+    /// What it unpacks to, where that was kept.
+    pub unpacked: Option<Unpacked>,
+}
+
+/// All layers, bottom first. What they unpack to is kept where `scratch` gives a file for it.
+pub fn layers(
     source: &dyn Source,
     layers: &[LayerDescriptor],
-    jobs: usize,
-    limits: &Limits,
+    options: &Options,
     cache: &Cache,
+    scratch: &(dyn Fn() -> Option<File> + Sync),
     progress: &dyn Progress,
-) -> Result<Vec<LayerIndex>, HardenError> {
+) -> Result<Vec<Known>, HardenError> {
     progress.start("reading", Some(stored_bytes(layers)));
-    let meter = meter(layers, limits)?;
-    let indexes = parallel::for_each_layer(layers, jobs, |number, layer| {
+    let meter = meter(layers, &options.limits)?;
+    let room = Arc::default();
+    let spool = |layer: &LayerDescriptor| {
+        // The only ones whose stored stream is edited.
+        let is_edited = layer.codec == Codec::Gzip && options.compression == Compression::Keep;
+        let file = is_edited.then(scratch)??;
+        Spool::new(file, &room, layer.size)
+    };
+    let read = parallel::for_each_layer(layers, options.jobs.get(), |number, layer| {
         let failed = |source| HardenError::Index { layer: number, source };
         if let Some(known) = cache.index(layer) {
             // A limit is passed by what an image is, and not by how kiln came to know it.
             count_index(&known.index, known.unpacked, &meter).map_err(failed)?;
             progress.advance(layer.size);
-            return Ok(known.index);
+            return Ok(Known { index: known.index, unpacked: None });
         }
         let mut stream = LayerStream::open(source, layer, &meter, progress)?;
+        stream.spool = spool(layer);
         let index = read_index_within(&mut stream, &wanted, &meter);
         match index {
             // Nobody waits for the rest of what is too much already.
             Err(error) if LimitError::find(&error).is_some() => Err(failed(error)),
             index => {
                 // A blob that is not what its digest says explains whatever else was wrong with it.
-                let unpacked = stream.finish()?;
+                let (bytes, unpacked) = stream.finish()?;
                 let index = index.map_err(failed)?;
                 let &LayerDescriptor { size, diff_id, codec, .. } = layer;
-                let known = Indexed { size, diff_id, codec, unpacked, index };
+                let known = Indexed { size, diff_id, codec, unpacked: bytes, index };
                 cache.keep_index(layer, &known);
-                Ok(known.index)
+                Ok(Known { index: known.index, unpacked })
             }
         }
     });
     progress.finish();
-    indexes
+    read
 }
 
 /// A meter for one pass over all layers; what is stored cannot unpack to less, by more than a little.
@@ -85,6 +107,8 @@ pub struct LayerStream<'a> {
     seen: Arc<AtomicU64>,
     told: u64,
     progress: &'a dyn Progress,
+    /// Keeps what it unpacks to.
+    spool: Option<Spool>,
 }
 
 impl<'a> LayerStream<'a> {
@@ -99,24 +123,31 @@ impl<'a> LayerStream<'a> {
         let stored = source.open_layer(layer).map_err(HardenError::Source)?;
         let counted = Counted { inner: stored, seen: Arc::clone(&seen) };
         let reader = LayerReader::metered(counted, layer, Arc::clone(meter)).map_err(HardenError::Layer)?;
-        Ok(Self { ahead: ReadAhead::new(reader), layer: layer.clone(), seen, told: 0, progress })
+        let (ahead, layer) = (ReadAhead::new(reader), layer.clone());
+        Ok(Self { ahead, layer, seen, told: 0, progress, spool: None })
     }
 
-    /// Reads the rest and gives the length of the stream; an error where the layer was not the one that was named.
-    pub fn finish(self) -> Result<u64, HardenError> {
+    /// Reads the rest and gives the length of the stream, and what it unpacks to, if that was kept; an error where the layer was not
+    /// the one that was named.
+    pub fn finish(mut self) -> Result<(u64, Option<Unpacked>), HardenError> {
         let layer = self.layer.diff_id;
-        let failed = |source| HardenError::Layer(crate::image::LayerError::Read { layer, source });
+        let failed = |source| HardenError::Layer(LayerError::Read { layer, source });
+        let mut rest = vec![0; if self.spool.is_some() { READ_SIZE } else { 0 }];
+        while self.spool.is_some() && self.read(&mut rest).map_err(failed)? > 0 {}
         let reader = self.ahead.finish().map_err(failed)?;
-        let unpacked = reader.finish().map_err(HardenError::Layer)?;
+        let (bytes, trail) = reader.finish().map_err(HardenError::Layer)?;
         let left = self.layer.size.saturating_sub(self.told);
         self.progress.advance(left);
-        Ok(unpacked)
+        let unpacked = self.spool.zip(trail).and_then(|(spool, trail)| spool.finish(trail));
+        Ok((bytes, unpacked))
     }
 }
 
 impl Read for LayerStream<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.ahead.read(buf)?;
+        let bytes = buf.get(..n).unwrap_or_default();
+        self.spool = self.spool.take().and_then(|spool| spool.with(bytes));
         let now = self.seen.load(Ordering::Relaxed);
         if now > self.told {
             self.progress.advance(now - self.told);

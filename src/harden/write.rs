@@ -19,6 +19,7 @@ use crate::layer::edited::edit;
 use crate::layer::gzip::Pool;
 use crate::layer::pipe::WriteBehind;
 use crate::layer::rewrite::{RewriteError, is_unchanged, rewrite};
+use crate::layer::spool::Unpacked;
 use crate::layer::stream::StreamError;
 use crate::layer::writer::write_layer;
 use crate::limits::Meter;
@@ -48,6 +49,7 @@ pub type Made = (FinishedLayer, Way);
 pub fn layers(
     source: &dyn Source,
     layers: &[LayerDescriptor],
+    unpacked: &[Option<Unpacked>],
     plan: &Plan,
     destinations: &Destinations,
     options: &Options,
@@ -59,7 +61,8 @@ pub fn layers(
     let meter = meter(layers, &options.limits)?;
     let cache = Cache::open(options.cache.as_ref()).map_err(HardenError::Cache)?;
     let compression = options.compression;
-    let pass = Pass { source, destinations, cache, compression, pool: Pool::new(jobs), meter, progress };
+    let pool = Pool::new(jobs);
+    let pass = Pass { source, unpacked, destinations, cache, compression, pool, meter, progress };
     let finished = parallel::for_each_layer(layers, jobs, |number, layer| {
         let verdicts = plan.verdicts.get(number).map_or(&[][..], Vec::as_slice);
         let (made, way) = pass.layer(number, layer, verdicts)?;
@@ -97,6 +100,7 @@ fn encoding(compression: Compression, stored: Codec) -> Encoding {
 /// What all layers have in common.
 struct Pass<'a> {
     source: &'a dyn Source,
+    unpacked: &'a [Option<Unpacked>],
     destinations: &'a Destinations,
     cache: Cache,
     compression: Compression,
@@ -203,7 +207,13 @@ impl Pass<'_> {
         // Three threads: one reads and edits, one hashes the content, one hashes and writes what is stored.
         let blob = WriteBehind::new(self.destinations.new_blob().map_err(HardenError::Sink)?);
         let content = WriteBehind::new(HashingWriter::new(io::sink()));
-        let edited = edit(Editor::new(stored, Format::Gzip, blob, content), verdicts, &self.meter);
+        let editor = match self.unpacked.get(number).and_then(Option::as_ref) {
+            Some(Unpacked { trail, content: old }) => {
+                Editor::replay(stored, (trail, old), Format::Gzip, blob, content)
+            }
+            None => Editor::new(stored, Format::Gzip, blob, content),
+        };
+        let edited = edit(editor, verdicts, &self.meter);
         let ended = edited.and_then(|(blob, content)| {
             let ended = content.finish().and_then(|content| Ok((blob.finish()?, content)));
             ended.map_err(RewriteError::Write)

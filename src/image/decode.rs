@@ -5,10 +5,9 @@
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 use std::sync::Arc;
 
-use flate2::bufread::MultiGzDecoder;
-
 use super::media::{Codec, LayerDescriptor, UnsupportedCompression};
 use super::verify::{VerifyError, VerifyingReader};
+use crate::deflate::{self, Trail};
 use crate::digest::{DiffId, HashingReader};
 use crate::limits::{Limits, Meter};
 
@@ -34,7 +33,7 @@ pub enum Decoded<R: BufRead> {
     Plain(R),
     /// gzip: every member, one after the other. What follows a member and is no member is an error, as in skopeo and
     /// containerd.
-    Gzip(Box<MultiGzDecoder<R>>),
+    Gzip(Box<deflate::Reader<R>>),
     /// zstd: every frame, one after the other.
     Zstd(Box<zstd::Decoder<'static, R>>),
 }
@@ -44,7 +43,7 @@ pub fn decode<R: Read>(codec: Codec, reader: R) -> io::Result<Decoded<BufReader<
     let reader = BufReader::with_capacity(READ_SIZE, reader);
     Ok(match codec {
         Codec::Plain => Decoded::Plain(reader),
-        Codec::Gzip => Decoded::Gzip(Box::new(MultiGzDecoder::new(reader))),
+        Codec::Gzip => Decoded::Gzip(Box::new(deflate::Reader::new(reader, deflate::Format::Gzip))),
         Codec::Zstd => {
             let mut decoder = zstd::Decoder::with_buffer(reader)?;
             decoder.window_log_max(MAX_ZSTD_WINDOW_LOG)?;
@@ -63,12 +62,12 @@ impl<R: BufRead> Decoded<R> {
         }
     }
 
-    /// What was wrapped; bytes may be left in it.
-    pub fn into_inner(self) -> R {
+    /// What was wrapped, in which bytes may be left; and the trail that decoding left.
+    fn into_parts(self) -> (R, Option<Trail>) {
         match self {
-            Self::Plain(reader) => reader,
-            Self::Gzip(decoder) => decoder.into_inner(),
-            Self::Zstd(decoder) => decoder.finish(),
+            Self::Plain(reader) => (reader, None),
+            Self::Gzip(decoder) => decoder.into_parts(),
+            Self::Zstd(decoder) => (decoder.finish(), None),
         }
     }
 }
@@ -148,21 +147,26 @@ impl<R: Read> LayerReader<R> {
         self.codec
     }
 
-    /// Reads what is left and checks the blob's size and digest and the stream's `diff_id`; gives the stream's length.
-    pub fn finish(mut self) -> Result<u64, LayerError> {
+    /// Reads what is left and checks the blob's size and digest and the stream's `diff_id`; gives the stream's length, and the trail
+    /// that decoding left, if it left one.
+    pub fn finish(mut self) -> Result<(u64, Option<Trail>), LayerError> {
         let layer = self.diff_id;
         let failed = |source| LayerError::Read { layer, source };
         // `io::copy` on a plain stream would take 8 KiB steps.
         let mut scratch = vec![0; READ_SIZE];
         while self.read(&mut scratch).map_err(failed)? != 0 {}
         let (decoded, hasher) = self.stream.finish();
-        let mut stored = decoded.into_inner();
+        let (mut stored, trail) = decoded.into_parts();
         // A decoder may know the end of its data before the end of the blob was seen.
         while stored.read(&mut scratch).map_err(failed)? != 0 {}
         assert!(stored.get_ref().is_verified(), "a verifying reader at its end has verified");
         let bytes = hasher.bytes();
         let found = hasher.diff_id();
-        if found == layer { Ok(bytes) } else { Err(LayerError::WrongDiffId { expected: layer, found }) }
+        if found == layer {
+            Ok((bytes, trail))
+        } else {
+            Err(LayerError::WrongDiffId { expected: layer, found })
+        }
     }
 }
 
@@ -237,7 +241,7 @@ mod tests {
             let mut out = Vec::new();
             reader.read_to_end(&mut out).unwrap();
             assert_eq!(out, TAR);
-            assert_eq!(reader.finish().unwrap(), TAR.len() as u64);
+            assert_eq!(reader.finish().unwrap().0, TAR.len() as u64);
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Makes the tar stream that [`rewrite`](super::rewrite::rewrite) makes, byte for byte; does not decide.
 
-use std::io::{Read, Write};
+use std::io::{self, Write};
 
 use super::header;
 use super::rewrite::{RewriteError, headers};
@@ -15,17 +15,20 @@ use crate::plan::{Patch, Verdict};
 /// As many bytes that stay part two that change into two edits: less is told with them.
 const APART: usize = 16;
 
+/// Bytes of the stream that are read at once: headers are, and content is passed over.
+const STEP: usize = 4096;
+
 /// Bytes that end an archive.
 const END: usize = 1024;
 
 /// Edits the layer that `editor` reads as `verdicts` say, by position, and ends the archive; counts what it is unpacked on `meter`.
 /// Gives what the stream and its content were written to.
-pub fn edit<R: Read, W: Write, C: Write>(
-    editor: Editor<R, W, C>,
+pub fn edit<W: Write, C: Write>(
+    editor: Editor<'_, W, C>,
     verdicts: &[Verdict],
     meter: &Meter,
 ) -> Result<(W, C), RewriteError> {
-    let mut layer = Layer { stream: TarStream::new(editor) };
+    let mut layer = Layer { stream: TarStream::in_steps(editor, STEP) };
     let mut seen = 0;
     // Global headers of members that go still hold for those that stay.
     let mut globals: Vec<u8> = Vec::new();
@@ -61,6 +64,7 @@ pub fn edit<R: Read, W: Write, C: Write>(
             }
         }
         layer.settle(padding.unwrap_or(end))?;
+        layer.pass_content()?;
     }
     if seen != verdicts.len() {
         return Err(RewriteError::Changed { expected: verdicts.len(), found: seen });
@@ -78,17 +82,24 @@ fn failed(error: EditError) -> RewriteError {
 }
 
 /// A layer while it is edited.
-struct Layer<R, W, C> {
-    stream: TarStream<Editor<R, W, C>>,
+struct Layer<'s, W, C> {
+    stream: TarStream<Editor<'s, W, C>>,
 }
 
-impl<R: Read, W: Write, C: Write> Layer<R, W, C> {
+impl<W: Write, C: Write> Layer<'_, W, C> {
     fn replace(&mut self, start: u64, end: u64, new: Vec<u8>) -> Result<(), RewriteError> {
         self.stream.get_mut().edit(Edit { start, end, new }).map_err(failed)
     }
 
     fn settle(&mut self, position: u64) -> Result<(), RewriteError> {
         self.stream.get_mut().settle(position).map_err(failed)
+    }
+
+    /// Passes over the content of the member, which says nothing of what follows.
+    fn pass_content(&mut self) -> Result<(), RewriteError> {
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        let skip = |editor: &mut Editor<'_, W, C>, count| editor.skip(count).map_err(invalid);
+        self.stream.pass_content(skip).map_err(RewriteError::Stream)
     }
 
     /// Makes the padding from `padding` to `end`, which was passed over last, noughts.

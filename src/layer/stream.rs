@@ -126,6 +126,11 @@ pub struct Member {
 impl<R: Read> TarStream<R> {
     /// Begins at the first member.
     pub fn new(inner: R) -> Self {
+        Self::in_steps(inner, READ_SIZE)
+    }
+
+    /// As [`TarStream::new`], for whoever passes over content: no more than `step` bytes are read at once.
+    pub fn in_steps(inner: R, step: usize) -> Self {
         let limits = Limits {
             max_metadata_size: MAX_HEADER,
             max_path_len: u32::try_from(MAX_PATH).ok(),
@@ -137,7 +142,7 @@ impl<R: Read> TarStream<R> {
         Self {
             inner,
             parser,
-            buffer: vec![0; READ_SIZE],
+            buffer: vec![0; step],
             start: 0,
             end: 0,
             eof: false,
@@ -298,6 +303,26 @@ impl<R: Read> TarStream<R> {
             return Ok(());
         }
         Err(StreamError::Truncated { member: self.next_member.saturating_sub(1) })
+    }
+
+    /// Passes over what is left of the member's content, without reading it: `skip` passes over so many bytes of what it reads from,
+    /// and says whether they are there.
+    pub fn pass_content(
+        &mut self,
+        skip: impl FnOnce(&mut R, u64) -> io::Result<bool>,
+    ) -> Result<(), StreamError> {
+        let there = (self.end - self.start) as u64;
+        if self.content <= there {
+            return Ok(());
+        }
+        let beyond = self.content - there;
+        self.pass(self.end - self.start);
+        if !skip(&mut self.inner, beyond).map_err(StreamError::Read)? {
+            return Err(StreamError::Truncated { member: self.next_member.saturating_sub(1) });
+        }
+        self.position += beyond;
+        self.content = 0;
+        Ok(())
     }
 
     fn skip_content(&mut self) -> Result<(), StreamError> {

@@ -75,6 +75,11 @@ impl Staging {
         Ok(BlobWriter { writer, directory: directory.unwrap_or_default(), sync: self.sync })
     }
 
+    /// A file without a name, where blobs are staged.
+    pub(super) fn scratch(&self) -> Option<File> {
+        tempfile::tempfile_in(self.directory.as_ref()?.path()).ok()
+    }
+
     /// The bytes of a finished blob.
     pub(super) fn open_blob(&self, digest: &BlobDigest) -> Result<File, SinkError> {
         let path = self.path_of(digest);

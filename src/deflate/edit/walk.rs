@@ -2,7 +2,7 @@
 //!
 //! Decides; writes nothing.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
 use super::Editor;
 use crate::deflate::decode::{Place, Segment};
@@ -11,8 +11,8 @@ use crate::deflate::token::{Match, Token};
 use crate::deflate::{MIN_MATCH, WINDOW};
 
 /// Goes through the tokens of a segment.
-pub(super) struct Walk<'e, R, W, C> {
-    editor: &'e Editor<R, W, C>,
+pub(super) struct Walk<'e, 's, W, C> {
+    editor: &'e Editor<'s, W, C>,
     segment: &'e Segment,
     places: &'e [Place],
     /// Number of the first match that is not behind.
@@ -24,10 +24,10 @@ pub(super) struct Walk<'e, R, W, C> {
     bits: u32,
 }
 
-impl<'e, R: Read, W: Write, C: Write> Walk<'e, R, W, C> {
+impl<'e, 's, W: Write, C: Write> Walk<'e, 's, W, C> {
     /// Begins with the first token of `segment`, which has these matches and so many bits.
     pub(super) fn new(
-        editor: &'e Editor<R, W, C>,
+        editor: &'e Editor<'s, W, C>,
         segment: &'e Segment,
         places: &'e [Place],
         bits: u32,
@@ -105,7 +105,7 @@ impl<'e, R: Read, W: Write, C: Write> Walk<'e, R, W, C> {
         if (from, to) == (start, end) {
             return self.bits(self.bit, bits_end);
         }
-        let bytes = self.editor.decoder.history.range(from, to).iter();
+        let bytes = self.editor.old.range(from, to).iter();
         self.ops.extend(bytes.map(|&byte| Op::Token(Token::Literal(byte))));
     }
 

@@ -11,7 +11,7 @@ const CHUNK: u64 = 128 << 10;
 
 /// Files up to this size are held as they are. Of larger ones whole segments are held until it is known what in
 /// them counts: symbols and relocations, which zstd shrinks to a quarter.
-const PLAIN: u64 = 2 << 20;
+const PLAIN: u64 = 8 << 20;
 
 /// zstd's fastest level but the negative ones.
 const LEVEL: i32 = 1;
@@ -20,7 +20,8 @@ const LEVEL: i32 = 1;
 #[derive(Debug, Default)]
 pub(super) struct Windows {
     at: u64,
-    packs: bool,
+    /// Length of the file.
+    size: u64,
     ranges: Vec<Range<u64>>,
     /// By number: chunk 2 begins at twice a chunk's length. What is held of one has no gap.
     chunks: BTreeMap<u64, Chunk>,
@@ -43,7 +44,7 @@ enum Held {
 impl Windows {
     /// For a file of `size` bytes.
     pub(super) fn new(size: u64) -> Self {
-        Self { packs: size > PLAIN, ..Self::default() }
+        Self { size, ..Self::default() }
     }
 
     /// Number of bytes that have streamed by.
@@ -61,10 +62,12 @@ impl Windows {
             let (piece, later) = rest.split_at(room.min(rest.len()));
             if self.is_wanted(number) {
                 let start = self.at;
-                let new = || Chunk { start, bytes: Held::Plain(Vec::new()) };
+                let length = end.min(self.size.max(start)) - start;
+                let length = usize::try_from(length).unwrap_or(usize::MAX).max(piece.len());
+                let new = || Chunk { start, bytes: Held::Plain(Vec::with_capacity(length)) };
                 let chunk = self.chunks.entry(number).or_insert_with(new);
                 chunk.bytes.extend(piece);
-                if self.packs && piece.len() == room {
+                if self.size > PLAIN && piece.len() == room {
                     chunk.bytes.pack();
                 }
             }

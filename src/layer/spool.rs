@@ -1,0 +1,75 @@
+//! What a layer unpacks to, kept between the passes: what pass 1 decoded pass 2 need not decode again.
+//!
+//! To save work and nothing else: where there is no room, or the disk has none, a layer is decoded twice.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::deflate::Trail;
+
+/// Bytes that all layers of a run may take together: what lies in memory for a moment, and on the disk if that is needed. More
+/// would be written before it is read.
+const MOST: u64 = 512 << 20;
+
+/// What a layer unpacks to, at least, for each byte that is stored: if there is no room for so much it is not begun.
+const RATIO: u64 = 2;
+
+/// The room that the layers of a run share.
+#[derive(Debug)]
+pub struct Room(AtomicU64);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(AtomicU64::new(MOST))
+    }
+}
+
+/// What a layer unpacks to, while it is read.
+#[derive(Debug)]
+pub struct Spool {
+    file: File,
+    room: Arc<Room>,
+    taken: u64,
+}
+
+/// A layer that was read: what it unpacks to, and where in the stored stream.
+#[derive(Debug)]
+pub struct Unpacked {
+    /// Where the segments of the stored stream are.
+    pub trail: Trail,
+    /// What it unpacks to.
+    pub content: File,
+}
+
+impl Spool {
+    /// For a layer of `stored` bytes, into `file`; `None` where there is no room.
+    pub fn new(file: File, room: &Arc<Room>, stored: u64) -> Option<Self> {
+        let has_room = stored.saturating_mul(RATIO) <= room.0.load(Ordering::Relaxed);
+        has_room.then(|| Self { file, room: Arc::clone(room), taken: 0 })
+    }
+
+    /// With more bytes, if there is room.
+    pub fn with(mut self, bytes: &[u8]) -> Option<Self> {
+        let more = bytes.len() as u64;
+        self.room.0.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(more)).ok()?;
+        self.taken += more;
+        self.file.write_all(bytes).ok()?;
+        Some(self)
+    }
+
+    /// All of it; it is in nobody's way any more when that is dropped.
+    pub fn finish(mut self, trail: Trail) -> Option<Unpacked> {
+        let content = self.file.try_clone().ok()?;
+        self.taken = 0;
+        Some(Unpacked { trail, content })
+    }
+}
+
+impl Drop for Spool {
+    /// What was not finished makes room for others.
+    fn drop(&mut self) {
+        self.room.0.fetch_add(self.taken, Ordering::Relaxed);
+    }
+}
