@@ -24,7 +24,7 @@ use crate::cache::Cache;
 use crate::digest::BlobDigest;
 use crate::finding::Code;
 use crate::image::{Companion, FinishedImage, FinishedLayer, LayerDescriptor, Platform, Published};
-use crate::layer::spool::Unpacked;
+use crate::layer::spool::{self, Unpacked};
 use crate::manifest::Manifest;
 use crate::options::{Builtin, Options};
 use crate::packages::Database;
@@ -168,7 +168,7 @@ fn make(
 ) -> Result<(Hardened, FinishedImage), HardenError> {
     check(options)?;
     let (image, rootfs, unpacked) =
-        read_into(source, platform, options, &|| destinations.scratch(), progress)?;
+        read_into(source, platform, options, &|| destinations.scratch(spool::FREE), progress)?;
     let claim = again::examine(&image, &rootfs);
     if let Some(Claim::True(manifest)) = claim {
         again::check_options(&image, options)?;

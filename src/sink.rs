@@ -115,9 +115,9 @@ impl Destinations {
         self.staging.new_blob()
     }
 
-    /// A file without a name, for what need not last; `None` where nothing is written.
-    pub fn scratch(&self) -> Option<File> {
-        self.staging.scratch()
+    /// A file without a name, for what need not last; `None` where nothing is written, or not `free` bytes are free on a disk.
+    pub fn scratch(&self, free: u64) -> Option<File> {
+        self.staging.scratch(free)
     }
 
     /// The file of a blob that is staged; `None` where nobody wants the bytes.

@@ -13,6 +13,9 @@ use crate::deflate::Trail;
 /// would be written before it is read.
 const MOST: u64 = 512 << 20;
 
+/// Bytes that must be free on the disk: what is kept is never in the way of the image that is written.
+pub const FREE: u64 = 4 * MOST;
+
 /// What a layer unpacks to, at least, for each byte that is stored: if there is no room for so much it is not begun.
 const RATIO: u64 = 2;
 
@@ -71,5 +74,38 @@ impl Drop for Spool {
     /// What was not finished makes room for others.
     fn drop(&mut self) {
         self.room.0.fetch_add(self.taken, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn layers_share_the_room_that_there_is() {
+        let room = Arc::new(Room(AtomicU64::new(10)));
+        let spool = |stored| Spool::new(tempfile::tempfile().unwrap(), &room, stored);
+        assert!(spool(6).is_none(), "it unpacks to more");
+        let first = spool(2).unwrap().with(b"1234567").unwrap();
+        assert!(spool(2).is_none(), "the first has it");
+        let second = spool(1).unwrap().with(b"123").unwrap();
+        assert!(second.with(b"4").is_none());
+        // What was given up has none.
+        let mut kept = first.with(b"890").unwrap().finish(Trail::default()).unwrap();
+        assert!(spool(1).is_none(), "what is kept stays");
+        let mut read = String::new();
+        std::io::Seek::rewind(&mut kept.content).unwrap();
+        kept.content.read_to_string(&mut read).unwrap();
+        assert_eq!(read, "1234567890");
+    }
+
+    #[test]
+    fn a_disk_that_is_full_is_no_error() {
+        let room = Arc::default();
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        assert!(Spool::new(full, &room, 1).unwrap().with(b"1").is_none());
+        assert_eq!(room.0.load(Ordering::Relaxed), MOST);
     }
 }

@@ -16,6 +16,9 @@ use crate::reference::{Reference, STDIO};
 /// Bytes hashed and written at once.
 const WRITE_SIZE: usize = 128 << 10;
 
+/// What the kernel calls a file system in memory (`linux/magic.h`).
+const TMPFS: rustix::fs::FsWord = 0x0102_1994;
+
 /// A directory of finished blobs, on the file system of the first destination so that a layout can take them by link.
 pub struct Staging {
     /// `None` where nobody wants the bytes: they are hashed and forgotten.
@@ -75,9 +78,13 @@ impl Staging {
         Ok(BlobWriter { writer, directory: directory.unwrap_or_default(), sync: self.sync })
     }
 
-    /// A file without a name, where blobs are staged.
-    pub(super) fn scratch(&self) -> Option<File> {
-        tempfile::tempfile_in(self.directory.as_ref()?.path()).ok()
+    /// A file without a name, where blobs are staged; `None` where it could be in the way: in memory, or on a disk that has no
+    /// more than `free` bytes.
+    pub(super) fn scratch(&self, free: u64) -> Option<File> {
+        let file = tempfile::tempfile_in(self.directory.as_ref()?.path()).ok()?;
+        let disk = rustix::fs::fstatfs(&file).ok()?;
+        let unit = u64::try_from(disk.f_bsize).ok()?;
+        (disk.f_type != TMPFS && disk.f_bavail.saturating_mul(unit) > free).then_some(file)
     }
 
     /// The bytes of a finished blob.

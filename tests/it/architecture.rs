@@ -101,7 +101,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("postcard", &["cache"]),
     ("quick_xml", &["audit/render/junit"]),
     ("rusqlite", &["packages/rpm"]),
-    ("rustix", &["sandbox", "trace"]),
+    ("rustix", &["sandbox", "sink", "trace"]),
     ("rustls", &["registry"]),
     ("seccompiler", &["sandbox", "trace/table"]),
     ("granit_parser", &["kube/document"]),
