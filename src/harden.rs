@@ -10,8 +10,6 @@ mod read;
 pub mod record;
 mod write;
 
-use std::fs::File;
-
 pub use error::HardenError;
 pub use platforms::{HardenedIndex, harden_platforms};
 pub use record::MANIFEST_PATH;
@@ -35,7 +33,7 @@ use crate::plan::{Level, Plan};
 use crate::progress::Progress;
 use crate::recipe::{self, Recipe};
 use crate::rootfs::Rootfs;
-use crate::sink::Destinations;
+use crate::sink::{Destinations, Scratch};
 use crate::source::{Source, SourceImage};
 
 /// An image that was read and decided on.
@@ -204,7 +202,7 @@ pub fn carry_out(
 fn carry_out_from(
     source: &dyn Source,
     image: SourceImage,
-    unpacked: &[Option<Unpacked>],
+    unpacked: &[Option<Unpacked<Scratch>>],
     mut plan: Plan,
     options: &Options,
     destinations: &Destinations,
@@ -234,14 +232,14 @@ pub fn read(
 }
 
 /// What pass 1 leaves: documents, the tree, and what layers unpack to, where that was kept.
-type PassOne = (SourceImage, Rootfs, Vec<Option<Unpacked>>);
+type PassOne = (SourceImage, Rootfs, Vec<Option<Unpacked<Scratch>>>);
 
 /// The same; what layers unpack to is kept where `scratch` gives a file for it.
 fn read_into(
     source: &dyn Source,
     platform: Option<&Platform>,
     options: &Options,
-    scratch: &(dyn Fn() -> Option<File> + Sync),
+    scratch: &(dyn Fn() -> Option<Scratch> + Sync),
     progress: &dyn Progress,
 ) -> Result<PassOne, HardenError> {
     let image = source.image(platform).map_err(HardenError::Source)?;

@@ -68,6 +68,9 @@ pub trait Prepared {
     fn publish(self: Box<Self>) -> Result<(), SinkError>;
 }
 
+/// A file without a name.
+pub type Scratch = File;
+
 /// All destinations of a run.
 pub struct Destinations {
     sinks: Vec<Box<dyn Sink>>,
@@ -116,7 +119,7 @@ impl Destinations {
     }
 
     /// A file without a name, for what need not last; `None` where nothing is written, or not `free` bytes are free on a disk.
-    pub fn scratch(&self, free: u64) -> Option<File> {
+    pub fn scratch(&self, free: u64) -> Option<Scratch> {
         self.staging.scratch(free)
     }
 

@@ -2,7 +2,6 @@
 //!
 //! Knows which modules want which files' bytes, not what they are for.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +18,7 @@ use crate::options::{Compression, Options};
 use crate::path::ImagePath;
 use crate::progress::Progress;
 use crate::rootfs::LayerIndex;
+use crate::sink::Scratch;
 use crate::source::Source;
 use crate::{accounts, elf, packages, plan, seed};
 
@@ -30,7 +30,7 @@ pub struct Known {
     /// Its members.
     pub index: LayerIndex,
     /// What it unpacks to, where that was kept.
-    pub unpacked: Option<Unpacked>,
+    pub unpacked: Option<Unpacked<Scratch>>,
 }
 
 /// All layers, bottom first. What they unpack to is kept where `scratch` gives a file for it.
@@ -39,7 +39,7 @@ pub fn layers(
     layers: &[LayerDescriptor],
     options: &Options,
     cache: &Cache,
-    scratch: &(dyn Fn() -> Option<File> + Sync),
+    scratch: &(dyn Fn() -> Option<Scratch> + Sync),
     progress: &dyn Progress,
 ) -> Result<Vec<Known>, HardenError> {
     progress.start("reading", Some(stored_bytes(layers)));
@@ -108,7 +108,7 @@ pub struct LayerStream<'a> {
     told: u64,
     progress: &'a dyn Progress,
     /// Keeps what it unpacks to.
-    spool: Option<Spool>,
+    spool: Option<Spool<Scratch>>,
 }
 
 impl<'a> LayerStream<'a> {
@@ -129,7 +129,7 @@ impl<'a> LayerStream<'a> {
 
     /// Reads the rest and gives the length of the stream, and what it unpacks to, if that was kept; an error where the layer was not
     /// the one that was named.
-    pub fn finish(mut self) -> Result<(u64, Option<Unpacked>), HardenError> {
+    pub fn finish(mut self) -> Result<(u64, Option<Unpacked<Scratch>>), HardenError> {
         let layer = self.layer.diff_id;
         let failed = |source| HardenError::Layer(LayerError::Read { layer, source });
         let mut rest = vec![0; if self.spool.is_some() { READ_SIZE } else { 0 }];

@@ -26,7 +26,7 @@ use crate::limits::Meter;
 use crate::options::{Compression, Options};
 use crate::plan::{Addition, Plan, Verdict};
 use crate::progress::Progress;
-use crate::sink::{Broken, Destinations, copy};
+use crate::sink::{Broken, Destinations, Scratch, copy};
 use crate::source::Source;
 
 /// How a layer came to be what it is.
@@ -49,7 +49,7 @@ pub type Made = (FinishedLayer, Way);
 pub fn layers(
     source: &dyn Source,
     layers: &[LayerDescriptor],
-    unpacked: &[Option<Unpacked>],
+    unpacked: &[Option<Unpacked<Scratch>>],
     plan: &Plan,
     destinations: &Destinations,
     options: &Options,
@@ -100,7 +100,7 @@ fn encoding(compression: Compression, stored: Codec) -> Encoding {
 /// What all layers have in common.
 struct Pass<'a> {
     source: &'a dyn Source,
-    unpacked: &'a [Option<Unpacked>],
+    unpacked: &'a [Option<Unpacked<Scratch>>],
     destinations: &'a Destinations,
     cache: Cache,
     compression: Compression,

@@ -2,8 +2,7 @@
 //!
 //! To save work and nothing else: where there is no room, or the disk has none, a layer is decoded twice.
 
-use std::fs::File;
-use std::io::Write as _;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,26 +30,27 @@ impl Default for Room {
 
 /// What a layer unpacks to, while it is read.
 #[derive(Debug)]
-pub struct Spool {
-    file: File,
+pub struct Spool<F> {
+    /// `None` once it was handed on.
+    file: Option<F>,
     room: Arc<Room>,
     taken: u64,
 }
 
 /// A layer that was read: what it unpacks to, and where in the stored stream.
 #[derive(Debug)]
-pub struct Unpacked {
+pub struct Unpacked<F> {
     /// Where the segments of the stored stream are.
     pub trail: Trail,
     /// What it unpacks to.
-    pub content: File,
+    pub content: F,
 }
 
-impl Spool {
+impl<F: Write> Spool<F> {
     /// For a layer of `stored` bytes, into `file`; `None` where there is no room.
-    pub fn new(file: File, room: &Arc<Room>, stored: u64) -> Option<Self> {
+    pub fn new(file: F, room: &Arc<Room>, stored: u64) -> Option<Self> {
         let has_room = stored.saturating_mul(RATIO) <= room.0.load(Ordering::Relaxed);
-        has_room.then(|| Self { file, room: Arc::clone(room), taken: 0 })
+        has_room.then(|| Self { file: Some(file), room: Arc::clone(room), taken: 0 })
     }
 
     /// With more bytes, if there is room.
@@ -58,54 +58,49 @@ impl Spool {
         let more = bytes.len() as u64;
         self.room.0.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(more)).ok()?;
         self.taken += more;
-        self.file.write_all(bytes).ok()?;
+        self.file.as_mut()?.write_all(bytes).ok()?;
         Some(self)
     }
 
-    /// All of it; it is in nobody's way any more when that is dropped.
-    pub fn finish(mut self, trail: Trail) -> Option<Unpacked> {
-        let content = self.file.try_clone().ok()?;
-        self.taken = 0;
-        Some(Unpacked { trail, content })
+    /// All of it.
+    pub fn finish(mut self, trail: Trail) -> Option<Unpacked<F>> {
+        Some(Unpacked { trail, content: self.file.take()? })
     }
 }
 
-impl Drop for Spool {
-    /// What was not finished makes room for others.
+impl<F> Drop for Spool<F> {
+    /// What was given up makes room for others.
     fn drop(&mut self) {
-        self.room.0.fetch_add(self.taken, Ordering::Relaxed);
+        if self.file.is_some() {
+            self.room.0.fetch_add(self.taken, Ordering::Relaxed);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
-
     use super::*;
 
     #[test]
     fn layers_share_the_room_that_there_is() {
         let room = Arc::new(Room(AtomicU64::new(10)));
-        let spool = |stored| Spool::new(tempfile::tempfile().unwrap(), &room, stored);
+        let spool = |stored| Spool::new(Vec::new(), &room, stored);
         assert!(spool(6).is_none(), "it unpacks to more");
         let first = spool(2).unwrap().with(b"1234567").unwrap();
         assert!(spool(2).is_none(), "the first has it");
         let second = spool(1).unwrap().with(b"123").unwrap();
         assert!(second.with(b"4").is_none());
         // What was given up has none.
-        let mut kept = first.with(b"890").unwrap().finish(Trail::default()).unwrap();
+        let kept = first.with(b"890").unwrap().finish(Trail::default()).unwrap();
         assert!(spool(1).is_none(), "what is kept stays");
-        let mut read = String::new();
-        std::io::Seek::rewind(&mut kept.content).unwrap();
-        kept.content.read_to_string(&mut read).unwrap();
-        assert_eq!(read, "1234567890");
+        assert_eq!(kept.content, b"1234567890");
     }
 
     #[test]
     fn a_disk_that_is_full_is_no_error() {
         let room = Arc::default();
-        let full = File::options().write(true).open("/dev/full").unwrap();
-        assert!(Spool::new(full, &room, 1).unwrap().with(b"1").is_none());
+        let full = &mut [0; 3][..];
+        assert!(Spool::new(full, &room, 1).unwrap().with(b"1234").is_none());
         assert_eq!(room.0.load(Ordering::Relaxed), MOST);
     }
 }
