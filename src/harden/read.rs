@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::HardenError;
-use super::{parallel, record, stored_bytes};
-use crate::cache::{Cache, Indexed};
+use super::{Means, parallel, record, stored_bytes};
+use crate::cache::Indexed;
 use crate::image::{LayerDescriptor, LayerReader};
 use crate::layer::index::{count_index, read_index_within};
 use crate::layer::pipe::ReadAhead;
@@ -20,17 +20,11 @@ use crate::source::Source;
 use crate::{accounts, elf, packages, plan, seed};
 
 /// Indexes of all layers, bottom first.
-pub fn indexes(
-    source: &dyn Source,
-    layers: &[LayerDescriptor],
-    jobs: usize,
-    limits: &Limits,
-    cache: &Cache,
-    progress: &dyn Progress,
-) -> Result<Vec<LayerIndex>, HardenError> {
+pub fn indexes(means: &Means<'_>, layers: &[LayerDescriptor]) -> Result<Vec<LayerIndex>, HardenError> {
+    let &Means { source, options, ref cache, progress } = means;
     progress.start("reading", Some(stored_bytes(layers)));
-    let meter = meter(layers, limits)?;
-    let indexes = parallel::for_each_layer(layers, jobs, |number, layer| {
+    let meter = meter(layers, &options.limits)?;
+    let indexes = parallel::for_each_layer(layers, options.jobs.get(), |number, layer| {
         let failed = |source| HardenError::Index { layer: number, source };
         if let Some(known) = cache.index(layer) {
             // A limit is passed by what an image is, and not by how kiln came to know it.
