@@ -1,18 +1,27 @@
-//! What runs before made of layers: their indexes, and the layers written again. Nothing of it changes a byte of an output.
+//! What runs before made of images: indexes of layers, plans, and layers written again. Nothing of it changes a byte of an output.
 //!
-//! An entry is found by what it was made of: the digest of the stored layer, the verdicts on its members, and the program that
-//! made it, so that a kiln that would make something else never sees it. What is found is verified before it is used; what is
-//! not what it says is removed, and counts as not there: that is about disks that break and runs that are killed, while whoever
-//! may write to the directory is trusted. Entries appear whole or not at all, so that any number of runs may share a directory. No
-//! file of it is shared with an image. Does not decide.
+//! An entry is found by what it was made of: the digest of the stored layer, the verdicts on its members, the options, and the
+//! program that made it, so that a kiln that would make something else never sees it. What is found is verified before it is
+//! used; what is not what it says is removed, and counts as not there: that is about disks that break and runs that are killed,
+//! while whoever may write to the directory is trusted. Entries appear whole or not at all, so that any number of runs may share a
+//! directory. No file of it is shared with an image. Does not decide.
+//!
+//! A plan that is found takes the place of all of pass 1. What that verifies was verified before the plan was kept, of the same
+//! blobs: that each is what its digest says and has the size, the stream and the form that the image says of it, that it is a
+//! layer, and that all together keep to the limits; all of that is in the key. Whether the blobs are there and still are what
+//! their digests say is asked where they are read, as with an index that is found: a layer that stays is verified on its way to
+//! the destination, and one that is written again comes from here or is made, and verified by that. What findings refuse is no
+//! matter of the plan's, and asked each time.
 //!
 //! ```text
 //! DIR/CACHEDIR.TAG             says to programs that keep copies that this is none of their business
 //! DIR/v1/blobs/SHA256          layers written again
 //! DIR/v1/PROGRAM/index-SHA256  what pass 1 knows of the stored layer of that digest
+//! DIR/v1/PROGRAM/plan-KEY      what was decided of the image and under the options of that key
 //! DIR/v1/PROGRAM/layer-KEY     which blob a layer became under the verdicts of that key
 //! ```
 
+mod decided;
 mod entry;
 mod key;
 mod prune;
@@ -25,12 +34,14 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-pub use key::LayerKey;
+use decided::Decided;
+pub use key::{LayerKey, PlanKey};
 pub use prune::Usage;
 
 use crate::digest::{BlobDigest, DiffId};
 use crate::image::{Codec, FinishedLayer, LayerDescriptor};
 use crate::options::CacheSettings;
+use crate::plan::Plan;
 use crate::rootfs::LayerIndex;
 use crate::rootfs::identity::FingerprintReader;
 
@@ -78,7 +89,7 @@ struct Place {
     limit: u64,
 }
 
-/// What pass 1 knows of a stored layer.
+/// What pass 1 knows of a stored layer. [`Cache::codec`] reads the first three of it.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Indexed {
     /// Number of its stored bytes.
@@ -117,8 +128,8 @@ impl Cache {
 
     /// How the layer of this digest is stored.
     pub fn codec(&self, layer: &BlobDigest) -> Option<Codec> {
-        let indexed: Indexed = entry::read(&self.0.as_ref()?.index(layer))?;
-        Some(indexed.codec)
+        let (_, _, codec): (u64, DiffId, Codec) = entry::read(&self.0.as_ref()?.index(layer))?;
+        Some(codec)
     }
 
     /// What pass 1 knows of `layer`; nothing where that has another size or stream than its image says.
@@ -133,6 +144,24 @@ impl Cache {
     pub fn keep_index(&self, layer: &LayerDescriptor, indexed: &Indexed) {
         if let Some(place) = &self.0 {
             entry::write(&place.index(&layer.digest), indexed);
+        }
+    }
+
+    /// What was decided of an image that has `layers`. That what is known of them was of use is noted too: the next image on
+    /// them needs it.
+    pub fn plan(&self, key: &PlanKey, layers: &[LayerDescriptor]) -> Option<Plan> {
+        let place = self.0.as_ref()?;
+        let decided: Decided = entry::read(&place.plan(key))?;
+        for layer in layers {
+            entry::note_use(&place.index(&layer.digest));
+        }
+        decided.into_plan()
+    }
+
+    /// Keeps what was decided of an image, all of which was read and found right.
+    pub fn keep_plan(&self, key: &PlanKey, plan: &Plan) {
+        if let Some(place) = &self.0 {
+            entry::write(&place.plan(key), &Decided::new(plan));
         }
     }
 
@@ -176,6 +205,10 @@ impl Cache {
 impl Place {
     fn index(&self, digest: &BlobDigest) -> PathBuf {
         self.own.join(format!("{}{}", prune::INDEX, digest.hex()))
+    }
+
+    fn plan(&self, key: &PlanKey) -> PathBuf {
+        self.own.join(format!("{}{}", prune::PLAN, key.hex()))
     }
 
     fn layer(&self, key: &LayerKey) -> PathBuf {

@@ -18,11 +18,11 @@ pub use write::Way;
 use again::Claim;
 
 use crate::accounts::Accounts;
-use crate::cache::Cache;
+use crate::cache::{Cache, PlanKey};
 use crate::digest::BlobDigest;
 use crate::finding::Code;
 use crate::image::{Companion, FinishedImage, FinishedLayer, LayerDescriptor, Platform, Published};
-use crate::layer::spool::{self, Unpacked};
+use crate::layer::spool::Unpacked;
 use crate::manifest::Manifest;
 use crate::options::{Builtin, Options};
 use crate::packages::Database;
@@ -35,6 +35,17 @@ use crate::recipe::{self, Recipe};
 use crate::rootfs::Rootfs;
 use crate::sink::{Destinations, Scratch};
 use crate::source::{Source, SourceImage};
+
+/// What every stage of a run has at hand.
+pub struct Means<'a> {
+    source: &'a dyn Source,
+    options: &'a Options,
+    cache: Cache,
+    progress: &'a dyn Progress,
+}
+
+/// What the layers of an image unpack to, as far as that was kept.
+type Kept = Vec<Option<Unpacked<Scratch>>>;
 
 /// An image that was read and decided on.
 pub struct Analysed {
@@ -62,6 +73,48 @@ pub struct Hardened {
     pub ways: Vec<Way>,
 }
 
+impl<'a> Means<'a> {
+    /// Opens the cache that `options` name.
+    pub fn new(
+        source: &'a dyn Source,
+        options: &'a Options,
+        progress: &'a dyn Progress,
+    ) -> Result<Self, HardenError> {
+        let cache = Cache::open(options.cache.as_ref()).map_err(HardenError::Cache)?;
+        Ok(Self { source, options, cache, progress })
+    }
+
+    fn image(&self, platform: Option<&Platform>) -> Result<SourceImage, HardenError> {
+        self.source.image(platform).map_err(HardenError::Source)
+    }
+
+    fn rootfs(&self, image: &SourceImage) -> Result<Rootfs, HardenError> {
+        self.rootfs_for(image, None).map(|(rootfs, _)| rootfs)
+    }
+
+    /// The tree of `image`, and what its layers unpack to, as far as that was kept for `destinations`.
+    fn rootfs_for(
+        &self,
+        image: &SourceImage,
+        destinations: Option<&Destinations>,
+    ) -> Result<(Rootfs, Kept), HardenError> {
+        let known = read::layers(self, &image.layers, destinations)?;
+        let (indexes, kept) = known.into_iter().map(|layer| (layer.index, layer.unpacked)).unzip();
+        Ok((Rootfs::merge(indexes).map_err(HardenError::Merge)?, kept))
+    }
+
+    /// An error where findings of `plan` keep the image from being written.
+    fn refuse(&self, plan: &Plan) -> Result<(), HardenError> {
+        let refused = self.options.refused(&plan.findings);
+        if refused.is_empty() {
+            return Ok(());
+        }
+        // Pass 2, which does it else, does not come.
+        self.cache.trim();
+        Err(HardenError::Refused(refused))
+    }
+}
+
 impl Hardened {
     /// Whether it was hardened before, so that nothing was done to it.
     pub fn is_passed_on(&self) -> bool {
@@ -75,19 +128,13 @@ pub fn analyse(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Analysed, HardenError> {
-    analyse_for(source, platform(options)?.as_ref(), options, progress)
-}
-
-fn analyse_for(
-    source: &dyn Source,
-    platform: Option<&Platform>,
-    options: &Options,
-    progress: &dyn Progress,
-) -> Result<Analysed, HardenError> {
+    let platform = platform(options)?;
     check(options)?;
-    let (image, rootfs) = read(source, platform, options, progress)?;
+    let means = Means::new(source, options, progress)?;
+    let image = means.image(platform.as_ref())?;
+    let rootfs = means.rootfs(&image)?;
     // Pass 2, which does it else, does not come.
-    Cache::open(options.cache.as_ref()).map_err(HardenError::Cache)?.trim();
+    means.cache.trim();
     let plan = decide_on(&image, &rootfs, options)?;
     Ok(Analysed { image, rootfs, plan })
 }
@@ -148,8 +195,9 @@ pub fn harden_with(
     companions: &mut MakeCompanions<'_>,
     progress: &dyn Progress,
 ) -> Result<Hardened, HardenError> {
-    let (mut hardened, finished) =
-        make(source, platform(options)?.as_ref(), options, &destinations, progress)?;
+    let platform = platform(options)?;
+    let means = Means::new(source, options, progress)?;
+    let (mut hardened, finished) = make(&means, platform.as_ref(), &destinations)?;
     let published = Published::Image(finished);
     let companions = companions(&mut hardened, &published)?;
     destinations.commit(&published, &companions).map_err(HardenError::Sink)?;
@@ -158,59 +206,65 @@ pub fn harden_with(
 
 /// Hardens the image for one platform; its blobs are staged, and nothing of it is visible yet.
 fn make(
-    source: &dyn Source,
+    means: &Means<'_>,
     platform: Option<&Platform>,
-    options: &Options,
     destinations: &Destinations,
-    progress: &dyn Progress,
 ) -> Result<(Hardened, FinishedImage), HardenError> {
+    let Means { options, cache, .. } = means;
     check(options)?;
-    let (image, rootfs, unpacked) =
-        read_into(source, platform, options, &|| destinations.scratch(spool::FREE), progress)?;
-    let claim = again::examine(&image, &rootfs);
-    if let Some(Claim::True(manifest)) = claim {
-        again::check_options(&image, options)?;
-        return again::pass_on(source, image, &rootfs, *manifest, destinations);
+    let image = means.image(platform)?;
+    if let Some(version) = again::claim(&image) {
+        return make_of_claimed(means, image, &version, destinations);
     }
-    let mut plan = decide_on(&image, &rootfs, options)?;
-    if let Some(Claim::False(finding)) = claim {
-        plan.findings.push(finding);
-        plan.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    }
-    let refused = options.refused(&plan.findings);
-    if !refused.is_empty() {
-        return Err(HardenError::Refused(refused));
-    }
-    // Pass 2 needs the verdicts only, and memory must not grow with the image.
+    let key = PlanKey::new(&image, options);
+    let (plan, kept) = if let Some(known) = cache.plan(&key, &image.layers) {
+        (known, Kept::new())
+    } else {
+        // The tree goes: pass 2 needs the verdicts only, and memory must not grow with the image.
+        let (rootfs, kept) = means.rootfs_for(&image, Some(destinations))?;
+        let plan = decide_on(&image, &rootfs, options)?;
+        cache.keep_plan(&key, &plan);
+        (plan, kept)
+    };
+    means.refuse(&plan)?;
+    carry_out(means, image, &kept, plan, destinations)
+}
+
+/// As [`make`], of an image that says that kiln hardened it. Its files tell whether it did, so no plan stands for them.
+fn make_of_claimed(
+    means: &Means<'_>,
+    image: SourceImage,
+    version: &str,
+    destinations: &Destinations,
+) -> Result<(Hardened, FinishedImage), HardenError> {
+    let rootfs = means.rootfs(&image)?;
+    let finding = match again::examine(&image, version, &rootfs) {
+        Claim::True(manifest) => {
+            again::check_options(&image, means.options)?;
+            return again::pass_on(means.source, image, &rootfs, *manifest, destinations);
+        }
+        Claim::False(finding) => finding,
+    };
+    let mut plan = decide_on(&image, &rootfs, means.options)?;
     drop(rootfs);
-    carry_out_from(source, image, &unpacked, plan, options, destinations, progress)
+    plan.findings.push(finding);
+    plan.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    means.refuse(&plan)?;
+    carry_out(means, image, &[], plan, destinations)
 }
 
-/// Makes of `image` what `plan` says; its blobs are staged, and nothing of it is visible yet.
+/// Makes of `image`, of which pass 1 left `kept`, what `plan` says; its blobs are staged, and nothing of it is visible yet.
 pub fn carry_out(
-    source: &dyn Source,
+    means: &Means<'_>,
     image: SourceImage,
-    plan: Plan,
-    options: &Options,
-    destinations: &Destinations,
-    progress: &dyn Progress,
-) -> Result<(Hardened, FinishedImage), HardenError> {
-    carry_out_from(source, image, &[], plan, options, destinations, progress)
-}
-
-/// The same with what is left of pass 1.
-fn carry_out_from(
-    source: &dyn Source,
-    image: SourceImage,
-    unpacked: &[Option<Unpacked<Scratch>>],
+    kept: &[Option<Unpacked<Scratch>>],
     mut plan: Plan,
-    options: &Options,
     destinations: &Destinations,
-    progress: &dyn Progress,
 ) -> Result<(Hardened, FinishedImage), HardenError> {
+    let options = means.options;
     let manifest = record::manifest(&image, &plan, options);
     record::embed(&mut plan, &manifest);
-    let made = write::layers(source, &image.layers, unpacked, &plan, destinations, options, progress)?;
+    let made = write::layers(means, &image.layers, kept, &plan, destinations)?;
     let (mut layers, ways): (Vec<_>, Vec<_>) = made.into_iter().unzip();
     let unchanged = image.layers.iter().zip(&layers).all(|(before, after)| before.digest == after.digest);
     layers.push(write::own_layer(layers.len(), &plan.additions, destinations, options.compression)?);
@@ -227,27 +281,10 @@ pub fn read(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<(SourceImage, Rootfs), HardenError> {
-    let (image, rootfs, _) = read_into(source, platform, options, &|| None, progress)?;
+    let means = Means::new(source, options, progress)?;
+    let image = means.image(platform)?;
+    let rootfs = means.rootfs(&image)?;
     Ok((image, rootfs))
-}
-
-/// What pass 1 leaves: documents, the tree, and what layers unpack to, where that was kept.
-type PassOne = (SourceImage, Rootfs, Vec<Option<Unpacked<Scratch>>>);
-
-/// The same; what layers unpack to is kept where `scratch` gives a file for it.
-fn read_into(
-    source: &dyn Source,
-    platform: Option<&Platform>,
-    options: &Options,
-    scratch: &(dyn Fn() -> Option<Scratch> + Sync),
-    progress: &dyn Progress,
-) -> Result<PassOne, HardenError> {
-    let image = source.image(platform).map_err(HardenError::Source)?;
-    let cache = Cache::open(options.cache.as_ref()).map_err(HardenError::Cache)?;
-    let known = read::layers(source, &image.layers, options, &cache, scratch, progress)?;
-    let (indexes, unpacked) = known.into_iter().map(|layer| (layer.index, layer.unpacked)).unzip();
-    let rootfs = Rootfs::merge(indexes).map_err(HardenError::Merge)?;
-    Ok((image, rootfs, unpacked))
 }
 
 fn platform(options: &Options) -> Result<Option<Platform>, HardenError> {

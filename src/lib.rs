@@ -20,8 +20,8 @@
 //! *plan* decides what happens to every entry, with a reason. Pass 2 *rewrites* each layer as a stream, with
 //! verdicts by the entry's position; where it is stored as gzip the stored stream is edited, and nothing is compressed
 //! again that stays ([`deflate`]); nor is it decoded again, as long as what it unpacks to had room on the disk
-//! ([`layer::spool`]). A layer without a change keeps its blob, bit for bit. What either pass made of a layer
-//! is found again by the next run, by all that it follows from ([`mod@cache`]).
+//! ([`layer::spool`]). A layer without a change keeps its blob, bit for bit. What either pass made of a layer,
+//! and the plan between them, is found again by the next run, by all that it follows from ([`mod@cache`]).
 //!
 //! # Code map
 //!
@@ -35,7 +35,7 @@
 //! | 2 | [`catalog`], [`recipe`], [`seed`] | what is known about software in general, as data; what fills volumes at start |
 //! | 3 | [`options`], [`plan`] | what is asked for; what will happen, and why |
 //! | 4 | [`layer`], [`manifest`], [`kube`], [`report`] | new bytes, new documents; [`kube::pod`] is the pod of an image, [`kube::generate`] the workloads round it |
-//! | 5 | [`daemon`], [`registry`], [`sandbox`], [`source`], [`sink`], [`cache`], [`trace`] | edges: the daemon's socket, the registries' protocol, an app in isolation; one file per place where images are; what runs before made of layers; processes, watched |
+//! | 5 | [`daemon`], [`registry`], [`sandbox`], [`source`], [`sink`], [`cache`], [`trace`] | edges: the daemon's socket, the registries' protocol, an app in isolation; one file per place where images are; what runs before made; processes, watched |
 //! | 6 | [`audit`], [`harden`], [`documents`], [`verify`], [`run`], [`observe`], [`trial`], [`converge`] | a pipeline each: one function per stage, one that calls them; manifests, held against rules and images; what hardening left beside an image, read back; proof; one start; one that is watched; one under a pod's settings, attacked; hardening until that one holds |
 //! | 7 | [`cli`], `main` | arguments, output, exit status |
 //!

@@ -47,7 +47,7 @@ pub struct Options {
     pub jobs: NonZeroUsize,
     /// How much of the image is read before kiln gives up. Never changes a byte of the output.
     pub limits: Limits,
-    /// Where what runs before made of layers is kept; `None` for nowhere. Never changes a byte of the output.
+    /// Where what runs before made is kept; `None` for nowhere. Never changes a byte of the output.
     pub cache: Option<CacheSettings>,
 }
 
@@ -104,7 +104,7 @@ impl fmt::Display for Compression {
     }
 }
 
-/// Where what runs before made of layers is kept, and how much of it.
+/// Where what runs before made is kept, and how much of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheSettings {
     /// The directory; `None` is the user's own, which is not used where it cannot be.

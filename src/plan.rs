@@ -167,7 +167,7 @@ impl PathContent {
 }
 
 /// Why an entry goes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reason {
     /// The catalog names it.
     Catalogued {
@@ -208,7 +208,7 @@ pub enum Reason {
 }
 
 /// All that will happen to an image, and why.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// How much goes.
     pub level: Level,
@@ -255,7 +255,7 @@ pub struct Plan {
 }
 
 /// What starts, from the config's words to the program that serves.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Entrypoint {
     /// Entrypoint and command of the source's config, joined.
     pub source: Vec<String>,
@@ -272,7 +272,7 @@ pub struct Entrypoint {
 }
 
 /// A file that the start passes through.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// As started: found in `PATH`, links not followed.
     pub path: ImagePath,
@@ -297,7 +297,7 @@ pub enum Role {
 }
 
 /// One replacement of what starts by what it ends up running.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lowered {
     /// The words before.
     pub from: Vec<String>,
@@ -312,12 +312,19 @@ pub struct Lowered {
 pub struct Port {
     /// 1–65535.
     pub port: u16,
-    /// `TCP` or `UDP`.
+    /// `TCP`, `UDP` or `SCTP`.
     pub protocol: &'static str,
     /// As a Kubernetes port name.
     pub name: String,
     /// Why; never empty.
     pub evidence: Vec<Evidence>,
+}
+
+impl Port {
+    /// The protocol of that name.
+    pub fn protocol_named(name: &str) -> Option<&'static str> {
+        ["TCP", "UDP", "SCTP"].into_iter().find(|known| *known == name)
+    }
 }
 
 /// What happens to one tar member.
@@ -332,7 +339,7 @@ pub enum Verdict {
 }
 
 /// How a member that stays is changed. The default changes nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Patch {
     /// New permission bits.
     pub mode: Option<u16>,
@@ -349,7 +356,7 @@ pub struct Patch {
 }
 
 /// Something in kiln's own layer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addition {
     /// Where.
     pub path: ImagePath,
@@ -364,7 +371,7 @@ pub struct Addition {
 }
 
 /// What something in kiln's own layer is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Made {
     /// A directory.
     Directory,
@@ -411,7 +418,7 @@ pub struct Removed {
 }
 
 /// A catalogued program that stays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Residual {
     /// Where.
     pub path: ImagePath,
@@ -428,7 +435,7 @@ pub struct Residual {
 }
 
 /// What becomes of a package.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageFate {
     /// Name, with `:ARCH` where it is not the image's.
     pub name: String,
@@ -441,7 +448,7 @@ pub struct PackageFate {
 }
 
 /// Counts of a merged file tree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// Regular files; names of one inode count once.
     pub files: u64,

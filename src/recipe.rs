@@ -168,7 +168,7 @@ pub struct PortRule {
 }
 
 /// A probe of the pod spec.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Probe {
     /// `GET path` on the first port.
     Http {
@@ -180,7 +180,7 @@ pub enum Probe {
 }
 
 /// An environment variable to set in the pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct EnvRule {
     /// Name.
     pub name: String,

@@ -22,7 +22,7 @@ pub use facts::User;
 use facts::{Embedded, Facts};
 
 use crate::digest::BlobDigest;
-use crate::harden::{self, Analysed, HardenError};
+use crate::harden::{self, Analysed, HardenError, Means};
 use crate::image::Platform;
 use crate::manifest::Manifest;
 use crate::options::{Options, UserProfile, UserRecipe};
@@ -173,7 +173,8 @@ fn repeated(
     // Pass 2 needs the verdicts only.
     drop(rootfs);
     let nowhere = Destinations::nowhere();
-    let (again, finished) = harden::carry_out(against.source, image, plan, &options, &nowhere, progress)?;
+    let means = Means::new(against.source, &options, progress)?;
+    let (again, finished) = harden::carry_out(&means, image, &[], plan, &nowhere)?;
     let mut mount_points = mounts::check(facts);
     repeat::seeding(facts, &again.plan, &mut mount_points);
     let mut provenance = provenance::check(facts);

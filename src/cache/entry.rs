@@ -16,15 +16,22 @@ use crate::sink::claim_file;
 /// Hexadecimal digits of the digest that stands first.
 const DIGEST: usize = 64;
 
-/// The value at `path`; `None` where there is none that is whole and right. That it was used is noted.
+/// The value at `path`, or what it begins with; `None` where there is none that is whole and right. That it was used is noted.
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
     let value = parse(&fs::read(path).ok()?);
     if value.is_none() {
         let _ = fs::remove_file(path);
-    } else if let Ok(file) = File::open(path) {
-        let _ = file.set_modified(SystemTime::now());
+    } else {
+        note_use(path);
     }
     value
+}
+
+/// Notes that the entry at `path` was of use, where there is one.
+pub(super) fn note_use(path: &Path) {
+    if let Ok(file) = File::open(path) {
+        let _ = file.set_modified(SystemTime::now());
+    }
 }
 
 /// As [`read`], and nothing is noted.

@@ -16,6 +16,7 @@ use crate::sink::remove_leftovers;
 pub(super) const VERSION: &str = "v1";
 pub(super) const BLOBS: &str = "blobs";
 pub(super) const INDEX: &str = "index-";
+pub(super) const PLAN: &str = "plan-";
 pub(super) const LAYER: &str = "layer-";
 
 /// A blob that no entry leads to stays so long: its entry may be about to be written.
@@ -26,6 +27,8 @@ const IN_FLIGHT: Duration = Duration::from_hours(1);
 pub struct Usage {
     /// Indexes of layers.
     pub indexes: u64,
+    /// Plans of images.
+    pub plans: u64,
     /// Layers written again.
     pub layers: u64,
     /// Bytes of all files.
@@ -75,8 +78,17 @@ struct Entry {
     path: PathBuf,
     used: SystemTime,
     bytes: u64,
-    /// The blob that it leads to.
-    blob: Option<String>,
+    leads_to: LeadsTo,
+}
+
+/// What an entry has besides itself.
+enum LeadsTo {
+    /// Nothing: an index.
+    Index,
+    /// Nothing: a plan.
+    Plan,
+    /// A layer, as the blob of this name.
+    Blob(String),
 }
 
 struct Blob {
@@ -89,8 +101,15 @@ struct Blob {
 
 impl Listed {
     fn usage(&self) -> Usage {
-        let indexes = self.entries.iter().filter(|entry| entry.blob.is_none()).count() as u64;
-        Usage { indexes, layers: self.entries.len() as u64 - indexes, bytes: self.bytes() }
+        let mut usage = Usage { bytes: self.bytes(), ..Usage::default() };
+        for entry in &self.entries {
+            match entry.leads_to {
+                LeadsTo::Index => usage.indexes += 1,
+                LeadsTo::Plan => usage.plans += 1,
+                LeadsTo::Blob(_) => usage.layers += 1,
+            }
+        }
+        usage
     }
 
     fn bytes(&self) -> u64 {
@@ -137,7 +156,7 @@ fn remove_down_to(root: &Path, limit: u64) -> io::Result<Option<io::Error>> {
     while bytes > limit {
         let Some(entry) = listed.entries.pop() else { break };
         remove(&entry.path, entry.bytes, &mut bytes);
-        let Some(name) = entry.blob else { continue };
+        let LeadsTo::Blob(name) = entry.leads_to else { continue };
         let Some(blob) = listed.blobs.get_mut(&name) else { continue };
         blob.entries -= 1;
         if blob.entries == 0 {
@@ -174,19 +193,24 @@ fn list(root: &Path) -> io::Result<Listed> {
     }
     for (program, _) in &programs {
         for (name, path, metadata) in names(program)? {
-            let blob = if name.strip_prefix(LAYER).is_some_and(is_hex) {
+            let is = |prefix: &str| name.strip_prefix(prefix).is_some_and(is_hex);
+            let leads_to = if is(LAYER) {
                 // One that cannot be read leads nowhere.
                 let written = entry::peek::<Written>(&path);
-                Some(written.map(|written| written.digest.hex()).unwrap_or_default())
-            } else if name.strip_prefix(INDEX).is_some_and(is_hex) {
-                None
+                LeadsTo::Blob(written.map(|written| written.digest.hex()).unwrap_or_default())
+            } else if is(INDEX) {
+                LeadsTo::Index
+            } else if is(PLAN) {
+                LeadsTo::Plan
             } else {
                 continue;
             };
-            if let Some(blob) = blob.as_ref().and_then(|name| listed.blobs.get_mut(name)) {
+            if let LeadsTo::Blob(name) = &leads_to
+                && let Some(blob) = listed.blobs.get_mut(name)
+            {
                 blob.entries += 1;
             }
-            listed.entries.push(Entry { path, used: metadata.modified()?, bytes: metadata.len(), blob });
+            listed.entries.push(Entry { path, used: metadata.modified()?, bytes: metadata.len(), leads_to });
         }
     }
     listed.programs = programs;

@@ -1,4 +1,4 @@
-//! `kiln cache`: what is kept of layers for the next run.
+//! `kiln cache`: what is kept of images for the next run.
 //!
 //! Does not know what that is; `cache` does.
 
@@ -20,8 +20,9 @@ pub(super) fn run(action: KeptAction, world: &mut World<'_>) -> Result<Outcome, 
             Cache::prune(&CacheSettings { directory, limit })
         }
     };
-    let Usage { indexes, layers, bytes } = usage.map_err(|error| Failure::input(Error::new(error)))?;
-    let (indexes, layers) = (count(indexes, "index", "indexes"), count(layers, "layer", "layers"));
-    world.say(&format!("{}: {indexes} of layers, {layers} written again\n", human(bytes)))?;
+    let Usage { indexes, plans, layers, bytes } = usage.map_err(|error| Failure::input(Error::new(error)))?;
+    let (indexes, plans) = (count(indexes, "index", "indexes"), count(plans, "plan", "plans"));
+    let layers = count(layers, "layer", "layers");
+    world.say(&format!("{}: {indexes} of layers, {plans}, {layers} written again\n", human(bytes)))?;
     Ok(Outcome::Clean)
 }

@@ -33,14 +33,18 @@ pub enum Claim {
     False(Finding),
 }
 
-/// Checks the claim of an image; `None` where it makes none.
-pub fn examine(image: &SourceImage, rootfs: &Rootfs) -> Option<Claim> {
-    let version = image.config.labels.get(VERSION_KEY)?;
+/// The version of the kiln that an image says has hardened it; `None` where it says nothing of the kind.
+pub fn claim(image: &SourceImage) -> Option<String> {
+    image.config.labels.get(VERSION_KEY).cloned()
+}
+
+/// Checks the claim of an image.
+pub fn examine(image: &SourceImage, version: &str, rootfs: &Rootfs) -> Claim {
     let proofs = verify::examine(image, rootfs);
     if let (true, Some(manifest)) = (verify::is_unbroken(&proofs), verify::manifest_inside(rootfs)) {
-        return Some(Claim::True(Box::new(manifest)));
+        return Claim::True(Box::new(manifest));
     }
-    Some(Claim::False(Finding::new(Code::HardenedClaimFalse, VERSION_KEY, broken(version, &proofs))))
+    Claim::False(Finding::new(Code::HardenedClaimFalse, VERSION_KEY, broken(version, &proofs)))
 }
 
 fn broken(version: &str, proofs: &[Proof]) -> String {
@@ -198,11 +202,7 @@ fn writable(declared: &manifest::Path) -> Option<WritablePath> {
 }
 
 fn port(entry: &manifest::PortEntry) -> Port {
-    let protocol = match entry.protocol.as_str() {
-        "UDP" => "UDP",
-        "SCTP" => "SCTP",
-        _ => "TCP",
-    };
+    let protocol = Port::protocol_named(&entry.protocol).unwrap_or("TCP");
     Port { port: entry.port, protocol, name: entry.name.clone(), evidence: entry.evidence.clone() }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Decides nothing about an image: each platform has a plan of its own, the same as if it were hardened alone.
 
-use super::{HardenError, Hardened, make, record};
+use super::{HardenError, Hardened, Means, make, record};
 use crate::digest::BlobDigest;
 use crate::finding::{Code, Finding};
 use crate::image::{Companion, FinishedIndex, Platform, Published};
@@ -39,11 +39,11 @@ pub fn harden_platforms(
 ) -> Result<HardenedIndex, HardenError> {
     destinations.check_index().map_err(HardenError::Sink)?;
     let listed = source.platforms().map_err(HardenError::Source)?;
+    let means = Means::new(source, options, progress)?;
     let (mut platforms, mut images) = (Vec::new(), Vec::new());
     for PlatformImage { platform, .. } in &listed.linux {
         let failed = |source| HardenError::Of { platform: shown(platform), source: Box::new(source) };
-        let (mut hardened, mut image) =
-            make(source, Some(platform), options, &destinations, progress).map_err(failed)?;
+        let (mut hardened, mut image) = make(&means, Some(platform), &destinations).map_err(failed)?;
         // As the source's index has it: a config often leaves out the variant by which clients choose.
         image.platform = platform.clone();
         // Nothing reads them after the layers are written, and memory must not grow with the platforms.

@@ -7,18 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::HardenError;
-use super::{parallel, record, stored_bytes};
-use crate::cache::{Cache, Indexed};
+use super::{Means, parallel, record, stored_bytes};
+use crate::cache::Indexed;
 use crate::image::{Codec, LayerDescriptor, LayerError, LayerReader};
 use crate::layer::index::{count_index, read_index_within};
 use crate::layer::pipe::ReadAhead;
-use crate::layer::spool::{Spool, Unpacked};
+use crate::layer::spool::{self, Spool, Unpacked};
 use crate::limits::{LimitError, Limits, Meter};
-use crate::options::{Compression, Options};
+use crate::options::Compression;
 use crate::path::ImagePath;
 use crate::progress::Progress;
 use crate::rootfs::LayerIndex;
-use crate::sink::Scratch;
+use crate::sink::{Destinations, Scratch};
 use crate::source::Source;
 use crate::{accounts, elf, packages, plan, seed};
 
@@ -33,22 +33,20 @@ pub struct Known {
     pub unpacked: Option<Unpacked<Scratch>>,
 }
 
-/// All layers, bottom first. What they unpack to is kept where `scratch` gives a file for it.
+/// All layers, bottom first. What they unpack to is kept for `destinations`, where there is room.
 pub fn layers(
-    source: &dyn Source,
+    means: &Means<'_>,
     layers: &[LayerDescriptor],
-    options: &Options,
-    cache: &Cache,
-    scratch: &(dyn Fn() -> Option<Scratch> + Sync),
-    progress: &dyn Progress,
+    destinations: Option<&Destinations>,
 ) -> Result<Vec<Known>, HardenError> {
+    let &Means { source, options, ref cache, progress } = means;
     progress.start("reading", Some(stored_bytes(layers)));
     let meter = meter(layers, &options.limits)?;
     let room = Arc::default();
     let spool = |layer: &LayerDescriptor| {
         // The only ones whose stored stream is edited.
         let is_edited = layer.codec == Codec::Gzip && options.compression == Compression::Keep;
-        let file = is_edited.then(scratch)??;
+        let file = destinations.filter(|_| is_edited)?.scratch(spool::FREE)?;
         Spool::new(file, &room, layer.size)
     };
     let read = parallel::for_each_layer(layers, options.jobs.get(), |number, layer| {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::error::HardenError;
 use super::read::{LayerStream, meter};
-use super::{parallel, stored_bytes};
-use crate::cache::{Cache, LayerKey};
+use super::{Means, parallel, stored_bytes};
+use crate::cache::LayerKey;
 use crate::deflate::{Editor, Format};
 use crate::digest::HashingWriter;
 use crate::image::decode::peek_codec;
@@ -23,7 +23,7 @@ use crate::layer::spool::Unpacked;
 use crate::layer::stream::StreamError;
 use crate::layer::writer::write_layer;
 use crate::limits::Meter;
-use crate::options::{Compression, Options};
+use crate::options::Compression;
 use crate::plan::{Addition, Plan, Verdict};
 use crate::progress::Progress;
 use crate::sink::{Broken, Destinations, Scratch, copy};
@@ -47,29 +47,25 @@ pub type Made = (FinishedLayer, Way);
 
 /// The new layers, one for each of the source's.
 pub fn layers(
-    source: &dyn Source,
+    means: &Means<'_>,
     layers: &[LayerDescriptor],
-    unpacked: &[Option<Unpacked<Scratch>>],
+    kept: &[Option<Unpacked<Scratch>>],
     plan: &Plan,
     destinations: &Destinations,
-    options: &Options,
-    progress: &dyn Progress,
 ) -> Result<Vec<Made>, HardenError> {
+    let &Means { options, progress, .. } = means;
     progress.start("writing", Some(stored_bytes(layers)));
     let jobs = options.jobs.get();
     // Held again: between the passes the source may have become another.
     let meter = meter(layers, &options.limits)?;
-    let cache = Cache::open(options.cache.as_ref()).map_err(HardenError::Cache)?;
-    let compression = options.compression;
-    let pool = Pool::new(jobs);
-    let pass = Pass { source, unpacked, destinations, cache, compression, pool, meter, progress };
+    let pass = Pass { means, kept, destinations, pool: Pool::new(jobs), meter };
     let finished = parallel::for_each_layer(layers, jobs, |number, layer| {
         let verdicts = plan.verdicts.get(number).map_or(&[][..], Vec::as_slice);
         let (made, way) = pass.layer(number, layer, verdicts)?;
         destinations.offer(Blob { digest: made.digest, size: made.size });
         Ok((made, way))
     });
-    pass.cache.trim();
+    means.cache.trim();
     progress.finish();
     finished
 }
@@ -99,14 +95,11 @@ fn encoding(compression: Compression, stored: Codec) -> Encoding {
 
 /// What all layers have in common.
 struct Pass<'a> {
-    source: &'a dyn Source,
-    unpacked: &'a [Option<Unpacked<Scratch>>],
+    means: &'a Means<'a>,
+    kept: &'a [Option<Unpacked<Scratch>>],
     destinations: &'a Destinations,
-    cache: Cache,
-    compression: Compression,
     pool: Pool,
     meter: Arc<Meter>,
-    progress: &'a dyn Progress,
 }
 
 impl Pass<'_> {
@@ -116,16 +109,18 @@ impl Pass<'_> {
         layer: &LayerDescriptor,
         verdicts: &[Verdict],
     ) -> Result<Made, HardenError> {
-        let encoding = encoding(self.compression, layer.codec);
-        let stays = self.compression == Compression::Keep || encoding.codec == layer.codec;
+        let &Means { source, options, ref cache, progress } = self.means;
+        let compression = options.compression;
+        let encoding = encoding(compression, layer.codec);
+        let stays = compression == Compression::Keep || encoding.codec == layer.codec;
         if stays && is_unchanged(verdicts) {
-            pass_through(self.source, layer, self.destinations)?;
-            self.progress.advance(layer.size);
+            pass_through(source, layer, self.destinations)?;
+            progress.advance(layer.size);
             return Ok((FinishedLayer::from(layer), Way::Untouched));
         }
-        let key = LayerKey::new(layer, verdicts, self.compression);
+        let key = LayerKey::new(layer, verdicts, compression);
         if let Some(known) = self.known(&key) {
-            self.progress.advance(layer.size);
+            progress.advance(layer.size);
             return Ok((known, Way::Cached));
         }
         let may_edit = encoding == Encoding { codec: Codec::Gzip, level: None };
@@ -135,25 +130,26 @@ impl Pass<'_> {
             None => (self.compress(number, layer, verdicts, encoding)?, Way::Compressed),
         };
         if let Some(blob) = self.destinations.staged(&made.0.digest) {
-            self.cache.keep_layer(&key, &made.0, &blob);
+            cache.keep_layer(&key, &made.0, &blob);
         }
         Ok(made)
     }
 
     /// What a run before made of it, brought to where it is needed.
     fn known(&self, key: &LayerKey) -> Option<FinishedLayer> {
-        let known = self.cache.layer(key)?;
+        let cache = &self.means.cache;
+        let known = cache.layer(key)?;
         if self.destinations.has_blob(Blob { digest: known.digest, size: known.size }) {
             return Some(known);
         }
-        let kept = self.cache.open_blob(&known)?;
+        let kept = cache.open_blob(&known)?;
         // Where nothing can be written, that is told of what is made instead.
         let mut blob = self.destinations.new_blob().ok()?;
         copy(kept, &mut blob).ok()?;
         if blob.finish().ok()? == (known.digest, known.size) {
             return Some(known);
         }
-        self.cache.forget_blob(&known);
+        cache.forget_blob(&known);
         None
     }
 
@@ -167,7 +163,8 @@ impl Pass<'_> {
         let encode = |source| HardenError::Encode { layer: number, source };
         let blob = WriteBehind::new(self.destinations.new_blob().map_err(HardenError::Sink)?);
         let mut out = HashingWriter::new(Encoder::new(encoding, blob, &self.pool).map_err(encode)?);
-        let mut stream = LayerStream::open(self.source, layer, &self.meter, self.progress)?;
+        let &Means { source, progress, .. } = self.means;
+        let mut stream = LayerStream::open(source, layer, &self.meter, progress)?;
         let written = if is_unchanged(verdicts) {
             // Only stored otherwise: the stream stays what its digest says, to what follows its end mark.
             copy(&mut stream, &mut out).map_err(|broken| match broken {
@@ -195,9 +192,10 @@ impl Pass<'_> {
         if layer.codec != Codec::Gzip {
             return Ok(None);
         }
-        let open = || self.source.open_layer(layer).map_err(HardenError::Source);
+        let &Means { source, progress, .. } = self.means;
+        let open = || source.open_layer(layer).map_err(HardenError::Source);
         let unread = |source| HardenError::Layer(LayerError::Read { layer: layer.diff_id, source });
-        let told = Told { inner: open()?, progress: self.progress };
+        let told = Told { inner: open()?, progress };
         let (codec, stored) = peek_codec(told).map_err(unread)?;
         // What its first bytes say counts.
         if !matches!(codec, Ok(Codec::Gzip)) {
@@ -207,7 +205,7 @@ impl Pass<'_> {
         // Three threads: one reads and edits, one hashes the content, one hashes and writes what is stored.
         let blob = WriteBehind::new(self.destinations.new_blob().map_err(HardenError::Sink)?);
         let content = WriteBehind::new(HashingWriter::new(io::sink()));
-        let editor = match self.unpacked.get(number).and_then(Option::as_ref) {
+        let editor = match self.kept.get(number).and_then(Option::as_ref) {
             Some(Unpacked { trail, content: old }) => {
                 Editor::replay(stored, (trail, old), Format::Gzip, blob, content)
             }

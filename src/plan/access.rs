@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::User;
 use crate::path::ImagePath;
 use crate::rootfs::Entry;
@@ -26,7 +28,7 @@ pub struct Access<'a> {
 }
 
 /// Owner and permission bits of an inode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permissions {
     /// Permission bits.
     pub mode: u16,

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::access::{Access, Permissions};
 use super::fate::Fate;
 use super::known::Known;
@@ -13,7 +15,7 @@ use crate::digest::BlobDigest;
 use crate::path::ImagePath;
 
 /// A file as a script left it, the same in every run that was watched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Baked {
     /// Where, no link in it.
     pub path: ImagePath,
@@ -30,7 +32,7 @@ pub struct Baked {
 }
 
 /// What a script left.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Holds {
     /// A file with these bytes.
     Bytes(Arc<[u8]>),

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::application;
 use super::known::Known;
@@ -16,8 +16,7 @@ use crate::rootfs::identity::Fingerprint;
 use crate::rootfs::{Content, EntryId, File};
 
 /// What a file is by something else than its name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "kind", content = "of")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Likeness {
     /// Its bytes have the marks of this tool.
     Tool(String),

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use kiln::cache::{Cache, Usage};
 use kiln::harden::{HardenError, Hardened, Way, harden};
 use kiln::image::Codec;
-use kiln::options::{CacheSettings, Options};
+use kiln::limits::{Limits, Size};
+use kiln::options::{CacheSettings, Options, Refusal};
 use kiln::path::ImagePath;
+use kiln::plan::Level;
 use kiln::progress::Silent;
 use kiln::registry::Registries;
 use kiln::sink::Destinations;
@@ -27,9 +29,12 @@ struct Lab {
 
 impl Lab {
     fn new() -> Self {
+        Self::starting(&["nginx", "-g", "daemon off;"])
+    }
+
+    fn starting(words: &[&str]) -> Self {
         let lab = Self { directory: tempfile::tempdir().unwrap(), options: Options::default() };
-        let fixture = Fixture::new(&format!("{SERVER}\n--\n/srv/third f 0666 \"third\"\n"));
-        let fixture = fixture.cmd(&["nginx", "-g", "daemon off;"]);
+        let fixture = Fixture::new(&format!("{SERVER}\n--\n/srv/third f 0666 \"third\"\n")).cmd(words);
         let tars: Vec<_> = fixture.layers.iter().map(|layer| (Codec::Gzip, layout::tar_of(layer))).collect();
         layout::write(&lab.path("source"), &tars, &fixture.config);
         let cache = CacheSettings { directory: Some(lab.path("cache")), ..CacheSettings::default() };
@@ -106,11 +111,12 @@ fn images_are_the_same_without_a_cache_with_an_empty_and_with_a_full_one() {
     let lab = Lab::new();
     let (none, cold, warm) = (lab.without("none"), lab.harden("cold"), lab.harden("warm"));
     assert!(all(&none, Way::Edited) && all(&cold, Way::Edited) && all(&warm, Way::Cached));
+    assert!(none.plan == cold.plan && none.plan == warm.plan);
     let bytes = layout_of(&lab.path("none"));
     assert!(bytes == layout_of(&lab.path("cold")) && bytes == layout_of(&lab.path("warm")));
     let rewritten = none.ways.iter().filter(|way| **way == Way::Edited).count() as u64;
     let usage = lab.usage();
-    assert_eq!((usage.indexes, usage.layers), (none.ways.len() as u64, rewritten));
+    assert_eq!((usage.indexes, usage.plans, usage.layers), (none.ways.len() as u64, 1, rewritten));
     let sizes = lab.files("").iter().map(|path| path.metadata().unwrap().len()).sum::<u64>();
     let tag = lab.path("cache/CACHEDIR.TAG").metadata().unwrap().len();
     assert_eq!(usage.bytes, sizes - tag);
@@ -136,7 +142,7 @@ fn what_was_decided_otherwise_is_made_anew() {
 
 #[test]
 fn entries_that_are_not_what_they_say_are_made_anew() {
-    for prefix in ["index-", "layer-", ""] {
+    for prefix in ["index-", "plan-", "layer-", ""] {
         let lab = Lab::new();
         let cold = lab.harden("cold");
         let mut broken = lab.files(prefix);
@@ -154,7 +160,8 @@ fn entries_that_are_not_what_they_say_are_made_anew() {
         let warm = lab.harden("warm");
         assert_eq!(warm.digest, cold.digest);
         assert!(layout_of(&lab.path("cold")) == layout_of(&lab.path("warm")), "{prefix}");
-        assert!(all(&warm, if prefix == "index-" { Way::Cached } else { Way::Edited }), "{prefix}");
+        let stays = ["index-", "plan-"].contains(&prefix);
+        assert!(all(&warm, if stays { Way::Cached } else { Way::Edited }), "{prefix}");
         // And mended by that.
         assert!(all(&lab.harden("again"), Way::Cached), "{prefix}");
     }
@@ -214,11 +221,12 @@ fn what_was_not_used_for_the_longest_time_goes_first() {
     let settings = |limit| CacheSettings { limit, ..lab.options.cache.clone().unwrap() };
     assert_eq!(Cache::prune(&settings(usage.bytes)).unwrap(), usage);
     let left = Cache::prune(&settings(usage.bytes - 1)).unwrap();
-    assert!(left.bytes < usage.bytes && left.indexes + left.layers == usage.indexes + usage.layers - 1);
+    let entries = |usage: &Usage| usage.indexes + usage.plans + usage.layers;
+    assert!(left.bytes < usage.bytes && entries(&left) == entries(&usage) - 1);
     // So long as there is one, it is the one that was used.
     let last = (0..usage.bytes).rev().step_by(7).map(|limit| Cache::prune(&settings(limit)).unwrap());
     let last = last.take_while(|left| left.layers > 0).last().unwrap();
-    assert_eq!((last.indexes, last.layers), (0, 1));
+    assert_eq!((last.indexes, last.plans, last.layers), (0, 0, 1));
     assert_eq!(lab.usage(), Usage::default());
     assert_eq!(lab.harden("again").digest, lab.without("none").digest);
     // Everything, and not a file of somebody else's.
@@ -310,6 +318,90 @@ fn a_source_that_is_gone_but_for_its_documents_is_not_missed() {
 }
 
 #[test]
+fn a_plan_that_was_kept_needs_no_index() {
+    let lab = Lab::new();
+    let cold = lab.harden("cold");
+    for path in lab.files("index-") {
+        fs::remove_file(path).unwrap();
+    }
+    let warm = lab.harden("warm");
+    assert!(all(&warm, Way::Cached) && warm.plan == cold.plan && warm.digest == cold.digest);
+    assert_eq!(lab.usage().indexes, 0, "nothing was read");
+    for path in lab.files("plan-") {
+        fs::remove_file(path).unwrap();
+    }
+    assert!(lab.harden("again").plan == cold.plan);
+    assert_eq!(lab.usage().indexes, 3);
+}
+
+#[test]
+fn indexes_under_a_plan_that_is_used_are_used() {
+    let lab = Lab::new();
+    lab.harden("cold");
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(24);
+    for path in lab.files("") {
+        fs::File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
+    }
+    lab.harden("warm");
+    let of_now =
+        |prefix| lab.files(prefix).iter().all(|path| path.metadata().unwrap().modified().unwrap() > long_ago);
+    assert!(of_now("index-") && of_now("plan-") && of_now("layer-"));
+}
+
+#[test]
+fn options_that_are_others_are_asked_anew() {
+    let lab = Lab::new();
+    lab.harden("cold");
+    let own = &lab.options;
+    let others = [
+        Options { level: Level::Strip, ..own.clone() },
+        Options { keep: vec!["/usr/bin/ls".into()], ..own.clone() },
+        Options { strip: vec!["/srv/*".into()], ..own.clone() },
+        Options { user: Some("1000".into()), ..own.clone() },
+        Options { writable: vec![ImagePath::literal("/srv")], ..own.clone() },
+    ];
+    for (number, options) in others.into_iter().enumerate() {
+        let warm = lab.try_harden("source", &format!("warm-{number}"), &options).unwrap();
+        let none = Options { cache: None, ..options };
+        let none = lab.try_harden("source", &format!("none-{number}"), &none).unwrap();
+        assert!(warm.plan == none.plan && warm.digest == none.digest, "{number}");
+        assert_eq!(lab.usage().plans, number as u64 + 2);
+    }
+}
+
+#[test]
+fn what_is_refused_is_refused_with_a_plan_too() {
+    let lab = Lab::starting(&["/srv/nothing"]);
+    lab.harden("cold");
+    let small = |limits| Options { limits, ..lab.options.clone() };
+    let limits = [
+        Limits { entries: 3, ..Limits::default() },
+        Limits { size: Size::AtMost(600), ..Limits::default() },
+        Limits { size: Size::AtMost(6000), ..Limits::default() },
+    ];
+    for limits in limits {
+        let refused = lab.try_harden("source", "out", &small(limits)).map(|hardened| hardened.digest);
+        let Err(HardenError::Limit(_) | HardenError::Index { .. }) = refused else { panic!("{refused:?}") };
+    }
+    let strict = Options { refusal: Refusal::High, ..lab.options.clone() };
+    let refused = lab.try_harden("source", "out", &strict).map(|hardened| hardened.digest);
+    assert!(matches!(refused, Err(HardenError::Refused(_))), "{refused:?}");
+    assert!(!lab.path("out").exists());
+    assert_eq!(lab.usage().plans, 1);
+}
+
+#[test]
+fn what_an_image_says_of_its_own_hardening_is_asked_of_its_files() {
+    let lab = Lab::new();
+    let cold = lab.harden("cold");
+    for round in ["once", "twice"] {
+        let again = lab.try_harden("cold", round, &lab.options).unwrap();
+        assert!(again.is_passed_on() && again.digest == cold.digest);
+    }
+    assert_eq!(lab.usage().plans, 1);
+}
+
+#[test]
 fn a_user_sees_how_large_it_is_and_empties_it() {
     let lab = Lab::new();
     let kiln = |arguments: &[&str]| {
@@ -318,7 +410,7 @@ fn a_user_sees_how_large_it_is_and_empties_it() {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
     };
-    let empty = "0 B: 0 indexes of layers, 0 layers written again\n".to_owned();
+    let empty = "0 B: 0 indexes of layers, 0 plans, 0 layers written again\n".to_owned();
     assert_eq!(kiln(&["cache", "size"]), (0, empty.clone(), String::new()));
     let source = format!("oci:{}", lab.path("source").display());
     let harden = |to: &str, more: &[&str]| {
@@ -334,7 +426,7 @@ fn a_user_sees_how_large_it_is_and_empties_it() {
     let warm = harden("warm", &[]);
     assert!(warm.contains(" 0 edited as compressed, 0 compressed anew; SHA-256 "), "{warm}");
     let size = kiln(&["cache", "size"]).1;
-    assert!(size.contains(": 3 indexes of layers, "), "{size}");
+    assert!(size.contains(": 3 indexes of layers, 1 plan, "), "{size}");
     // One that is named is used, and the user's own is not.
     let own = lab.path("own").display().to_string();
     assert!(harden("named", &["--cache-dir", &own]).contains(" 0 from the cache, "));

@@ -4,11 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kiln::cache::{Cache, PlanKey};
+use kiln::digest::ImageId;
 use kiln::elf::search::{LoaderEnv, Search};
 use kiln::image::Config;
+use kiln::options::{CacheSettings, Options};
 use kiln::path::ImagePath;
 use kiln::plan::{Level, Plan, Reason, Totals, Verdict};
 use kiln::rootfs::{Content, Entry, EntryId, Kind, Rootfs};
+use kiln::source::SourceImage;
 
 use crate::fixture;
 
@@ -32,6 +36,27 @@ pub fn check(before: &Rootfs, config: &Config, plan: &Plan) {
     totals(before, &after, plan);
     mount_points(&after, plan);
     assert!(plan.findings.is_sorted_by(|a, b| a.severity >= b.severity), "findings by weight");
+    kept(config, plan);
+}
+
+/// A plan that was kept is the same when it is found.
+fn kept(config: &Config, plan: &Plan) {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = CacheSettings { directory: Some(directory.path().to_owned()), ..CacheSettings::default() };
+    let cache = Cache::open(Some(&settings)).unwrap();
+    let image = SourceImage {
+        manifest_digest: None,
+        index_digest: None,
+        config: config.clone(),
+        config_bytes: Vec::new(),
+        image_id: ImageId::of(b""),
+        layers: Vec::new(),
+        annotations: BTreeMap::new(),
+        name: None,
+    };
+    let key = PlanKey::new(&image, &Options::default());
+    cache.keep_plan(&key, plan);
+    assert!(cache.plan(&key, &image.layers).as_ref() == Some(plan), "another plan was kept");
 }
 
 /// Names that the plan says go from the merged tree.
