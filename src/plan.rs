@@ -8,6 +8,7 @@ pub mod baked;
 pub mod command;
 pub mod database;
 pub mod decide;
+pub mod dense;
 pub mod entrypoint;
 pub mod fate;
 pub mod filler;
@@ -230,6 +231,8 @@ pub struct Plan {
     pub recipes: Vec<String>,
     /// What happens to each member of each layer: `verdicts[layer][member]`.
     pub verdicts: Vec<Vec<Verdict>>,
+    /// Whether so much of a layer changes that it is compressed anew, by layer.
+    pub dense: Vec<bool>,
     /// What kiln's own layer on top holds, by path; the manifest is not in it yet.
     pub additions: Vec<Addition>,
     /// Files that a lowered script would have written, by path.

@@ -36,6 +36,7 @@ pub(super) struct Decided {
     reasons: Vec<Reason>,
     owners: Vec<Arc<str>>,
     verdicts: Vec<Vec<Judged>>,
+    dense: Vec<bool>,
     additions: Vec<Addition>,
     baked: Vec<Baked>,
     removed: Vec<Gone>,
@@ -174,6 +175,7 @@ impl Decided {
             healthcheck_dropped,
             recipes,
             verdicts,
+            dense,
             additions,
             baked,
             removed,
@@ -222,6 +224,7 @@ impl Decided {
             reasons: reasons.rows,
             owners: owners.rows,
             verdicts,
+            dense: dense.clone(),
             additions: additions.clone(),
             baked: baked.clone(),
             removed,
@@ -271,6 +274,7 @@ impl Decided {
             healthcheck_dropped: self.healthcheck_dropped,
             recipes: self.recipes,
             verdicts,
+            dense: self.dense,
             additions: self.additions,
             baked: self.baked,
             removed: self.removed.into_iter().map(removed).collect::<Option<_>>()?,
@@ -424,6 +428,7 @@ mod tests {
         };
         plan.env = vec![EnvRule { name: "A".into(), value: "b".into(), why: "c".into() }];
         plan.healthcheck_dropped = Some("CMD curl".into());
+        plan.dense = vec![true, false];
         plan.seeding = Some(vec!["sh".into()]);
         plan.preparing = Some(vec!["sh".into(), "-c".into()]);
         plan.wants = vec![path()];

@@ -152,6 +152,7 @@ fn plan(rootfs: &Rootfs, manifest: &Manifest) -> Plan {
             .iter()
             .map(|layer| vec![Verdict::Keep(Arc::new(Patch::default())); layer.entries.len()])
             .collect(),
+        dense: vec![false; rootfs.layers().len()],
         additions: Vec::new(),
         baked: Vec::new(),
         seeding: manifest.seeding.as_ref().map(|seeding| seeding.argv.clone()),

@@ -58,10 +58,9 @@ pub fn layers(
     let jobs = options.jobs.get();
     // Held again: between the passes the source may have become another.
     let meter = meter(layers, &options.limits)?;
-    let pass = Pass { means, kept, destinations, pool: Pool::new(jobs), meter };
+    let pass = Pass { means, plan, kept, destinations, pool: Pool::new(jobs), meter };
     let finished = parallel::for_each_layer(layers, jobs, |number, layer| {
-        let verdicts = plan.verdicts.get(number).map_or(&[][..], Vec::as_slice);
-        let (made, way) = pass.layer(number, layer, verdicts)?;
+        let (made, way) = pass.layer(number, layer)?;
         destinations.offer(Blob { digest: made.digest, size: made.size });
         Ok((made, way))
     });
@@ -96,6 +95,7 @@ fn encoding(compression: Compression, stored: Codec) -> Encoding {
 /// What all layers have in common.
 struct Pass<'a> {
     means: &'a Means<'a>,
+    plan: &'a Plan,
     kept: &'a [Option<Unpacked<Scratch>>],
     destinations: &'a Destinations,
     pool: Pool,
@@ -103,12 +103,8 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn layer(
-        &self,
-        number: usize,
-        layer: &LayerDescriptor,
-        verdicts: &[Verdict],
-    ) -> Result<Made, HardenError> {
+    fn layer(&self, number: usize, layer: &LayerDescriptor) -> Result<Made, HardenError> {
+        let verdicts = self.plan.verdicts.get(number).map_or(&[][..], Vec::as_slice);
         let &Means { source, options, ref cache, progress } = self.means;
         let compression = options.compression;
         let encoding = encoding(compression, layer.codec);
@@ -123,7 +119,8 @@ impl Pass<'_> {
             progress.advance(layer.size);
             return Ok((known, Way::Cached));
         }
-        let may_edit = encoding == Encoding { codec: Codec::Gzip, level: None };
+        let is_dense = self.plan.dense.get(number).copied().unwrap_or(false);
+        let may_edit = encoding == Encoding { codec: Codec::Gzip, level: None } && !is_dense;
         let edited = if may_edit { self.edit(number, layer, verdicts)? } else { None };
         let made = match edited {
             Some(edited) => (edited, Way::Edited),

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::access::{Access, Permissions};
+use super::dense::dense;
 use super::entrypoint::{self, Refusal, Start};
 use super::fate::{self, Fate};
 use super::filler::Filler;
@@ -145,6 +146,7 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
         env: found.env.clone(),
         healthcheck_dropped: notes::dropped_healthcheck(&decision),
         recipes: recipes.iter().map(|recipe| recipe.name.clone()).collect(),
+        dense: dense(known.rootfs.layers(), &judged.members),
         verdicts: judged.members,
         additions,
         baked: start.baked.iter().filter(|baked| fate.stays(&baked.path)).cloned().collect(),

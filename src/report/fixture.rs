@@ -103,6 +103,7 @@ pub(crate) fn plan() -> Plan {
         recipes: vec!["nginx".into()],
         verdicts: Vec::new(),
         additions: Vec::new(),
+        dense: Vec::new(),
         baked: Vec::new(),
         seeding: None,
         preparing: None,
