@@ -11,6 +11,9 @@ use crate::rootfs::{Kind, LayerIndex};
 /// Bytes of content that members which stay have on average, at least, where the stream is edited.
 const LEAST: u64 = 768;
 
+/// Of fewer members the stream is edited whatever they hold: nothing is saved there.
+const MANY: u64 = 1000;
+
 /// For each layer, whether so little stands between what changes.
 pub fn dense(layers: &[LayerIndex], verdicts: &[Vec<Verdict>]) -> Vec<bool> {
     layers.iter().zip(verdicts).map(|(layer, verdicts)| is_dense(layer, verdicts)).collect()
@@ -27,7 +30,7 @@ fn is_dense(layer: &LayerIndex, verdicts: &[Verdict]) -> bool {
             }
         }
     }
-    content < members * LEAST
+    members >= MANY && content < members * LEAST
 }
 
 #[cfg(test)]
@@ -38,6 +41,12 @@ mod tests {
     use crate::path::ImagePath;
     use crate::plan::{Patch, Reason};
     use crate::rootfs::{Content, Entry, File};
+
+    type Make<T> = fn() -> T;
+
+    fn file(size: u64) -> Kind {
+        Kind::File(File { size, content: Content::Data, bytes: None, identity: None })
+    }
 
     #[test]
     fn what_stays_counts_and_what_goes_does_not() {
@@ -50,19 +59,23 @@ mod tests {
             mtime: 0,
             xattrs: None,
         };
-        let file =
-            |size| entry(Kind::File(File { size, content: Content::Data, bytes: None, identity: None }));
-        let keep = || Verdict::Keep(Arc::new(Patch::default()));
-        let gone = || Verdict::Drop(Reason::UnneededPackage);
-        let is_dense =
-            |entries: Vec<Entry>, verdicts: Vec<Verdict>| dense(&[LayerIndex { entries }], &[verdicts]);
-        let pair = || vec![file(100), file(LEAST)];
-        assert_eq!(is_dense(pair(), vec![keep(), keep()]), [true]);
-        assert_eq!(is_dense(pair(), vec![keep(), gone()]), [true]);
-        assert_eq!(is_dense(pair(), vec![gone(), keep()]), [false]);
-        assert_eq!(is_dense(pair(), vec![gone(), gone()]), [false], "nothing is left to compress");
+        let is_dense = |content: &[(u64, Make<Kind>, Make<Verdict>)]| {
+            let all = content
+                .iter()
+                .flat_map(|&(count, kind, verdict)| (0..count).map(move |_| (entry(kind()), verdict())));
+            let (entries, verdicts): (Vec<_>, Vec<_>) = all.unzip();
+            dense(&[LayerIndex { entries }], &[verdicts]) == [true]
+        };
+        let (small, large): (Make<Kind>, Make<Kind>) = (|| file(LEAST - 1), || file(LEAST));
+        let keep: Make<Verdict> = || Verdict::Keep(Arc::new(Patch::default()));
+        let gone: Make<Verdict> = || Verdict::Drop(Reason::UnneededPackage);
+        assert!(is_dense(&[(MANY, small, keep)]));
+        assert!(!is_dense(&[(MANY - 1, small, keep)]), "too few");
+        assert!(!is_dense(&[(MANY, large, keep)]));
+        assert!(is_dense(&[(MANY, small, keep), (MANY, large, gone)]));
+        assert!(!is_dense(&[(MANY, large, keep), (MANY, small, gone)]));
+        assert!(!is_dense(&[(MANY, small, gone)]), "nothing is left to compress");
         // A directory has a header too.
-        assert_eq!(is_dense(vec![entry(Kind::Directory), file(LEAST)], vec![keep(), keep()]), [true]);
-        assert_eq!(is_dense(vec![entry(Kind::Directory), file(2 * LEAST)], vec![keep(), keep()]), [false]);
+        assert!(is_dense(&[(MANY, large, keep), (1, || Kind::Directory, keep)]));
     }
 }
