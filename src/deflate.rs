@@ -46,6 +46,7 @@ mod history;
 mod table;
 #[expect(clippy::cast_possible_truncation, reason = "numbers of symbols, which are small")]
 mod token;
+#[expect(clippy::cast_possible_truncation, reason = "bytes of a buffer")]
 mod trail;
 
 pub use compress::{LEVEL, compress};

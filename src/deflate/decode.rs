@@ -45,8 +45,8 @@ pub(super) struct Mark {
     pub(super) first: u64,
     /// How many there are.
     pub(super) bits: u32,
-    /// Their block begins so many bits before the first.
-    pub(super) head: u32,
+    /// The first bit of their block.
+    pub(super) block: u64,
     /// Whether the block ends behind them.
     pub(super) is_end: bool,
 }
@@ -315,8 +315,7 @@ impl<R: Read> Decoder<R> {
             Some(_) => self.after(is_last),
             None => self.state = State::Coded { codes: Arc::clone(&codes), is_last, is_begun: true },
         }
-        let head = (first - self.block) as u32;
-        Ok((Mark { first, bits, head, is_end: ended.is_some() }, codes))
+        Ok((Mark { first, bits, block: self.block, is_end: ended.is_some() }, codes))
     }
 
     /// Reads tokens up to the end of the segment, or of the block: then the bit at which that is said.

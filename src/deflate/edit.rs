@@ -201,15 +201,10 @@ impl<'s, W: Write, C: Write> Editor<'s, W, C> {
                 return Ok(0);
             }
         }
-        let end = self.old.end().min(self.served + buf.len() as u64);
-        let bytes = self.old.range(self.served, end);
-        if let Some(to) = buf.get_mut(..bytes.len()) {
-            to.copy_from_slice(bytes);
-        }
-        let count = bytes.len();
-        self.served = end;
+        let from = self.served;
+        self.served = self.old.copy_to(buf, from);
         self.let_go();
-        Ok(count)
+        Ok((self.served - from) as usize)
     }
 
     /// Passes over `count` bytes of old content that nobody reads; false where it ends before.
@@ -243,10 +238,10 @@ impl<'s, W: Write, C: Write> Editor<'s, W, C> {
         Ok(true)
     }
 
-    /// Up to where old content from `start` on goes, with nothing in its place.
+    /// Up to where old content from `start` on goes.
     fn gone(&self, start: u64) -> u64 {
         let edit = self.edits.iter().take_while(|edit| edit.start <= start).last();
-        edit.filter(|edit| edit.new.is_empty()).map_or(start, |edit| edit.end)
+        edit.map_or(start, |edit| edit.end)
     }
 
     fn write_settled(&mut self) -> Result<(), EditError> {

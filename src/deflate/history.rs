@@ -31,6 +31,15 @@ impl History {
         self.bytes.get(index(from)..index(to)).unwrap_or_default()
     }
 
+    /// Copies content from `from` on, as much as there is and `buf` has room for: where that ends.
+    pub(super) fn copy_to(&self, buf: &mut [u8], from: u64) -> u64 {
+        let bytes = self.range(from, self.end().min(from.saturating_add(buf.len() as u64)));
+        if let Some(to) = buf.get_mut(..bytes.len()) {
+            to.copy_from_slice(bytes);
+        }
+        from + bytes.len() as u64
+    }
+
     /// Whether the `length` bytes at `one` and at `other`, which must be at hand, are the same.
     #[inline]
     pub(super) fn is_same(&self, one: u64, other: u64, length: usize) -> bool {

@@ -22,6 +22,8 @@ const LEAST: u64 = 1024;
 #[derive(Debug, Default)]
 pub struct Trail(Vec<(u64, Option<Mark>)>);
 
+const _: () = assert!(size_of::<(u64, Option<Mark>)>() == 32);
+
 /// Reads what a stream stands for.
 pub struct Reader<R> {
     decoder: Decoder<R>,
@@ -56,15 +58,10 @@ impl<R: Read> Read for Reader<R> {
             let Some(step) = self.decoder.step(&mut self.old, None)? else { return Ok(0) };
             self.trail = self.trail.take().and_then(|trail| trail.with(&step));
         }
-        let end = self.old.end().min(self.given + buf.len() as u64);
-        let bytes = self.old.range(self.given, end);
-        if let Some(to) = buf.get_mut(..bytes.len()) {
-            to.copy_from_slice(bytes);
-        }
-        let count = bytes.len();
-        self.given = end;
-        self.old.let_go(end.min(self.old.end().saturating_sub(WINDOW as u64)));
-        Ok(count)
+        let from = self.given;
+        self.given = self.old.copy_to(buf, from);
+        self.old.let_go(self.given.min(self.old.end().saturating_sub(WINDOW as u64)));
+        Ok((self.given - from) as usize)
     }
 }
 
@@ -154,7 +151,7 @@ impl<R: Read, C: Read + Seek> Segments for Replay<'_, R, C> {
     }
 
     fn fetch(&mut self, mark: Mark) -> Result<Coded, DecodeError> {
-        let codes = self.codes(mark.first - u64::from(mark.head))?;
+        let codes = self.codes(mark.block)?;
         self.reader.go_to(mark.first)?;
         self.reader.hold(mark.first + u64::from(mark.bits))?;
         Ok(Coded::of(&self.reader, mark, codes, None))

@@ -6,10 +6,10 @@ use clap::{Args as ClapArgs, Subcommand};
 
 use super::values::bytes;
 
-/// Where what was made of layers is kept for the next run.
+/// Where what was made of images is kept for the next run.
 #[derive(Debug, ClapArgs)]
 pub(in crate::cli) struct CacheArgs {
-    /// Keep what was made of layers there, for the next run; changes no byte of the result [default: `kiln` in `$XDG_CACHE_HOME` or
+    /// Keep what was made of images there, for the next run; changes no byte of the result [default: `kiln` in `$XDG_CACHE_HOME` or
     /// `~/.cache`]
     #[arg(long, value_name = "DIR", help_heading = "Cache")]
     pub(in crate::cli) cache_dir: Option<PathBuf>,
