@@ -5,6 +5,7 @@
 pub mod access;
 pub mod application;
 pub mod baked;
+pub mod both;
 pub mod command;
 pub mod database;
 pub mod decide;

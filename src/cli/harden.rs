@@ -2,6 +2,7 @@
 //!
 //! Does not harden: that is the pipeline's.
 
+use std::cell::LazyCell;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -159,7 +160,8 @@ fn settle(
 
 /// What is told of a hardening, for one platform or several.
 struct Done {
-    report: Told,
+    /// Made where somebody reads it.
+    report: LazyCell<Told, Box<dyn FnOnce() -> Told>>,
     manifest: String,
     pod: String,
     ways: Vec<Way>,
@@ -200,10 +202,9 @@ impl Told {
 }
 
 fn one(pipeline: &dyn Pipeline, request: &HardenRequest, progress: &dyn Progress) -> Result<Done, Failure> {
-    let hardened = pipeline.harden(request, progress)?;
-    let report = Box::new(Report::of(&hardened.plan, &hardened.context));
-    let Hardened { manifest, pod, ways, .. } = hardened;
-    Ok(Done { report: Told::One(report), manifest, pod, ways })
+    let Hardened { plan, context, manifest, pod, ways, .. } = pipeline.harden(request, progress)?;
+    let report = move || Told::One(Box::new(Report::of(&plan, &context)));
+    Ok(Done { report: LazyCell::new(Box::new(report)), manifest, pod, ways })
 }
 
 fn several(
@@ -212,10 +213,12 @@ fn several(
     progress: &dyn Progress,
 ) -> Result<Done, Failure> {
     let hardened = pipeline.harden_platforms(request, progress)?;
-    let reports = hardened.platforms.iter().map(|(plan, context)| Report::of(plan, context)).collect();
-    let report = ReportIndex::of(&hardened.context, &hardened.findings, reports);
-    let HardenedPlatforms { manifest, pod, ways, .. } = hardened;
-    Ok(Done { report: Told::Several(report), manifest, pod, ways })
+    let HardenedPlatforms { platforms, context, findings, manifest, pod, ways, .. } = hardened;
+    let report = move || {
+        let reports = platforms.iter().map(|(plan, context)| Report::of(plan, context)).collect();
+        Told::Several(ReportIndex::of(&context, &findings, reports))
+    };
+    Ok(Done { report: LazyCell::new(Box::new(report)), manifest, pod, ways })
 }
 
 /// Whether something that was asked for goes to stdout.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::access::{Access, Permissions};
+use super::both::both;
 use super::dense::dense;
 use super::entrypoint::{self, Refusal, Start};
 use super::fate::{self, Fate};
@@ -82,15 +83,7 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
     let moved = found.links.iter().filter(|link| link.moved);
     fate.moved = moved.map(|link| (link.path.clone(), link.target.clone())).collect();
     let set = start.baked.iter().map(|baked| (baked.path.clone(), baked.permissions)).collect();
-    let mount_permissions = |declared: &WritablePath| {
-        let WritablePath { path, mode, uid, gid, .. } = declared;
-        (path.clone(), Permissions { mode: *mode, uid: *uid, gid: *gid })
-    };
-    // Where the logs are links nothing is written, and what is copied is written in the copy: no right to write is needed
-    // there.
-    let is_written = |declared: &&WritablePath| !declared.seeded && declared.content != PathContent::LogLinks;
-    let written = found.paths.iter().filter(is_written);
-    let writable = written.map(mount_permissions).collect();
+    let writable = written(&found);
     let shared = shared_with_outside(known, &mount_points);
     let mut access = Access { user: &user, writable, shared, readable: BTreeSet::new(), set };
     let mounted: BTreeSet<ImagePath> = mount_points.iter().chain(&working_dir).cloned().collect();
@@ -118,7 +111,11 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
     additions.extend(seeds.additions.iter().cloned());
     additions.extend(found.links.iter().map(link));
     add_account(known, &user, &mut edits, &mut additions);
-    let judged = verdict::judge(known, &fate, &access, level, &edits);
+    // Each looks at every name, and neither at what the other finds.
+    let (judged, (before, after)) = both(
+        || verdict::judge(known, &fate, &access, level, &edits),
+        || totals::count(known, &fate, &access, &edits, &additions),
+    );
     let residual = residual::list(known, &start, &kept, &fate);
     let decision = Decision {
         known,
@@ -136,7 +133,6 @@ pub fn decide(known: &Known<'_>) -> Result<Plan, UserError> {
     };
     let findings = notes::findings(&decision, &residual);
     let packages = package_fates(known, &kept, &fate);
-    let (before, after) = totals::count(&decision, &edits, &additions);
     Ok(Plan {
         level,
         entrypoint: start.entrypoint.clone(),
@@ -270,6 +266,18 @@ fn writable_paths(known: &Known<'_>, start: &Start, recipes: &[&Recipe], user: &
         baked: &start.baked,
         traced: known.traced.map(|traced| traced.of(start.whose)),
     })
+}
+
+/// Where the app writes in the image itself, and with which bits.
+fn written(found: &Found) -> BTreeMap<ImagePath, Permissions> {
+    let permissions = |declared: &WritablePath| {
+        let WritablePath { path, mode, uid, gid, .. } = declared;
+        (path.clone(), Permissions { mode: *mode, uid: *uid, gid: *gid })
+    };
+    // Where the logs are links nothing is written, and what is copied is written in the copy: no right to write is needed
+    // there.
+    let is_written = |declared: &&WritablePath| !declared.seeded && declared.content != PathContent::LogLinks;
+    found.paths.iter().filter(is_written).map(permissions).collect()
 }
 
 /// Names within `writable` of files that have a name outside, too.

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::application;
+use super::both::both;
 use super::keep::{Kept, Why};
 use super::known::Known;
 use super::{Level, Reason};
 use crate::catalog::Catalog;
 use crate::packages::{self, PackageId};
 use crate::path::{ImagePath, PathMap, PathSet};
-use crate::rootfs::{Content, Kind};
+use crate::rootfs::{Content, Kind, Node};
 
 /// The tree, settled.
 #[derive(Debug, Default)]
@@ -86,16 +87,20 @@ struct Settling<'a> {
 
 impl Settling<'_> {
     fn files(&mut self) {
-        for (path, node) in self.known.rootfs.nodes() {
-            if self.known.rootfs.is_directory_node(node) || self.kept.files.contains_key(path) {
-                continue;
-            }
-            if self.follows_what_stays(path) {
-                continue;
-            }
-            let reason = self.reason(path);
-            self.fate.gone.insert(path.clone(), reason);
-        }
+        let rootfs = self.known.rootfs;
+        let half = rootfs.nodes().count() / 2;
+        let gone = |path: &ImagePath, node: &Node| {
+            let stays = rootfs.is_directory_node(node)
+                || self.kept.files.contains_key(path)
+                || self.follows_what_stays(path);
+            (!stays).then(|| (path.clone(), self.reason(path)))
+        };
+        let of = |nodes: &mut dyn Iterator<Item = (&ImagePath, &Node)>| -> Vec<_> {
+            nodes.filter_map(|(path, node)| gone(path, node)).collect()
+        };
+        let (first, second) =
+            both(|| of(&mut rootfs.nodes().take(half)), || of(&mut rootfs.nodes().skip(half)));
+        self.fate.gone.extend(first.into_iter().chain(second));
     }
 
     /// Names that no root leads to and that stay with something else: byte code with its source, the package

@@ -5,28 +5,30 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::decide::Decision;
+use super::access::Access;
+use super::fate::Fate;
+use super::known::Known;
 use super::{Addition, Made, Totals};
 use crate::path::ImagePath;
 use crate::rootfs::Kind;
 
 /// Counts before and after.
 pub fn count(
-    decision: &Decision<'_>,
+    known: &Known<'_>,
+    fate: &Fate,
+    access: &Access<'_>,
     edits: &BTreeMap<ImagePath, Arc<[u8]>>,
     additions: &[Addition],
 ) -> (Totals, Totals) {
-    let known = decision.known;
     // What a source has where kiln's own layer has something is not what is seen.
     let replaced: BTreeSet<&ImagePath> = additions.iter().map(|addition| &addition.path).collect();
     let (mut before, mut after) = (Totals::default(), Totals::default());
     let (mut seen_before, mut seen_after) = (HashSet::new(), HashSet::new());
     for (path, node) in known.rootfs.nodes() {
-        let Some(entry) = known.rootfs.entry(path) else { continue };
-        let stays =
-            decision.fate.stays(path) && (!replaced.contains(path) || decision.fate.moved.contains_key(path));
+        let Some(entry) = known.rootfs.inode(node) else { continue };
+        let stays = fate.stays(path) && (!replaced.contains(path) || fate.moved.contains_key(path));
         let class = known.class(path).is_some();
-        let new_mode = decision.access.permissions(path, entry).mode;
+        let new_mode = access.permissions(path, entry).mode;
         for (totals, seen, counted, mode, edited) in [
             (&mut before, &mut seen_before, true, entry.mode, None),
             (&mut after, &mut seen_after, stays, new_mode, edits.get(path)),
@@ -61,7 +63,7 @@ pub fn count(
             .installed()
             .filter(|(_, package)| package.files.iter().any(|path| known.has_file(package, path)))
             .count() as u64;
-        after.packages = decision.fate.packages.len() as u64;
+        after.packages = fate.packages.len() as u64;
     }
     (before, after)
 }

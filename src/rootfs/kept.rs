@@ -3,11 +3,13 @@
 //! Does not know what they are for.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::cell::RefCell;
+use std::{fmt, io};
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use triomphe::ThinArc;
+use zstd::bulk::Decompressor;
 
 /// Files of fewer bytes are held as they are: packing them saves little.
 const PACKED_FROM: usize = 512;
@@ -52,11 +54,26 @@ impl Kept {
         match self.0.header.header {
             Form::Plain => Cow::Borrowed(held),
             Form::Packed(length) => Cow::Owned(
-                zstd::bulk::decompress(held, length)
+                unpack(held, length)
                     .unwrap_or_else(|error| unreachable!("zstd packed these bytes itself: {error}")),
             ),
         }
     }
+}
+
+/// The `length` bytes that were packed as `held`.
+fn unpack(held: &[u8], length: usize) -> io::Result<Vec<u8>> {
+    thread_local! {
+        /// Making one takes longer than unpacking a small file.
+        static UNPACKER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    }
+    UNPACKER.with_borrow_mut(|unpacker| {
+        let unpacker = match unpacker {
+            Some(unpacker) => unpacker,
+            None => unpacker.insert(Decompressor::new()?),
+        };
+        unpacker.decompress(held, length)
+    })
 }
 
 impl Serialize for Kept {
@@ -72,7 +89,7 @@ impl<'de> Deserialize<'de> for Kept {
         let (form, held) = <(Form, Box<[u8]>)>::deserialize(deserializer)?;
         if let Form::Packed(length) = form {
             let is_likely = length <= MAX_LENGTH;
-            let bytes = is_likely.then(|| zstd::bulk::decompress(&held, length).ok()).flatten();
+            let bytes = is_likely.then(|| unpack(&held, length).ok()).flatten();
             if bytes.is_none_or(|bytes| bytes.len() != length) {
                 return Err(D::Error::custom("kept bytes are not packed as they say"));
             }
