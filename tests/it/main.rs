@@ -21,6 +21,7 @@ mod images;
 mod layers;
 mod layout;
 mod logs;
+mod measured;
 mod pipes;
 mod plan;
 mod platforms;
