@@ -45,7 +45,7 @@
 //!
 //! # What does not happen
 //!
-//! - Core modules open nothing, start nothing, and read no clock, environment or random number.
+//! - Core modules open nothing, start no program, and read no clock, environment or random number.
 //! - A path of the image is never followed on the host: [`path::ImagePath`] does not become a host path. The one place that
 //!   makes files of an image, the [`sandbox`], makes each by its name in a directory that is opened from the top, through
 //!   no link.

@@ -43,7 +43,7 @@ pub struct Options {
     pub compression: Compression,
     /// Whether findings keep an image from being written. Never changes a byte of the output.
     pub refusal: Refusal,
-    /// Threads at the most. Never changes a byte of the output.
+    /// How many layers are worked on at a time, and how many threads compress. Never changes a byte of the output.
     pub jobs: NonZeroUsize,
     /// How much of the image is read before kiln gives up. Never changes a byte of the output.
     pub limits: Limits,

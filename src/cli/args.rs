@@ -210,7 +210,7 @@ pub(super) struct VerifyArgs {
     /// Which image of an index: OS/ARCH[/VARIANT] [default: this machine's]
     #[arg(long, value_name = "PLATFORM", value_parser = platform)]
     pub(super) platform: Option<String>,
-    /// Threads at the most [default: one per processor]
+    /// How many layers are read at a time [default: one per processor]
     #[arg(long, value_name = "N")]
     pub(super) jobs: Option<NonZeroUsize>,
     #[command(flatten)]
@@ -277,7 +277,7 @@ pub(super) struct AnalysisArgs {
     pub(super) strict: bool,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
-    /// Threads at the most; changes no byte of the result [default: one per processor]
+    /// How many layers are worked on at a time, and how many threads compress; changes no byte of the result [default: one per processor]
     #[arg(long, value_name = "N")]
     pub(super) jobs: Option<NonZeroUsize>,
     #[command(flatten)]

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::HardenError;
+use super::write::is_edited;
 use super::{Means, parallel, record, stored_bytes};
 use crate::cache::Indexed;
-use crate::image::{Codec, LayerDescriptor, LayerError, LayerReader};
+use crate::image::{LayerDescriptor, LayerError, LayerReader};
 use crate::layer::index::{count_index, read_index_within};
 use crate::layer::pipe::ReadAhead;
 use crate::layer::spool::{self, Spool, Unpacked};
 use crate::limits::{LimitError, Limits, Meter};
-use crate::options::Compression;
 use crate::path::ImagePath;
 use crate::progress::Progress;
 use crate::rootfs::LayerIndex;
@@ -44,8 +44,7 @@ pub fn layers(
     let meter = meter(layers, &options.limits)?;
     let room = Arc::default();
     let spool = |layer: &LayerDescriptor| {
-        // The only ones whose stored stream is edited.
-        let is_edited = layer.codec == Codec::Gzip && options.compression == Compression::Keep;
+        let is_edited = is_edited(options.compression, layer.codec);
         let file = destinations.filter(|_| is_edited)?.scratch(spool::FREE)?;
         Spool::new(file, &room, layer.size)
     };

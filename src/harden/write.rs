@@ -92,6 +92,11 @@ fn encoding(compression: Compression, stored: Codec) -> Encoding {
     }
 }
 
+/// Whether the stream of a layer that is stored as `stored` is edited where the layer is written again.
+pub fn is_edited(compression: Compression, stored: Codec) -> bool {
+    stored == Codec::Gzip && encoding(compression, stored) == Encoding { codec: Codec::Gzip, level: None }
+}
+
 /// What all layers have in common.
 struct Pass<'a> {
     means: &'a Means<'a>,
@@ -120,7 +125,7 @@ impl Pass<'_> {
             return Ok((known, Way::Cached));
         }
         let is_dense = self.plan.dense.get(number).copied().unwrap_or(false);
-        let may_edit = encoding == Encoding { codec: Codec::Gzip, level: None } && !is_dense;
+        let may_edit = is_edited(compression, layer.codec) && !is_dense;
         let edited = if may_edit { self.edit(number, layer, verdicts)? } else { None };
         let made = match edited {
             Some(edited) => (edited, Way::Edited),
@@ -186,9 +191,6 @@ impl Pass<'_> {
         layer: &LayerDescriptor,
         verdicts: &[Verdict],
     ) -> Result<Option<FinishedLayer>, HardenError> {
-        if layer.codec != Codec::Gzip {
-            return Ok(None);
-        }
         let &Means { source, progress, .. } = self.means;
         let open = || source.open_layer(layer).map_err(HardenError::Source);
         let unread = |source| HardenError::Layer(LayerError::Read { layer: layer.diff_id, source });

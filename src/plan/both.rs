@@ -25,5 +25,8 @@ mod tests {
         let panic =
             std::panic::catch_unwind(|| both(|| 1, || std::panic::panic_any("that"))).map(|(_, ())| ());
         assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"that"));
+        let panic =
+            std::panic::catch_unwind(|| both(|| std::panic::panic_any("this"), || 1)).map(|((), _)| ());
+        assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"this"));
     }
 }

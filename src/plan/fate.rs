@@ -89,18 +89,18 @@ impl Settling<'_> {
     fn files(&mut self) {
         let rootfs = self.known.rootfs;
         let half = rootfs.nodes().count() / 2;
-        let gone = |path: &ImagePath, node: &Node| {
+        let gone = |(path, node): (&ImagePath, &Node)| {
             let stays = rootfs.is_directory_node(node)
                 || self.kept.files.contains_key(path)
                 || self.follows_what_stays(path);
             (!stays).then(|| (path.clone(), self.reason(path)))
         };
-        let of = |nodes: &mut dyn Iterator<Item = (&ImagePath, &Node)>| -> Vec<_> {
-            nodes.filter_map(|(path, node)| gone(path, node)).collect()
-        };
-        let (first, second) =
-            both(|| of(&mut rootfs.nodes().take(half)), || of(&mut rootfs.nodes().skip(half)));
-        self.fate.gone.extend(first.into_iter().chain(second));
+        let (first, second): (PathMap<Reason>, Vec<_>) = both(
+            || rootfs.nodes().take(half).filter_map(gone).collect(),
+            || rootfs.nodes().skip(half).filter_map(gone).collect(),
+        );
+        self.fate.gone = first;
+        self.fate.gone.extend(second);
     }
 
     /// Names that no root leads to and that stay with something else: byte code with its source, the package

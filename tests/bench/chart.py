@@ -48,7 +48,7 @@ def draw(document):
         drawn, y = bars(f"Processor time, one gzip layer of {one['tar'] / 1e6:.0f} MB", shown, "cpu", y)
         out += drawn
     if large := sections.get("large"):
-        names = ["kiln", "skopeo copy", "pigz -dc | pigz -6", "gzip -dc | sha256sum", "umoci"]
+        names = ["floor", "kiln", "skopeo copy", "gzip -dc | sha256sum", "pigz -dc | pigz -6", "umoci", "buildah"]
         drawn, y = bars(f"Wall time, {large['tar'] / 1e9:.1f} GB in {large['image']['layers']} layers", [(name, large[name]) for name in names], "wall", y)
         out += drawn
     if growth := sections.get("growth"):

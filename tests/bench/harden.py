@@ -39,14 +39,21 @@ def wanted(name):
 
 def run(command):
     """Runs a shell command; what it and its children took: wall and processor time in seconds, and the largest peak in MiB."""
+    # A process inherits the peak of the one that started it: what is measured is started by a small program, not by this one.
+    took = os.path.join(WORK, "took")
     began = time.monotonic()
-    child = subprocess.Popen(["/bin/bash", "-c", "set -eo pipefail; " + command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    errors = child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
+    done = subprocess.run(["/usr/bin/time", "--output", took, "--format", "%U %S %M", "/bin/bash", "-c", "set -eo pipefail; " + command],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     wall = time.monotonic() - began
-    if status:
-        sys.exit(f"failed: {command}\n{errors.decode(errors='replace')[-3000:]}")
-    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "peak_mib": usage.ru_maxrss / 1024}
+    if done.returncode:
+        sys.exit(f"failed: {command}\n{done.stderr.decode(errors='replace')[-3000:]}")
+    user, system, peak = open(took).read().split()
+    return {"wall": wall, "cpu": float(user) + float(system), "peak_mib": int(peak) / 1024}
+
+
+def made():
+    """Bytes of the layers of the image that the last run made, if it made a layout; kiln's own is the last."""
+    return sum(map(os.path.getsize, blobs(f"{WORK}/out"))) if os.path.exists(f"{WORK}/out/index.json") else None
 
 
 def clear():
@@ -61,13 +68,15 @@ def median(runs):
 def measure(image, cases, rounds=None):
     """Runs the cases, by name, in turn: what else the machine does weighs on all alike."""
     runs = {name: [] for name in cases}
+    sizes = {}
     for _ in range(rounds or options.rounds):
         for name, command in cases.items():
             say(f"{image}: {name}")
             clear()
             runs[name].append(run(command))
+            sizes[name] = made()
     for name, all_of_it in runs.items():
-        results.append({"image": image, "case": name, **median(all_of_it)})
+        results.append({"image": image, "case": name, **median(all_of_it), "made": sizes[name]})
     return {name: median(all_of_it) for name, all_of_it in runs.items()}
 
 
@@ -169,19 +178,20 @@ def each(image, pipe):
     return f"for layer in {' '.join(blobs(image))}; do {pipe.replace('LAYER', '$layer')}; done"
 
 
+FLOOR = "pigz -dc <LAYER | openssl dgst -sha256"
 PIGZ = "pigz -dc LAYER | pigz -6 >/dev/null"
 GZIP = "gzip -dc LAYER | sha256sum"
 
 
 def floor(image):
-    """Inflating and hashing, by whoever does it with the least processor time here."""
+    """Who inflates and hashes with the least processor time here, and how."""
     inflaters = [tool for tool in ("gzip", "pigz", "igzip", "libdeflate-gzip") if shutil.which(tool)]
     pipes = {f"{tool}, {name}": f"{tool} -dc <LAYER | {hasher}"
              for tool in inflaters for name, hasher in (("sha256sum", "sha256sum"), ("openssl", "openssl dgst -sha256"))}
     costs = {name: min(run(each(image, pipe))["cpu"] for _ in range(2)) for name, pipe in pipes.items()}
     best = min(costs, key=costs.get)
     say(f"the floor is {best}: " + ", ".join(f"{name} {cost:.2f}" for name, cost in sorted(costs.items(), key=lambda item: item[1])))
-    return best, each(image, pipes[best])
+    return best, pipes[best]
 
 
 # What is measured.
@@ -192,8 +202,9 @@ def one():
     image = layered("one", lambda: [tar])
     warm(image)
     removed(image)
-    name, command = floor(image)
-    costs = measure("one", {"kiln": kiln(image), "floor": command, "skopeo copy": skopeo(image), "pigz -dc | pigz -6": each(image, PIGZ),
+    global FLOOR
+    name, FLOOR = floor(image)
+    costs = measure("one", {"kiln": kiln(image), "floor": each(image, FLOOR), "skopeo copy": skopeo(image), "pigz -dc | pigz -6": each(image, PIGZ),
                             "gzip -dc | sha256sum": each(image, GZIP), "umoci": umoci(image), "buildah": buildah(image),
                             "kiln, strip": kiln(image, more="--no-cache --level strip"),
                             "kiln, gzip:6": kiln(image, more="--no-cache --compression gzip:6"),
@@ -217,7 +228,7 @@ def twenty():
     tar = rootfs("small", SMALL)
     image = layered("twenty", lambda: split(tar, 20, WORK))
     warm(image)
-    return measure("twenty layers", {"kiln": kiln(image), "pigz -dc | pigz -6": each(image, PIGZ)}) | {"image": facts(image)}
+    return measure("twenty layers", {"kiln": kiln(image), "floor": each(image, FLOOR), "pigz -dc | pigz -6": each(image, PIGZ)}) | {"image": facts(image)}
 
 
 def large():
@@ -225,15 +236,19 @@ def large():
     image = layered("large", lambda: split(tar, 10, WORK))
     warm(image)
     removed(image)
-    return measure("large", {"kiln": kiln(image), "pigz -dc | pigz -6": each(image, PIGZ), "gzip -dc | sha256sum": each(image, GZIP),
-                             "skopeo copy": skopeo(image), "umoci": umoci(image)}, rounds=1) | {"tar": os.path.getsize(tar), "image": facts(image)}
+    return measure("large", {"kiln": kiln(image), "floor": each(image, FLOOR), "pigz -dc | pigz -6": each(image, PIGZ),
+                             "gzip -dc | sha256sum": each(image, GZIP), "skopeo copy": skopeo(image), "umoci": umoci(image),
+                             "buildah": buildah(image), "kiln, strip": kiln(image, more="--no-cache --level strip")}, rounds=1) | {"tar": os.path.getsize(tar), "image": facts(image)}
 
 
 def many():
     base = rootfs("small", SMALL)
     image = layered("many", lambda: [base, tiny(60000, os.path.join(WORK, "tiny.tar"))])
     warm(image)
-    return measure("many", {"kiln": kiln(image), "pigz -dc | pigz -6": each(image, PIGZ)}) | {"image": facts(image)}
+    removed(image)
+    return measure("many", {"kiln": kiln(image), "floor": each(image, FLOOR), "pigz -dc | pigz -6": each(image, PIGZ), "skopeo copy": skopeo(image),
+                            "umoci": umoci(image), "buildah": buildah(image),
+                            "kiln, strip": kiln(image, more="--no-cache --level strip")}) | {"image": facts(image)}
 
 
 def cached():
@@ -276,7 +291,7 @@ def growth():
         image = layered(f"grown-{gigabytes}", lambda: parts(round(gigabytes * 10) - 2), "pigz")
         unpacked = int(subprocess.check_output(f"cat {' '.join(blobs(image))} | pigz -dc | wc -c", shell=True))
         warm(image)
-        cost = measure(f"grown to {gigabytes} GB", {"kiln": kiln(image)}, rounds=1 if gigabytes > 1 else None)["kiln"]
+        cost = measure(f"grown to {gigabytes} GB", {"kiln": kiln(image)})["kiln"]
         sizes.append({"bytes": unpacked, **facts(image), **cost})
     for count in (1, 2, 5, 10, 20, 50, 100):
         image = layered(f"cut-{count}", lambda: split(base, count, WORK), "pigz")
@@ -320,7 +335,19 @@ for result in results:
         last, first = result["image"], result
         print(result["image"])
     print(row(result["image"], result["case"], result, first))
-document = {"results": results, "sections": sections}
+
+
+def first_line(command):
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    return (done.stdout + done.stderr).strip().split("\n")[0]
+
+
+document = {"kiln": first_line(f"{KILN} --version"), "kiln_sha256": first_line(f"sha256sum {KILN}").split()[0],
+            "date": time.strftime("%Y-%m-%d", time.gmtime()), "processors": os.cpu_count(),
+            "processor": first_line("sed -n 's/^model name.*: //p' /proc/cpuinfo"), "kernel": os.uname().release,
+            "tools": {tool: first_line(f"{tool} --version") for tool in ("umoci", "buildah", "skopeo", "pigz", "gzip", "zstd", "igzip")}
+            | {"openssl": first_line("openssl version")},
+            "results": results, "sections": sections}
 if options.json:
     with open(options.json, "w") as file:
         json.dump(document, file, indent=1)

@@ -1,9 +1,9 @@
 //! Layers read, indexed and written again: exactness, links, names, extensions.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Cursor, Read as _, Write as _};
 use std::sync::Arc;
 
-use kiln::deflate::{Editor, Format};
+use kiln::deflate::{self, Editor, Format};
 use kiln::elf::fixture::ElfBuilder;
 use kiln::layer::edited::edit;
 use kiln::layer::index::read_index;
@@ -78,6 +78,15 @@ pub fn rewritten(tar: &[u8], verdicts: &[Verdict]) -> Vec<u8> {
         let editor = Editor::new(stored.as_slice(), Format::Gzip, Vec::new(), Vec::new());
         let (stream, content) = edit(editor, verdicts, &Meter::default()).unwrap();
         assert!(content == out, "the edited layer is another");
+        // As it is where the layer was read before, and what it unpacks to was kept.
+        let mut reader = deflate::Reader::new(stored.as_slice(), Format::Gzip);
+        let mut unpacked = Vec::new();
+        reader.read_to_end(&mut unpacked).unwrap();
+        let trail = reader.into_parts().1.expect("a trail");
+        let kept = Cursor::new(unpacked);
+        let editor = Editor::replay(stored.as_slice(), (&trail, kept), Format::Gzip, Vec::new(), Vec::new());
+        let again = edit(editor, verdicts, &Meter::default()).unwrap();
+        assert!(again == (stream.clone(), content), "of what was kept another layer is made");
         let mut inflated = Vec::new();
         flate2::read::GzDecoder::new(stream.as_slice()).read_to_end(&mut inflated).unwrap();
         assert!(inflated == out, "the edited stream stands for another layer");
