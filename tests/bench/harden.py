@@ -344,7 +344,7 @@ def first_line(command):
 
 document = {"kiln": first_line(f"{KILN} --version"), "kiln_sha256": first_line(f"sha256sum {KILN}").split()[0],
             "date": time.strftime("%Y-%m-%d", time.gmtime()), "processors": os.cpu_count(),
-            "processor": first_line("sed -n 's/^model name.*: //p' /proc/cpuinfo"), "kernel": os.uname().release,
+            "processor": first_line("sed -n 's/^model name.*: //p' /proc/cpuinfo"),
             "tools": {tool: first_line(f"{tool} --version") for tool in ("umoci", "buildah", "skopeo", "pigz", "gzip", "zstd", "igzip")}
             | {"openssl": first_line("openssl version")},
             "results": results, "sections": sections}
