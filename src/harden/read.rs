@@ -44,8 +44,8 @@ pub fn layers(
     let meter = meter(layers, &options.limits)?;
     let room = Arc::default();
     let spool = |layer: &LayerDescriptor| {
-        let is_edited = is_edited(options.compression, layer.codec);
-        let file = destinations.filter(|_| is_edited)?.scratch(spool::FREE)?;
+        let destinations = destinations.filter(|_| is_edited(options.compression, layer.codec))?;
+        let file = destinations.scratch(spool::FREE)?;
         Spool::new(file, &room, layer.size)
     };
     let read = parallel::for_each_layer(layers, options.jobs.get(), |number, layer| {

@@ -88,6 +88,7 @@ struct Settling<'a> {
 impl Settling<'_> {
     fn files(&mut self) {
         let rootfs = self.known.rootfs;
+        // What is said of a name follows from what is known, and not from what goes already.
         let half = rootfs.nodes().count() / 2;
         let gone = |(path, node): (&ImagePath, &Node)| {
             let stays = rootfs.is_directory_node(node)

@@ -118,4 +118,17 @@ mod tests {
         }
         assert!(Kept::new(&list).0.slice.len() < list.len() / 5);
     }
+
+    #[test]
+    fn what_is_not_packed_is_refused_and_the_next_is_unpacked_as_ever() {
+        let list = b"/usr/share/doc/package\n".repeat(100);
+        let kept = Kept::new(&list);
+        let packed = postcard::to_allocvec(&kept).unwrap();
+        let mut cut = postcard::to_allocvec(&(Form::Packed(list.len()), &kept.0.slice[..20])).unwrap();
+        assert!(postcard::from_bytes::<Kept>(&cut).is_err());
+        assert!(postcard::from_bytes::<Kept>(&packed).unwrap() == kept);
+        cut = postcard::to_allocvec(&(Form::Packed(list.len() + 1), &kept.0.slice)).unwrap();
+        assert!(postcard::from_bytes::<Kept>(&cut).is_err());
+        assert_eq!(*kept.bytes(), *list);
+    }
 }
