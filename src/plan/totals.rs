@@ -2,7 +2,7 @@
 //!
 //! Counts the merged tree, as whoever runs the image sees it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::access::Access;
@@ -10,7 +10,7 @@ use super::fate::Fate;
 use super::known::Known;
 use super::{Addition, Made, Totals};
 use crate::path::ImagePath;
-use crate::rootfs::Kind;
+use crate::rootfs::{EntryId, Kind, Rootfs};
 
 /// Counts before and after.
 pub fn count(
@@ -23,9 +23,9 @@ pub fn count(
     // What a source has where kiln's own layer has something is not what is seen.
     let replaced: BTreeSet<&ImagePath> = additions.iter().map(|addition| &addition.path).collect();
     let (mut before, mut after) = (Totals::default(), Totals::default());
-    let (mut seen_before, mut seen_after) = (HashSet::new(), HashSet::new());
+    let (mut seen_before, mut seen_after) = (Seen::new(known.rootfs), Seen::new(known.rootfs));
     for (path, node) in known.rootfs.nodes() {
-        let Some(entry) = known.rootfs.inode(node) else { continue };
+        let (Some(entry), Some(inode)) = (known.rootfs.inode(node), node.inode) else { continue };
         let stays = fate.stays(path) && (!replaced.contains(path) || fate.moved.contains_key(path));
         let class = known.class(path).is_some();
         let new_mode = access.permissions(path, entry).mode;
@@ -37,7 +37,7 @@ pub fn count(
                 continue;
             }
             totals.catalogued += u64::from(class);
-            if matches!(entry.kind, Kind::Symlink(_)) || !seen.insert(node.inode) {
+            if matches!(entry.kind, Kind::Symlink(_)) || !seen.insert(inode) {
                 continue;
             }
             totals.writable += u64::from(mode & 0o222 != 0);
@@ -66,4 +66,20 @@ pub fn count(
         after.packages = fate.packages.len() as u64;
     }
     (before, after)
+}
+
+/// Which inodes were counted already, by layer and member: one with hard links counts once.
+struct Seen(Vec<Vec<bool>>);
+
+impl Seen {
+    fn new(rootfs: &Rootfs) -> Self {
+        Self(rootfs.layers().iter().map(|layer| vec![false; layer.entries.len()]).collect())
+    }
+
+    /// Whether `inode` was not there before.
+    fn insert(&mut self, inode: EntryId) -> bool {
+        let layer = self.0.get_mut(inode.layer() as usize);
+        let seen = layer.and_then(|layer| layer.get_mut(inode.member() as usize));
+        seen.is_some_and(|seen| !std::mem::replace(seen, true))
+    }
 }

@@ -47,6 +47,8 @@ pub fn judge(
     };
     judge.find_names();
     let mut book = Book::default();
+    // Nearly what will be there, so that it does not stand in memory twice while it grows.
+    book.out.removed.reserve_exact(fate.gone.len());
     for (layer, index) in (0u32..).zip(known.rootfs.layers()) {
         let mut members = Vec::with_capacity(index.entries.len());
         for (member, entry) in (0u32..).zip(&index.entries) {
