@@ -213,8 +213,16 @@ fn check(old: &[u8], stream: &[u8], edits: &[Edit], ahead: usize) -> Vec<u8> {
     stream
 }
 
+/// As many cases as `PROPTEST_CASES` says, or `usual`: programs that are not optimised take long for one.
+#[expect(clippy::disallowed_methods, reason = "of tests, who runs them asks by the environment")]
+fn cases(usual: u32) -> ProptestConfig {
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: if asked { default.cases } else { usual }, ..default }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(cases(100))]
 
     #[test]
     fn edited_streams_stand_for_the_edited_content(
@@ -258,8 +266,7 @@ proptest! {
 }
 
 proptest! {
-    // 256, or as many as `PROPTEST_CASES` says.
-    #![proptest_config(ProptestConfig::default())]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn streams_of_all_encoders_are_edited_alike(
@@ -273,14 +280,55 @@ proptest! {
     }
 }
 
+/// gzip of `literals` times `x` and of a match of three bytes, in one block of the fixed codes (RFC 1951, 3.2.6).
+fn one_match(literals: u32, distance: u32) -> Vec<u8> {
+    let (mut block, mut count) = (0u64, 0);
+    let mut push = |code: u32, bits: u32| {
+        block |= u64::from(code.reverse_bits() >> (32 - bits)) << count;
+        count += bits;
+    };
+    // The last block, of type 1; letters of eight bits from 48 on; length 3; distances without more bits; the end.
+    push(0b110, 3);
+    (0..literals).for_each(|_| push(48 + u32::from(b'x'), 8));
+    push(1, 7);
+    push(distance - 1, 5);
+    push(0, 7);
+    let content = vec![b'x'; literals as usize + 3];
+    let mut checksum = flate2::Crc::new();
+    checksum.update(&content);
+    let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    let block = &block.to_le_bytes()[..count.div_ceil(8) as usize];
+    [&header, block, &checksum.sum().to_le_bytes(), &checksum.amount().to_le_bytes()].concat()
+}
+
+#[test]
+fn a_match_reaches_back_to_the_beginning_of_its_member_and_not_before() {
+    for (literals, distance) in (1..=3).flat_map(|literals| (1..=4).map(move |distance| (literals, distance)))
+    {
+        let one = one_match(literals, distance);
+        for stream in [one.clone(), [gzip(b"before", 6, 9), one].concat()] {
+            let mut read = Vec::new();
+            let error = Reader::new(stream.as_slice(), Format::Gzip).read_to_end(&mut read).err();
+            let inner = error.as_ref().and_then(|error| error.get_ref());
+            let error = inner.and_then(|error| error.downcast_ref::<DecodeError>());
+            assert!(matches!(error, Some(DecodeError::Distance)) == (distance > literals), "{error:?}");
+            let mut other = Vec::new();
+            let is_read =
+                flate2::read::MultiGzDecoder::new(stream.as_slice()).read_to_end(&mut other).is_ok();
+            assert_eq!((is_read, edit(&stream, &[], 16).is_ok()), (error.is_none(), error.is_none()));
+            assert!(!is_read || read == other);
+        }
+    }
+}
+
 #[test]
 fn an_edit_is_seen_by_the_furthest_match_that_copies_its_last_byte() {
     let stream = include_bytes!("../../testdata/deflate/far.gz");
     let old = inflated(stream);
     assert!(old.len() == 2 * WINDOW && old[..WINDOW] == old[WINDOW..]);
     assert!(stream.len() < WINDOW + 2000, "the second half is copied");
-    // More than the longest match: one of them begins at the byte.
-    for at in 0..600 {
+    // As many as the longest match has: one of them begins at the byte.
+    for at in 0..258 {
         for (end, new) in [(at + 1, vec![!old[at]]), (at + 1, Vec::new()), (at, vec![7])] {
             check(&old, stream, &[Edit { start: at as u64, end: end as u64, new }], 1 << 16);
         }
