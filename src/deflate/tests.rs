@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
 
 use super::*;
 
@@ -332,6 +333,16 @@ fn an_edit_is_seen_by_the_furthest_match_that_copies_its_last_byte() {
         for (end, new) in [(at + 1, vec![!old[at]]), (at + 1, Vec::new()), (at, vec![7])] {
             check(&old, stream, &[Edit { start: at as u64, end: end as u64, new }], 1 << 16);
         }
+    }
+}
+
+#[test]
+fn what_is_stored_is_stored_in_blocks_of_what_their_length_can_say() {
+    // Digests of counted bytes: nothing makes them shorter.
+    let noise: Vec<u8> = (0..7000u32).flat_map(|n| Sha256::digest(n.to_le_bytes())).collect();
+    let stream = gzip(&noise, 0, 1 << 20);
+    for at in [100, 65_535, 65_536, 150_000] {
+        check(&noise, &stream, &[Edit { start: at, end: at, new: noise.clone() }], 1 << 16);
     }
 }
 
