@@ -32,7 +32,7 @@ fn cases(usual: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(cases(250))]
+    #![proptest_config(cases(400))]
 
     /// `Fixture::plan` checks names, content, hard links, modes, needs and sums of every plan (`sound`).
     #[test]

@@ -53,7 +53,7 @@ fn lines(rootfs: &Rootfs) -> BTreeMap<String, String> {
 }
 
 proptest! {
-    #![proptest_config(cases(200))]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn merging_agrees_with_the_oracle(image in image::any()) {
