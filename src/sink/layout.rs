@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::leftover::{ClaimedDir, is_temporary, temp_file};
+use super::leftover::{ClaimedDir, is_temporary, remove_leftovers, temp_file};
 use super::staging::{parent, sync_directory, temp_dir_in, temp_file_in};
 use super::{Prepared, Sink, SinkError, Staging, write_error};
 use crate::digest::{BlobDigest, HashingReader};
@@ -49,6 +49,8 @@ impl Layout {
                     layout.check_existing()?;
                 }
                 temp_file_in(directory)?;
+                // A run that made it, and was killed right after, staged its blobs beside it.
+                remove_leftovers(&parent(directory));
             }
         }
         Ok(layout)
@@ -299,5 +301,19 @@ mod tests {
         let release = std::thread::spawn(move || drop(theirs));
         lock(directory.path(), LOCK_TRIES).unwrap();
         release.join().unwrap();
+    }
+
+    #[test]
+    fn what_was_staged_beside_a_new_layout_is_removed_when_the_layout_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        // As a run leaves them that was killed after its last rename.
+        fs::create_dir(at("layout")).unwrap();
+        fs::write(at("layout/oci-layout"), OCI_LAYOUT).unwrap();
+        fs::write(at("layout/index.json"), with_entry(None, &json!({}))).unwrap();
+        fs::create_dir(at(".kiln-tmp-aB3dEf")).unwrap();
+        fs::write(at(".kiln-tmp-aB3dEf/blob"), "staged").unwrap();
+        Layout::open(&at("layout"), None).unwrap();
+        assert!(!at(".kiln-tmp-aB3dEf").exists());
     }
 }
