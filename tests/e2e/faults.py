@@ -93,4 +93,6 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 100
 
 
-Server(("127.0.0.1", port), Proxy).serve_forever()
+server = Server(("127.0.0.1", port), Proxy)
+print(f"listening on {port}", flush=True)
+server.serve_forever()
